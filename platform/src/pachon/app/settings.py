@@ -1,0 +1,161 @@
+"""Settings: one validated tree that refuses unknown keys.
+
+Read from the YAML file named by `PACHON_SETTINGS` (optional), then from environment variables named
+`PACHON_<GROUP>__<NAME>`, which win: secrets come from there. Nothing else in the package reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+
+GIBIBYTE = 1024**3
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ListenSettings(_Group):
+    """Where the processes of one machine listen."""
+
+    host: str = Field("127.0.0.1", description="Address all processes bind to.")
+    proxy_port: int = Field(8000, description="The one port people use.")
+    proxy_api_port: int = Field(8001, description="Control port of the proxy (configurable-http-proxy only).")
+    hub_port: int = Field(8002, description="JupyterHub's own API and pages.")
+    api_port: int = Field(8003, description="Web APIs.")
+    portal_port: int = Field(8004, description="Portal.")
+
+
+class DatabaseSettings(_Group):
+    """Where state is kept."""
+
+    url: str | None = Field(
+        None, description="SQLAlchemy URL (`sqlite:///...` or `postgresql+psycopg://...`); default: SQLite in `home`."
+    )
+
+
+class IdentitySettings(_Group):
+    """How the Web APIs learn who asks."""
+
+    hub_url: HttpUrl | None = Field(None, description="Base of JupyterHub's REST API; default: from `listen`.")
+    cache_s: float = Field(30, ge=0, le=60, description="How long an answer of the hub is believed, seconds.")
+    timeout_s: float = Field(5, gt=0, description="How long the hub may take to answer, seconds.")
+    api_token: SecretStr | None = Field(None, description="Token of the service `api` (secret).")
+    portal_token: SecretStr | None = Field(None, description="Token of the service `portal` (secret).")
+    cookie_secret: SecretStr | None = Field(None, description="Key that seals the Web APIs' login cookie (secret).")
+
+
+class RightsSettings(_Group):
+    """Who holds data rights."""
+
+    holder_groups: frozenset[str] = Field(
+        frozenset({"rights-holders"}), description="Hub groups whose members are data rights holders."
+    )
+    years_until_public: int = Field(2, ge=0, description="Years after which a release for holders is world public.")
+
+
+class QuerySettings(_Group):
+    """Limits of catalogue queries."""
+
+    default_rows: int = Field(100_000, ge=1, description="MAXREC when the request names none.")
+    max_rows: int = Field(10_000_000, ge=1, description="The largest MAXREC allowed.")
+    workers: int = Field(2, ge=1, description="Query worker processes.")
+    threads_per_worker: int = Field(1, ge=1, description="Threads of one worker.")
+    memory_per_worker_bytes: int = Field(2 * GIBIBYTE, ge=64 * 1024**2, description="Memory limit of one worker.")
+    temp_disk_per_worker_bytes: int = Field(20 * GIBIBYTE, ge=0, description="Spill limit of one worker.")
+    sync_timeout_s: float = Field(60, gt=0, description="How long a synchronous query may run, seconds.")
+    queue_timeout_s: float = Field(10, ge=0, description="How long a query may wait for a free worker, seconds.")
+    keep_executions_days: float = Field(7, gt=0, description="How long the record of an unnamed run is kept, days.")
+    max_query_chars: int = Field(1_000_000, ge=1, description="The longest ADQL text accepted, characters.")
+
+
+class ConeSettings(_Group):
+    """Limits of Simple Cone Search."""
+
+    max_radius_deg: float = Field(10.0, gt=0, le=180, description="The largest SR allowed, degrees.")
+    max_rows: int = Field(1_000_000, ge=1, description="The largest MAXREC allowed.")
+
+
+class HubSettings(_Group):
+    """JupyterHub, embedded."""
+
+    proxy: str = Field("traefik", pattern="^(traefik|configurable-http-proxy)$", description="The proxy in front.")
+    authenticator_class: str = Field(
+        "pachon.hub.demo.DemoAuthenticator", description="JupyterHub authenticator; the default serves demo accounts."
+    )
+    config_files: tuple[Path, ...] = Field(
+        (), description="Further JupyterHub configuration files, read last (production authenticators go there)."
+    )
+    admin_users: frozenset[str] = Field(frozenset({"admin"}), description="Hub administrators.")
+    lab_memory_bytes: int = Field(4 * GIBIBYTE, ge=0, description="Memory limit told to a lab.")
+
+
+class DataSettings(_Group):
+    """Where releases are read from."""
+
+    path: Path | None = Field(None, description="Folder of releases; default: `releases` in `home`.")
+    packages_path: Path | None = Field(
+        None,
+        description="Folder with downloads already made, tried before the network; default: `downloads` in `home`.",
+    )
+
+
+class Settings(BaseSettings):
+    """The whole tree."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PACHON_", env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
+    )
+
+    public_url: HttpUrl | None = Field(None, description="Address people type; default: from `listen`.")
+    home: Path = Field(Path("var"), description="Folder of everything this installation keeps.")
+    listen: ListenSettings = ListenSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    identity: IdentitySettings = IdentitySettings()
+    rights: RightsSettings = RightsSettings()
+    queries: QuerySettings = QuerySettings()
+    scs: ConeSettings = ConeSettings()
+    hub: HubSettings = HubSettings()
+    data: DataSettings = DataSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Explicit values win over the environment, which wins over the file."""
+        del dotenv_settings, file_secret_settings
+        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
+        if path := os.environ.get("PACHON_SETTINGS"):
+            sources.append(YamlConfigSettingsSource(settings_cls, yaml_file=path))
+        return tuple(sources)
+
+    @property
+    def base_url(self) -> str:
+        """The public address, without a trailing slash; links are built from it."""
+        default = f"http://{self.listen.host}:{self.listen.proxy_port}"
+        return str(self.public_url or default).rstrip("/")
+
+    @property
+    def hub_api_url(self) -> str:
+        """Base of the hub's REST API as seen from this machine, without a trailing slash."""
+        default = f"http://{self.listen.host}:{self.listen.hub_port}/hub/api"
+        return str(self.identity.hub_url or default).rstrip("/")
+
+    @property
+    def database_url(self) -> str:
+        """SQLAlchemy URL of the state database."""
+        return self.database.url or f"sqlite:///{self.home.resolve() / 'pachon.sqlite'}"
+
+    @property
+    def releases_path(self) -> Path:
+        """Folder of releases."""
+        return self.data.path or self.home.resolve() / "releases"

@@ -1,0 +1,1 @@
+"""Colours, fonts and marks that every page shares."""

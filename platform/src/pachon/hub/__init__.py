@@ -1,0 +1,1 @@
+"""JupyterHub glue: configuration, demo accounts, pages."""

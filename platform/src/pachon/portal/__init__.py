@@ -1,0 +1,1 @@
+"""The Portal: a Panel application, client of the Web APIs."""

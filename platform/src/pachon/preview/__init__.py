@@ -1,0 +1,1 @@
+"""Builds the default data: real catalogues with their sources and licences."""

@@ -1,0 +1,94 @@
+"""Requests, answers and executions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+import pyarrow as pa
+
+from pachon.core.fields import Field
+
+
+class Protocol(StrEnum):
+    """The door a query came through."""
+
+    TAP_SYNC = "tap/sync"
+    SCS = "scs"
+
+
+class Phase(StrEnum):
+    """How an execution ended (UWS 1.1 words)."""
+
+    COMPLETED = "COMPLETED"
+    ERROR = "ERROR"
+    ABORTED = "ABORTED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """One run of a query, immutable once ended.
+
+    Parameters
+    ----------
+    owner
+        Name of the person; empty for anonymous runs.
+    query
+        ADQL text, or the request line of a protocol that has none.
+    row_count
+        Rows delivered.
+    size_bytes
+        Arrow size of the rows delivered.
+    destruction
+        When the record may be forgotten.
+    """
+
+    id: str
+    owner: str
+    protocol: Protocol
+    query: str
+    tables: tuple[str, ...]
+    phase: Phase
+    started_at: datetime
+    ended_at: datetime
+    destruction: datetime
+    row_count: int = 0
+    size_bytes: int = 0
+    overflow: bool = False
+    error: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Answer:
+    """A running answer: rows flow while it is read, nothing is held. Must be closed; iterate it once.
+
+    Parameters
+    ----------
+    execution_id
+        Id of the execution, also sent as `X-Pachon-Execution`.
+    fields
+        Columns of the rows, in order.
+    batches
+        Arrow record batches with the schema `core.fields.arrow_schema(fields)`, at most `max_rows` rows in all.
+    max_rows
+        The limit in force.
+    overflow
+        After the last batch: whether there were more rows than `max_rows`.
+    on_close
+        Called once, with the answer, when reading ended, failed or was given up.
+    """
+
+    execution_id: str
+    fields: tuple[Field, ...]
+    batches: Iterator[pa.RecordBatch]
+    max_rows: int
+    overflow: bool = False
+    on_close: Callable[[Answer], None] | None = field(default=None, repr=False)
+
+    def close(self) -> None:
+        """Stop reading; frees the worker. Safe to call more than once."""
+        callback, self.on_close = self.on_close, None
+        if callback is not None:
+            callback(self)

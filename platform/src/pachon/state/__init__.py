@@ -1,0 +1,1 @@
+"""The state database: engine, migrations and the event outbox."""

@@ -145,6 +145,11 @@ class Settings(BaseSettings):
         return str(self.public_url or default).rstrip("/")
 
     @property
+    def api_url(self) -> str:
+        """Base of the Web APIs as seen from this machine, without a trailing slash."""
+        return f"http://{self.listen.host}:{self.listen.api_port}/api"
+
+    @property
     def hub_api_url(self) -> str:
         """Base of the hub's REST API as seen from this machine, without a trailing slash."""
         default = f"http://{self.listen.host}:{self.listen.hub_port}/hub/api"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from pachon.core.errors import ForbiddenError
 
@@ -54,3 +55,31 @@ class Principal:
 
 
 ANONYMOUS = Principal()
+
+
+class Principals(Protocol):
+    """Knows whose a token is. `hub.HubPrincipals` asks JupyterHub."""
+
+    async def resolve(self, token: str) -> Principal:
+        """The person whose token this is, with the token's scopes.
+
+        Raises
+        ------
+        AuthenticationError
+            If the token is not valid (any more).
+        UnavailableError
+            If that cannot be found out now.
+        """
+        ...
+
+    async def redeem(self, code: str, *, verifier: str, redirect_uri: str) -> str:
+        """Exchange the code of a login in the browser for a token (OAuth 2, RFC 6749 section 4.1.3; RFC 7636).
+
+        Raises
+        ------
+        AuthenticationError
+            If the code is not valid (any more).
+        UnavailableError
+            If the hub does not answer, or does not know us.
+        """
+        ...

@@ -1,0 +1,48 @@
+"""The promise of a store of executions; `sql_storage` keeps it in the state database."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from pachon.queries.models import Execution
+
+EXECUTION_ENDED = "execution.ended"
+"""Kind of the event that every store publishes with an execution it adds.
+
+Its key is the owner's name; its payload has `id`, `protocol`, `phase`, `row_count` and `overflow`.
+"""
+
+
+class ExecutionStore(Protocol):
+    """Where ended executions are kept until their destruction. All methods block and are safe to call from threads."""
+
+    def add(self, execution: Execution) -> None:
+        """Keep an execution and publish `EXECUTION_ENDED`, both or neither.
+
+        Raises
+        ------
+        ConflictError
+            If an execution with this id is kept already.
+        UnavailableError
+            If the database does not answer (so do all other methods).
+        """
+        ...
+
+    def get(self, owner: str, execution_id: str) -> Execution:
+        """One execution of this owner.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none, or it is another person's: both read the same.
+        """
+        ...
+
+    def list(self, owner: str, *, limit: int, before_id: str | None = None) -> tuple[Execution, ...]:
+        """At most `limit` executions of this owner, newest id first, older than `before_id` if it is given."""
+        ...
+
+    def forget(self, before: datetime) -> int:
+        """Delete the executions whose destruction lies before a moment; returns how many."""
+        ...

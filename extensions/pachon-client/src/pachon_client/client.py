@@ -1,0 +1,177 @@
+"""The client."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from pachon_client.errors import AnswerError, NotFoundError, RequestError, SetupError
+from pachon_client.models import Execution, Release, Table
+from pachon_client.reading import read_result
+from pachon_client.result import Result
+from pachon_client.transport import Transport
+
+if TYPE_CHECKING:
+    import pyvo
+
+_ARROW = "application/vnd.apache.arrow.stream"
+_TILE_DEPTH = 8
+_BASE_PIXELS = 12
+_MAX_DENSITY_ORDER = 11
+
+
+class Client:
+    """A door to one platform; safe to use from several threads.
+
+    Parameters
+    ----------
+    api_url
+        Address of the Web APIs, such as `https://sky.example.org/api`; by default `PACHON_API_URL`.
+    token
+        A token of the platform; by default `JUPYTERHUB_API_TOKEN`. Without one, world-public data can be asked.
+    timeout_s
+        Longest silence of the server that is waited for.
+
+    Raises
+    ------
+    SetupError
+        No address is known.
+    """
+
+    def __init__(self, api_url: str | None = None, token: str | None = None, *, timeout_s: float = 600.0) -> None:
+        address = api_url or os.environ.get("PACHON_API_URL")
+        if not address:
+            raise SetupError("No address is known: give api_url or set PACHON_API_URL.")
+        self.api_url = address.rstrip("/")
+        self._token = token if token is not None else os.environ.get("JUPYTERHUB_API_TOKEN")
+        self._transport = Transport(self.api_url, self._token, timeout_s=timeout_s)
+
+    def query(self, adql: str, max_rows: int | None = None) -> Result:
+        """Run an ADQL query and wait for its rows.
+
+        Parameters
+        ----------
+        adql
+            ADQL 2.1 text.
+        max_rows
+            Most rows to send; None leaves it to the server. `Result.overflow` says whether there were more.
+
+        Raises
+        ------
+        RequestError
+            The query is wrong; the message has line and column.
+        """
+        form = {"REQUEST": "doQuery", "LANG": "ADQL", "QUERY": adql, "RESPONSEFORMAT": _ARROW}
+        if max_rows is not None:
+            form["MAXREC"] = str(max_rows)
+        with self._transport.post("tap/sync", data=form) as response:
+            return read_result(response)
+
+    def cone(self, table: str, ra_deg: float, dec_deg: float, radius_deg: float, max_rows: int | None = None) -> Result:
+        """All columns of the rows of `table` within `radius_deg` of a position (ICRS)."""
+        found = self._table(table)
+        if not found.has_position:
+            raise RequestError(f"{table} has no positions to search around.")
+        point = f"POINT({found.ra_column}, {found.dec_column})"
+        circle = f"CIRCLE({float(ra_deg)!r}, {float(dec_deg)!r}, {float(radius_deg)!r})"
+        adql = f"SELECT * FROM {found.name} WHERE 1 = CONTAINS({point}, {circle})"  # noqa: S608 -- names the API gave
+        return self.query(adql, max_rows)
+
+    def releases(self) -> tuple[Release, ...]:
+        """Releases this token may see, with their tables and columns."""
+        return tuple(Release.from_json(release) for release in self._json("releases", "releases"))
+
+    def tables(self) -> tuple[Table, ...]:
+        """Tables of all releases this token may see."""
+        return tuple(table for release in self.releases() for table in release.tables)
+
+    def executions(self) -> tuple[Execution, ...]:
+        """Runs of queries that the platform remembers of this person, newest first."""
+        return tuple(Execution.from_json(execution) for execution in self._json("queries/executions", "executions"))
+
+    def tile(self, table: str, order: int, pixel: int) -> np.ndarray:
+        """Row counts inside one HEALPix pixel.
+
+        Parameters
+        ----------
+        table
+            Qualified name.
+        order, pixel
+            The pixel, NESTED numbering; order 0 to 12.
+
+        Returns
+        -------
+        ndarray
+            Shape (65536,): counts of its nested children at order + 8, unsigned.
+        """
+        response = self._transport.get(f"tiles/{table}", params={"order": order, "pixel": pixel})
+        try:
+            counts = np.load(io.BytesIO(response.content), allow_pickle=False)
+        except ValueError as error:
+            raise AnswerError(f"The answer of {response.url} is not a NumPy array: {error}.") from error
+        return np.asarray(counts)
+
+    def density(self, table: str, order: int) -> np.ndarray:
+        """Row counts over the whole sky.
+
+        Parameters
+        ----------
+        table
+            Qualified name.
+        order
+            HEALPix order, 0 to 11; beyond 8 it takes 12 * 4**(order - 8) requests.
+
+        Returns
+        -------
+        ndarray
+            Shape (12 * 4**order,), NESTED numbering, unsigned.
+        """
+        if not 0 <= order <= _MAX_DENSITY_ORDER:
+            raise RequestError(f"order is {order}; it may be 0 to {_MAX_DENSITY_ORDER}.")
+        tile_order = max(0, order - _TILE_DEPTH)
+        merged = 4 ** (tile_order + _TILE_DEPTH - order)
+        tiles = (self.tile(table, tile_order, pixel) for pixel in range(_BASE_PIXELS * 4**tile_order))
+        return np.concatenate([tile.reshape(-1, merged).sum(axis=1, dtype=np.uint64) for tile in tiles])
+
+    def tap(self) -> pyvo.dal.TAPService:
+        """A pyvo TAPService whose session carries the token."""
+        try:
+            import pyvo  # noqa: PLC0415 -- optional
+            import requests  # noqa: PLC0415 -- comes with pyvo
+        except ImportError as error:
+            raise SetupError("tap needs pyvo: pip install pachon-client[pyvo].") from error
+        session = requests.Session()
+        if self._token:
+            session.headers["Authorization"] = f"Bearer {self._token}"
+        return pyvo.dal.TAPService(f"{self.api_url}/tap", session=session)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Client of {self.api_url}{'' if self._token else ', anonymous'}>"
+
+    def _table(self, name: str) -> Table:
+        tables = self.tables()
+        for table in tables:
+            if table.name == name:
+                return table
+        raise NotFoundError(f"No table {name!r}; there are {', '.join(table.name for table in tables) or 'none'}.")
+
+    def _json(self, path: str, key: str) -> list[dict[str, Any]]:
+        response = self._transport.get(path)
+        try:
+            entries: list[dict[str, Any]] = response.json()[key]
+        except (ValueError, KeyError, TypeError) as error:
+            raise AnswerError(f"The answer of {response.url} has no list of {key}.") from error
+        return entries

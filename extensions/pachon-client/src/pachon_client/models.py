@@ -1,0 +1,96 @@
+"""What the platform holds, as frozen data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column of a table or of a result; `unit` in VOUnits syntax."""
+
+    name: str
+    datatype: str = ""
+    unit: str | None = None
+    ucd: str | None = None
+    description: str | None = None
+    principal: bool = False
+    indexed: bool = False
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read what the API says; keys of a newer API are left aside."""
+        return cls(**_known(cls, document))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """One table; `name` is qualified (`release.table`), positions are ICRS degrees."""
+
+    name: str
+    description: str | None = None
+    row_count: int | None = None
+    has_position: bool = False
+    id_column: str | None = None
+    ra_column: str | None = None
+    dec_column: str | None = None
+    columns: tuple[Column, ...] = ()
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read what the API says; keys of a newer API are left aside."""
+        columns = tuple(Column.from_json(column) for column in document.get("columns", ()))
+        return cls(**{**_known(cls, document), "columns": columns})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """One dated set of tables with its origin."""
+
+    id: str
+    title: str = ""
+    description: str = ""
+    kind: str = ""
+    date: str | None = None
+    simulated: bool = False
+    source: str | None = None
+    doi: str | None = None
+    licence: str | None = None
+    credit: str | None = None
+    tables: tuple[Table, ...] = ()
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read what the API says; keys of a newer API are left aside."""
+        tables = tuple(Table.from_json(table) for table in document.get("tables", ()))
+        return cls(**{**_known(cls, document), "tables": tables})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """One run of a query that the platform remembers; times are ISO 8601, UTC."""
+
+    id: str
+    query: str = ""
+    protocol: str = ""
+    phase: str = ""
+    tables: tuple[str, ...] = ()
+    started_at: str | None = None
+    ended_at: str | None = None
+    destruction: str | None = None
+    row_count: int = 0
+    size_bytes: int = 0
+    overflow: bool = False
+    error: str | None = None
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read what the API says; keys of a newer API are left aside."""
+        return cls(**{**_known(cls, document), "tables": tuple(document.get("tables", ()))})
+
+
+def _known(model: type, document: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of `document` that `model` has a field for."""
+    return {field.name: document[field.name] for field in fields(model) if field.name in document}

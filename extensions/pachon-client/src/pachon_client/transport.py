@@ -1,0 +1,157 @@
+"""One connection to the API: the token, the time-outs, and errors in the server's words."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import NoReturn
+from xml.etree import ElementTree as ET
+
+import httpx
+
+from pachon_client.errors import (
+    AnswerError,
+    AuthenticationError,
+    ForbiddenError,
+    NotFoundError,
+    PachonClientError,
+    RequestError,
+    UnavailableError,
+    UnreachableError,
+)
+
+_BY_STATUS: dict[int, type[PachonClientError]] = {
+    401: AuthenticationError,
+    403: ForbiddenError,
+    404: NotFoundError,
+}
+_TRY_LATER = frozenset({429, 502, 503, 504})
+_CONNECT_TIMEOUT_S = 10.0
+
+
+class Transport:
+    """HTTP to one API; safe to use from several threads.
+
+    Parameters
+    ----------
+    api_url
+        Base address of the Web APIs, without a trailing slash.
+    token
+        Sent as bearer token; None asks anonymously.
+    timeout_s
+        Longest silence of the server that is waited for.
+    """
+
+    def __init__(self, api_url: str, token: str | None, *, timeout_s: float) -> None:
+        self.api_url = api_url
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(headers=headers, timeout=httpx.Timeout(timeout_s, connect=_CONNECT_TIMEOUT_S))
+
+    def get(self, path: str, *, params: Mapping[str, str | int] | None = None) -> httpx.Response:
+        """The whole answer of `GET <api_url>/<path>`."""
+        with self._stream("GET", path, params=params) as response:
+            response.read()
+            return response
+
+    @contextmanager
+    def post(self, path: str, *, data: Mapping[str, str]) -> Iterator[httpx.Response]:
+        """The answer of `POST <api_url>/<path>` with a form, still to be read."""
+        with self._stream("POST", path, data=data) as response:
+            yield response
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    @contextmanager
+    def _stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        data: Mapping[str, str] | None = None,
+    ) -> Iterator[httpx.Response]:
+        url = f"{self.api_url}/{path}"
+        try:
+            with self._http.stream(method, url, params=params, data=data) as response:
+                if not response.is_success:
+                    response.read()
+                    _fail(response)
+                yield response
+        except httpx.ConnectError as error:
+            raise UnreachableError(f"Nothing answers at {self.api_url}: {error}.") from error
+        except httpx.TimeoutException as error:
+            raise UnavailableError(f"{url} did not answer in time.") from error
+        except httpx.RemoteProtocolError as error:
+            raise AnswerError(f"The answer of {url} ended early: {error}.") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise UnreachableError(f"{url} cannot be asked: {error}.") from error
+
+
+class ByteStream(io.RawIOBase):
+    """The body of a streamed response as a file that can be read once."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._chunks = response.iter_bytes()
+        self._rest = b""
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Fill `buffer` with what is there; 0 at the end."""
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._rest = chunk
+        size = min(len(buffer), len(self._rest))
+        buffer[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size
+
+
+def _fail(response: httpx.Response) -> NoReturn:
+    status = response.status_code
+    message = _sentence(response) or f"{response.url} answered {status} {response.reason_phrase}."
+    if status in _TRY_LATER:
+        retry_after = response.headers.get("Retry-After", "")
+        raise UnavailableError(message, retry_after_s=int(retry_after) if retry_after.isdecimal() else None)
+    if status < httpx.codes.BAD_REQUEST or status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        raise AnswerError(message)
+    raise _BY_STATUS.get(status, RequestError)(message)
+
+
+def _sentence(response: httpx.Response) -> str | None:
+    """The server's own sentence, from a JSON or VOTable error document; None where there is none."""
+    kind = response.headers.get("Content-Type", "")
+    if "json" in kind:
+        return _json_sentence(response.content)
+    return _votable_sentence(response.content) if "xml" in kind else None
+
+
+def _json_sentence(body: bytes) -> str | None:
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return None
+    error = document.get("error") if isinstance(document, dict) else None
+    message = error.get("message") if isinstance(error, dict) else None
+    return message if isinstance(message, str) else None
+
+
+def _votable_sentence(body: bytes) -> str | None:
+    """The error of a DALI 1.1 section 4.4 document (`QUERY_STATUS`) or of an SCS one (`Error`)."""
+    try:
+        root = ET.fromstring(body)  # noqa: S314 -- answered by the platform the person pointed at, expat bounds entities
+    except ET.ParseError:
+        return None
+    for info in root.iter():
+        if info.tag.rpartition("}")[2] in {"INFO", "PARAM"} and info.get("name") in {"QUERY_STATUS", "Error"}:
+            text = (info.text or "").strip()
+            return text or (info.get("value") if info.get("name") == "Error" else None)
+    return None

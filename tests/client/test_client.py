@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import io
+import json
+import socket
+from collections.abc import Iterator
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import pachon_client
+from client.double import Double, Reply, running_double
+from pachon_client import Client
+
+LONG_ID = 2**53 + 1
+SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.int64(), metadata={"ucd": "meta.id;meta.main"}),
+        pa.field("ra", pa.float64(), metadata={"unit": "deg", "description": "Right ascension, ICRS"}),
+        pa.field("pm", pa.float32(), metadata={"unit": "mas.yr**-1"}),
+        pa.field("name", pa.string()),
+        pa.field("epoch", pa.timestamp("us")),
+        pa.field("is_variable", pa.bool_()),
+    ]
+)
+ROWS = pa.table(
+    {
+        "id": [LONG_ID, None],
+        "ra": [10.5, 11.25],
+        "pm": [1.5, None],
+        "name": ["<b>ω</b>", None],
+        "epoch": [datetime(2020, 1, 1), None],  # noqa: DTZ001 -- Arrow columns of the platform hold naive UTC
+        "is_variable": [True, None],
+    },
+    schema=SCHEMA,
+)
+
+
+@pytest.fixture
+def double() -> Iterator[Double]:
+    with running_double() as running:
+        yield running
+
+
+@pytest.fixture
+def client(double: Double) -> Iterator[Client]:
+    with Client(double.url, "secret") as made:
+        yield made
+
+
+def arrow(rows: pa.Table, *, overflow: str | None) -> Reply:
+    """Rows as an Arrow stream with its closing word."""
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows)
+        if overflow:
+            empty = pa.RecordBatch.from_pylist([], schema=rows.schema)
+            writer.write_batch(empty, custom_metadata={"pachon.overflow": overflow})
+    return Reply(sink.getvalue(), headers={"X-Pachon-Execution": "e1"})
+
+
+def npy(counts: np.ndarray) -> Reply:
+    sink = io.BytesIO()
+    np.save(sink, counts)
+    return Reply(sink.getvalue())
+
+
+def test_a_query_sends_adql_limit_and_token_and_brings_rows_with_units(double: Double, client: Client) -> None:
+    double.replies["/api/tap/sync"] = arrow(ROWS, overflow="true")
+    result = client.query("SELECT * FROM sky.stars", max_rows=2)
+    [asked] = double.asked
+    assert asked.authorization == "Bearer secret"
+    assert asked.form["QUERY"] == ["SELECT * FROM sky.stars"]
+    assert asked.form["MAXREC"] == ["2"]
+    assert result.table.equals(ROWS)
+    assert (len(result), result.overflow, result.execution_id) == (2, True, "e1")
+    assert [column.unit for column in result.columns[:3]] == [None, "deg", "mas.yr**-1"]
+
+
+def test_long_ids_units_and_nulls_survive_into_astropy_and_pandas(double: Double, client: Client) -> None:
+    double.replies["/api/tap/sync"] = arrow(ROWS, overflow="false")
+    result = client.query("SELECT * FROM sky.stars")
+    table = result.to_astropy()
+    assert table["id"][0] == LONG_ID
+    assert table["ra"].unit == "deg"
+    assert table["pm"].unit.to_string("vounit") == "mas.yr**-1"
+    assert [bool(table[name].mask[1]) for name in ("id", "pm", "name", "epoch", "is_variable")] == [True] * 5
+    frame = result.to_pandas()
+    assert frame["id"].iloc[0] == LONG_ID
+    assert frame["id"].isna().tolist() == [False, True]
+    assert result["id"].tolist() == [LONG_ID, None]
+    assert np.isnan(result["pm"][1])
+    assert [row["ra"] for row in result] == [10.5, 11.25]
+
+
+def test_a_notebook_shows_the_first_rows_escaped_and_says_when_they_are_cut(double: Double, client: Client) -> None:
+    double.replies["/api/tap/sync"] = arrow(ROWS, overflow="true")
+    shown = client.query("SELECT * FROM sky.stars")._repr_html_()
+    assert "&lt;b&gt;ω&lt;/b&gt;" in shown
+    assert "<b>" not in shown
+    assert "cut at the row limit" in shown
+    assert ">deg<" in shown
+
+
+def test_an_empty_answer_keeps_its_columns(double: Double, client: Client) -> None:
+    double.replies["/api/tap/sync"] = arrow(ROWS.slice(0, 0), overflow="false")
+    result = client.query("SELECT * FROM sky.stars WHERE 1 = 0")
+    assert len(result) == 0
+    assert result.table.column_names == ROWS.column_names
+    assert len(result.to_astropy()) == 0
+    assert not result.overflow
+
+
+VOTABLE_ERROR = b"""<?xml version="1.0"?><VOTABLE xmlns="http://www.ivoa.net/xml/VOTable/v1.3"><RESOURCE type="results">
+<INFO name="QUERY_STATUS" value="ERROR">line 1, column 8: there is no column 'raa'</INFO></RESOURCE></VOTABLE>"""
+JSON_ERROR = json.dumps({"error": {"code": "NotFoundError", "message": "No table 'x.y'.", "parameter": None}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("reply", "error", "sentence"),
+    [
+        (
+            Reply(VOTABLE_ERROR, 400, {"Content-Type": "application/x-votable+xml"}),
+            pachon_client.RequestError,
+            "line 1, column 8: there is no column 'raa'",
+        ),
+        (
+            Reply(JSON_ERROR, 404, {"Content-Type": "application/json"}),
+            pachon_client.NotFoundError,
+            "No table 'x.y'.",
+        ),
+        (Reply(b"", 401), pachon_client.AuthenticationError, "answered 401"),
+        (Reply(b"<html>no</html>", 403, {"Content-Type": "text/html"}), pachon_client.ForbiddenError, "answered 403"),
+        (Reply(b"not { json", 400, {"Content-Type": "application/json"}), pachon_client.RequestError, "answered 400"),
+        (Reply(b"<not xml", 400, {"Content-Type": "text/xml"}), pachon_client.RequestError, "answered 400"),
+        (Reply(b"", 500), pachon_client.AnswerError, "answered 500"),
+        (Reply(b"", 302, {"Location": "/hub/login"}), pachon_client.AnswerError, "answered 302"),
+        (Reply(b"hello, no arrow here", 200), pachon_client.AnswerError, "not an Arrow stream"),
+        (arrow(ROWS, overflow=None), pachon_client.AnswerError, "ended early: 2 rows"),
+    ],
+)
+def test_each_failure_is_one_sentence_of_one_tree(
+    double: Double, client: Client, reply: Reply, error: type[Exception], sentence: str
+) -> None:
+    double.replies["/api/tap/sync"] = reply
+    with pytest.raises(error, match=sentence.replace("(", r"\(")) as caught:
+        client.query("SELECT raa FROM sky.stars")
+    assert isinstance(caught.value, pachon_client.PachonClientError)
+
+
+def test_a_connection_that_breaks_in_the_middle_is_never_a_short_answer(double: Double, client: Client) -> None:
+    whole = arrow(ROWS, overflow="false")
+    double.replies["/api/tap/sync"] = Reply(whole.body[:-40], headers=whole.headers, cut=True)
+    with pytest.raises(pachon_client.AnswerError, match="ended early"):
+        client.query("SELECT * FROM sky.stars")
+
+
+def test_a_busy_server_says_when_to_come_back(double: Double, client: Client) -> None:
+    double.replies["/api/releases"] = Reply(b"", 503, {"Retry-After": "7"})
+    with pytest.raises(pachon_client.UnavailableError) as caught:
+        client.releases()
+    assert caught.value.retry_after_s == 7
+
+
+def test_nobody_at_the_address_is_said_so() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/api"
+        with Client(url) as client, pytest.raises(pachon_client.UnreachableError, match="Nothing answers at"):
+            client.releases()
+
+
+def test_address_and_token_come_from_the_lab(double: Double, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PACHON_API_URL", raising=False)
+    with pytest.raises(pachon_client.SetupError, match="PACHON_API_URL"):
+        Client()
+    monkeypatch.setenv("PACHON_API_URL", double.url + "/")
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "from-the-lab")
+    double.replies["/api/releases"] = Reply(b'{"releases": []}')
+    with Client() as client:
+        assert client.releases() == ()
+        assert client.tap()._session.headers["Authorization"] == "Bearer from-the-lab"
+        assert "from-the-lab" not in repr(client)
+    assert double.asked[0].authorization == "Bearer from-the-lab"
+
+
+def test_density_sums_tiles_to_the_order_asked_for(double: Double, client: Client) -> None:
+    tile = np.arange(65536, dtype=np.uint32)
+    double.replies["/api/tiles/sky.stars"] = npy(tile)
+    assert np.array_equal(client.tile("sky.stars", 3, 7), tile)
+    assert double.asked[0].query == {"order": ["3"], "pixel": ["7"]}
+    counts = client.density("sky.stars", 7)
+    assert counts.shape == (12 * 4**7,)
+    assert np.array_equal(counts[:2], [0 + 1 + 2 + 3, 4 + 5 + 6 + 7])
+    assert counts.sum() == 12 * tile.sum(dtype=np.uint64)
+    with pytest.raises(pachon_client.RequestError, match="0 to 11"):
+        client.density("sky.stars", 12)
+
+
+RELEASES = {
+    "releases": [
+        {
+            "id": "sky",
+            "title": "Sky",
+            "simulated": True,
+            "a_newer_key": 1,
+            "tables": [
+                {
+                    "name": "sky.stars",
+                    "has_position": True,
+                    "ra_column": "ra",
+                    "dec_column": "dec",
+                    "columns": [{"name": "ra"}],
+                },
+                {"name": "sky.plates", "has_position": False},
+            ],
+        }
+    ]
+}
+
+
+def test_a_cone_names_the_position_columns_of_its_table(double: Double, client: Client) -> None:
+    double.replies["/api/releases"] = Reply(json.dumps(RELEASES).encode())
+    double.replies["/api/tap/sync"] = arrow(ROWS, overflow="false")
+    assert len(client.cone("sky.stars", 359.9, -89.5, 0.25, max_rows=5)) == 2
+    assert double.asked[-1].form["QUERY"] == [
+        "SELECT * FROM sky.stars WHERE 1 = CONTAINS(POINT(ra, dec), CIRCLE(359.9, -89.5, 0.25))"
+    ]
+    with pytest.raises(pachon_client.NotFoundError, match=r"sky\.stars, sky\.plates"):
+        client.cone("sky.star", 0, 0, 1)
+    with pytest.raises(pachon_client.RequestError, match="no positions"):
+        client.cone("sky.plates", 0, 0, 1)
+    [release] = client.releases()
+    assert (release.simulated, release.tables[0].columns[0].name) == (True, "ra")
+
+
+def test_executions_are_read_with_their_times(double: Double, client: Client) -> None:
+    entry = {"id": "e1", "query": "SELECT 1", "phase": "COMPLETED", "tables": ["sky.stars"], "row_count": 3}
+    double.replies["/api/queries/executions"] = Reply(json.dumps({"executions": [entry]}).encode())
+    [execution] = client.executions()
+    assert (execution.id, execution.tables, execution.row_count) == ("e1", ("sky.stars",), 3)
+    double.replies["/api/queries/executions"] = Reply(b'["no"]')
+    with pytest.raises(pachon_client.AnswerError, match="no list of executions"):
+        client.executions()

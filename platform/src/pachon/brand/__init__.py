@@ -1,7 +1,7 @@
 """Colours, fonts and marks that every page shares.
 
-`tokens.css` holds the values (light and dark), `base.css` the components made of them, `logo.svg` the mark and
-`horizon.svg` the sky behind the front page's title. The API serves them under `/api/brand/`.
+`tokens.css` holds the values (light and dark), `base.css` the components made of them, `logo.svg` the mark;
+`horizon.svg`, `front.css` and `front.js` belong to the front page. The API serves them under `/api/brand/`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pachon.core.errors import NotFoundError
 
-FILES = ("tokens.css", "base.css", "logo.svg", "horizon.svg")
+FILES = ("tokens.css", "base.css", "front.css", "front.js", "logo.svg", "horizon.svg")
 
 
 def path(name: str) -> Path:

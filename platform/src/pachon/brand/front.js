@@ -1,0 +1,32 @@
+// The front page works without this. With it, addresses get a Copy button, and the page says who is logged in:
+// the login cookie belongs to /api/, so only a request there can tell.
+
+const api = new URL("../", document.currentScript?.src ?? location.href);
+
+async function showPerson() {
+  const response = await fetch(new URL("releases", api));
+  const name = response.headers.get("X-VO-Authenticated");
+  if (!name) return;
+  document.getElementById("person-name").textContent = decodeURIComponent(name);
+  document.getElementById("person").hidden = false;
+  document.getElementById("login")?.remove();
+}
+
+function addCopyButton(text) {
+  const frame = document.createElement("div");
+  frame.className = "copy-frame";
+  text.replaceWith(frame);
+  const button = document.createElement("button");
+  button.className = "copy-button";
+  button.type = "button";
+  button.textContent = "Copy";
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(text.textContent.trim());
+    button.textContent = "Copied";
+    setTimeout(() => (button.textContent = "Copy"), 1500);
+  });
+  frame.append(text, button);
+}
+
+if (navigator.clipboard) document.querySelectorAll(".copy").forEach(addCopyButton);
+showPerson().catch(() => undefined);

@@ -64,7 +64,9 @@ async def current_principal(
 
 async def _principal_of_cookie(request: Request, principals: Principals, settings: LoginSettings) -> Principal:
     sealed = request.cookies.get(cookies.LOGIN_COOKIE)
-    if not sealed or not cookies.cookie_counts(request.method, request.headers, base_url=settings.base_url):
+    if not sealed or settings.identity.cookie_secret is None:
+        return ANONYMOUS
+    if not cookies.cookie_counts(request.method, request.headers, base_url=settings.base_url):
         return ANONYMOUS
     content = login.login_seal(settings).open(sealed, max_age_s=cookies.LOGIN_MAX_AGE_S)
     if content is None:

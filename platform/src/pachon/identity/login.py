@@ -116,7 +116,7 @@ async def arrive(
     name = _waiting_cookie_name(state)
     sealed = request_cookies.get(name, "")
     waiting = _dance_seal(settings).open(sealed, max_age_s=cookies.DANCE_MAX_AGE_S) or {}
-    if not secrets.compare_digest(waiting.get("state", "").encode(), state.encode()):
+    if not waiting or not secrets.compare_digest(waiting["state"].encode(), state.encode()):
         message = (
             "This login was not begun in this browser, or more than ten minutes ago. "
             f"Begin again at {settings.base_url}/api/login"

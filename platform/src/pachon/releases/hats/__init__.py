@@ -1,0 +1,1 @@
+"""HATS catalogues: Parquet partitioned by HEALPix pixel and sorted by position (IVOA Note HATS 1.0)."""

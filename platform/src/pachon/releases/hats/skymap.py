@@ -1,0 +1,41 @@
+"""The density map of a catalogue, `skymap.fits`: rows per pixel, nested, implicit index (HEALPix in FITS)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from astropy.io import fits
+
+from pachon.releases.hats.layout import SKYMAP_ORDER
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_NAME = "skymap.fits"
+
+
+def write_skymap(catalogue: Path, counts: NDArray[np.int64]) -> None:
+    """Write rows per nested pixel at `SKYMAP_ORDER`, shape (12 * 4**8,)."""
+    column = fits.Column(name="VALUE", format="J", array=counts.astype(np.int32))
+    table = fits.BinTableHDU.from_columns([column])
+    table.header.update(
+        {
+            "PIXTYPE": "HEALPIX",
+            "ORDERING": "NESTED",
+            "COORDSYS": "C",
+            "NSIDE": 1 << SKYMAP_ORDER,
+            "ORDER": SKYMAP_ORDER,
+            "FIRSTPIX": 0,
+            "LASTPIX": counts.size - 1,
+            "INDXSCHM": "IMPLICIT",
+        }
+    )
+    fits.HDUList([fits.PrimaryHDU(), table]).writeto(catalogue / _NAME)
+
+
+def read_skymap(catalogue: Path) -> NDArray[np.uint32]:
+    """Rows per nested pixel at `SKYMAP_ORDER`, shape (12 * 4**8,)."""
+    with fits.open(catalogue / _NAME, memmap=False) as hdus:
+        return np.asarray(hdus[1].data["VALUE"]).astype(np.uint32)

@@ -1,0 +1,118 @@
+"""HTTP: density tiles, and what a person ran."""
+
+from __future__ import annotations
+
+import io
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+
+from pachon.core.errors import AuthenticationError, UsageError
+from pachon.identity.handlers import asking_principal
+from pachon.identity.models import Principal
+from pachon.queries.models import Execution
+from pachon.queries.storage import ExecutionStore
+from pachon.queries.tiles import MAX_ORDER, TileService
+
+router = APIRouter(tags=["queries"])
+
+_MAX_PAGE = 500
+_FRESH_S = 300
+
+Asking = Annotated[Principal, Depends(asking_principal)]
+
+
+def known_principal(principal: Asking) -> Principal:
+    """Who asks, if they are known.
+
+    Raises
+    ------
+    AuthenticationError
+        For anonymous visitors: what they ran is not kept under a name.
+    """
+    if principal.is_anonymous:
+        raise AuthenticationError("Your queries are listed under your name: log in, or send a token.")
+    return principal
+
+
+Known = Annotated[Principal, Depends(known_principal)]
+
+
+def _tiles(request: Request) -> TileService:
+    tiles: TileService = request.app.state.services.tiles
+    return tiles
+
+
+def _executions(request: Request) -> ExecutionStore:
+    executions: ExecutionStore = request.app.state.services.executions
+    return executions
+
+
+@router.get(
+    "/tiles/{table}",
+    summary="Row counts in the 65,536 children of a HEALPix pixel",
+    response_class=Response,
+    responses={200: {"content": {"application/octet-stream": {}}, "description": "NumPy .npy, shape (65536,)"}},
+)
+def tile(
+    table: str,
+    principal: Asking,
+    tiles: Annotated[TileService, Depends(_tiles)],
+    order: Annotated[str, Query(description=f"HEALPix order of the tile, 0 to {MAX_ORDER}.")] = "",
+    pixel: Annotated[str, Query(description="Nested pixel number at that order.")] = "",
+    if_none_match: Annotated[str, Header()] = "",
+) -> Response:
+    place = _whole_number("order", order), _whole_number("pixel", pixel)
+    headers = {"ETag": tiles.etag(principal, table, *place), "Cache-Control": f"private, max-age={_FRESH_S}"}
+    if headers["ETag"] in if_none_match:
+        return Response(status_code=304, headers=headers)
+    return Response(
+        _npy(tiles.counts(principal, table, *place)), headers=headers, media_type="application/octet-stream"
+    )
+
+
+@router.get("/queries/executions", summary="What you ran, newest first")
+def executions(
+    principal: Known,
+    store: Annotated[ExecutionStore, Depends(_executions)],
+    limit: Annotated[str, Query(description=f"At most this many, 1 to {_MAX_PAGE}.")] = "50",
+    before: Annotated[
+        str | None, Query(description="Only those older than this id: the `next_before` of a page.")
+    ] = None,
+) -> dict[str, Any]:
+    size = _whole_number("limit", limit)
+    if not 1 <= size <= _MAX_PAGE:
+        raise UsageError(f"limit must be a whole number from 1 to {_MAX_PAGE}, not {size}.", parameter="limit")
+    page = store.list(principal.name, limit=size, before_id=before)
+    return {"executions": [_document(run) for run in page], "next_before": page[-1].id if len(page) == size else None}
+
+
+def _document(run: Execution) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "protocol": run.protocol.value,
+        "query": run.query,
+        "tables": list(run.tables),
+        "phase": run.phase.value,
+        "started_at": run.started_at.isoformat(),
+        "ended_at": run.ended_at.isoformat(),
+        "destruction": run.destruction.isoformat(),
+        "row_count": run.row_count,
+        "size_bytes": run.size_bytes,
+        "overflow": run.overflow,
+        "error": run.error,
+    }
+
+
+def _npy(counts: np.ndarray[Any, Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, counts, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _whole_number(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"{name} must be a whole number, not '{text}'.", parameter=name) from None

@@ -1,0 +1,180 @@
+"""Density tiles: how many rows of a table lie in each small piece of a HEALPix pixel.
+
+A tile of order k and pixel p (nested, ICRS) has the counts of the 4**8 = 65,536 children of p at order k + 8, in nested
+order. Order 0 comes from the catalogue's density map; below it, the sorted spatial index of the rows is counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from pachon.core.errors import UsageError
+from pachon.core.healpix import SPATIAL_INDEX_ORDER, pixel_count
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from pachon.identity.models import Principal
+    from pachon.releases.models import Snapshot
+    from pachon.releases.service import ReleaseService
+
+TILE_DEPTH = 8
+TILE_SIZE = 4**TILE_DEPTH
+MAX_ORDER = 12
+_CACHE_BYTES = 64 * 1024**2
+
+
+class Catalogue(Protocol):
+    """What a tile needs of a catalogue on disk; `releases.hats.HatsCatalogue` keeps it."""
+
+    def density(self, *, order: int = ...) -> NDArray[np.uint32]:
+        """Rows per nested pixel, shape (12 * 4**order,)."""
+        ...
+
+    def indices(self, start: int, stop: int) -> NDArray[np.int64]:
+        """Order 29 indices of all rows in the half-open range [start, stop)."""
+        ...
+
+
+class TileService:
+    """Counts rows, for tables that the person may query.
+
+    Parameters
+    ----------
+    releases
+        Decides which tables those are.
+    open_catalogue
+        Opens the catalogue of a snapshot that has at least one partition.
+    cache_bytes
+        Size of the tiles kept in memory.
+    """
+
+    def __init__(
+        self,
+        releases: ReleaseService,
+        open_catalogue: Callable[[Snapshot], Catalogue],
+        *,
+        cache_bytes: int = _CACHE_BYTES,
+    ) -> None:
+        self._releases = releases
+        self._open_catalogue = open_catalogue
+        self._cache = _TileCache(cache_bytes)
+
+    def etag(self, principal: Principal, table_name: str, order: int, pixel: int) -> str:
+        """A strong ETag (RFC 9110, section 8.8.3): changes whenever the rows of the table do.
+
+        Raises
+        ------
+        UsageError, NotFoundError
+            As `counts`.
+        """
+        _check(order, pixel)
+        return f'"{_fingerprint(self._snapshot(principal, table_name))}-{order}-{pixel}"'
+
+    def counts(self, principal: Principal, table_name: str, order: int, pixel: int) -> NDArray[np.unsignedinteger]:
+        """Rows in each of the children of a pixel, eight orders below it.
+
+        Parameters
+        ----------
+        table_name
+            Qualified name, whatever its case.
+        order, pixel
+            The tile: 0 <= order <= 12, nested pixel number.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (65536,), in the smallest unsigned integer type that holds them.
+
+        Raises
+        ------
+        UsageError
+            If there is no such pixel, or the table has no positions.
+        NotFoundError
+            If there is no such table, or none that this person may query.
+        """
+        _check(order, pixel)
+        snapshot = self._snapshot(principal, table_name)
+        key = (_fingerprint(snapshot), order, pixel)
+        found = self._cache.get(key)
+        if found is None:
+            found = self._count(snapshot, order, pixel)
+            self._cache.put(key, found)
+        return found
+
+    def _snapshot(self, principal: Principal, table_name: str) -> Snapshot:
+        snapshot = self._releases.snapshot(principal, table_name)
+        if not snapshot.table.has_position:
+            raise UsageError(f"Table '{snapshot.table.qualified_name}' has no positions, so it has no density.")
+        return snapshot
+
+    def _count(self, snapshot: Snapshot, order: int, pixel: int) -> NDArray[np.unsignedinteger]:
+        if not snapshot.partitions:
+            return np.zeros(TILE_SIZE, dtype=np.uint8)
+        catalogue = self._open_catalogue(snapshot)
+        if order == 0:
+            return _smallest(catalogue.density(order=TILE_DEPTH)[pixel * TILE_SIZE : (pixel + 1) * TILE_SIZE])
+        shift = 2 * (SPATIAL_INDEX_ORDER - order)
+        indices = catalogue.indices(pixel << shift, (pixel + 1) << shift)
+        children = (indices >> (shift - 2 * TILE_DEPTH)) - pixel * TILE_SIZE
+        return _smallest(np.bincount(children, minlength=TILE_SIZE))
+
+
+class _TileCache:
+    """The tiles used last, up to a number of bytes; safe to use from several threads."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._size_bytes = 0
+        self._tiles: OrderedDict[tuple[str, int, int], NDArray[np.unsignedinteger]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[str, int, int]) -> NDArray[np.unsignedinteger] | None:
+        with self._lock:
+            found = self._tiles.get(key)
+            if found is not None:
+                self._tiles.move_to_end(key)
+            return found
+
+    def put(self, key: tuple[str, int, int], tile: NDArray[np.unsignedinteger]) -> None:
+        with self._lock:
+            if key in self._tiles:
+                return
+            self._tiles[key] = tile
+            self._size_bytes += tile.nbytes
+            while self._size_bytes > self._limit_bytes:
+                _, dropped = self._tiles.popitem(last=False)
+                self._size_bytes -= dropped.nbytes
+
+
+def _check(order: int, pixel: int) -> None:
+    if not 0 <= order <= MAX_ORDER:
+        raise UsageError(f"order must be a whole number from 0 to {MAX_ORDER}, not {order}.", parameter="order")
+    last = pixel_count(order) - 1
+    if not 0 <= pixel <= last:
+        message = f"pixel must be a whole number from 0 to {last} at order {order}, not {pixel}."
+        raise UsageError(message, parameter="pixel")
+
+
+def _fingerprint(snapshot: Snapshot) -> str:
+    """Tells one state of a table from another: its files, their sizes in rows, and when they were written."""
+    digest = hashlib.sha256(snapshot.table.qualified_name.encode())
+    for part in snapshot.partitions:
+        digest.update(f"{part.order}/{part.pixel}/{part.row_count};".encode())
+    if snapshot.partitions:
+        status = snapshot.partitions[0].path.stat()
+        digest.update(f"{status.st_ino}/{status.st_mtime_ns}".encode())
+    return digest.hexdigest()[:20]
+
+
+def _smallest(counts: NDArray[np.integer]) -> NDArray[np.unsignedinteger]:
+    tile = counts.astype(np.min_scalar_type(int(counts.max())))
+    tile.flags.writeable = False
+    return tile

@@ -50,14 +50,14 @@ def client(double: Double) -> Iterator[Client]:
         yield made
 
 
-def arrow(rows: pa.Table, *, overflow: str | None) -> Reply:
+def arrow(rows: pa.Table, *, status: str | None) -> Reply:
     """Rows as an Arrow stream with its closing word."""
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, rows.schema) as writer:
         writer.write_table(rows)
-        if overflow:
+        if status:
             empty = pa.RecordBatch.from_pylist([], schema=rows.schema)
-            writer.write_batch(empty, custom_metadata={"pachon.overflow": overflow})
+            writer.write_batch(empty, custom_metadata={"QUERY_STATUS": status})
     return Reply(sink.getvalue(), headers={"X-Pachon-Execution": "e1"})
 
 
@@ -68,7 +68,7 @@ def npy(counts: np.ndarray) -> Reply:
 
 
 def test_a_query_sends_adql_limit_and_token_and_brings_rows_with_units(double: Double, client: Client) -> None:
-    double.replies["/api/tap/sync"] = arrow(ROWS, overflow="true")
+    double.replies["/api/tap/sync"] = arrow(ROWS, status="OVERFLOW")
     result = client.query("SELECT * FROM sky.stars", max_rows=2)
     [asked] = double.asked
     assert asked.authorization == "Bearer secret"
@@ -80,7 +80,7 @@ def test_a_query_sends_adql_limit_and_token_and_brings_rows_with_units(double: D
 
 
 def test_long_ids_units_and_nulls_survive_into_astropy_and_pandas(double: Double, client: Client) -> None:
-    double.replies["/api/tap/sync"] = arrow(ROWS, overflow="false")
+    double.replies["/api/tap/sync"] = arrow(ROWS, status="OK")
     result = client.query("SELECT * FROM sky.stars")
     table = result.to_astropy()
     assert table["id"][0] == LONG_ID
@@ -96,7 +96,7 @@ def test_long_ids_units_and_nulls_survive_into_astropy_and_pandas(double: Double
 
 
 def test_a_notebook_shows_the_first_rows_escaped_and_says_when_they_are_cut(double: Double, client: Client) -> None:
-    double.replies["/api/tap/sync"] = arrow(ROWS, overflow="true")
+    double.replies["/api/tap/sync"] = arrow(ROWS, status="OVERFLOW")
     shown = client.query("SELECT * FROM sky.stars")._repr_html_()
     assert "&lt;b&gt;ω&lt;/b&gt;" in shown
     assert "<b>" not in shown
@@ -105,7 +105,7 @@ def test_a_notebook_shows_the_first_rows_escaped_and_says_when_they_are_cut(doub
 
 
 def test_an_empty_answer_keeps_its_columns(double: Double, client: Client) -> None:
-    double.replies["/api/tap/sync"] = arrow(ROWS.slice(0, 0), overflow="false")
+    double.replies["/api/tap/sync"] = arrow(ROWS.slice(0, 0), status="OK")
     result = client.query("SELECT * FROM sky.stars WHERE 1 = 0")
     assert len(result) == 0
     assert result.table.column_names == ROWS.column_names
@@ -138,7 +138,7 @@ JSON_ERROR = json.dumps({"error": {"code": "NotFoundError", "message": "No table
         (Reply(b"", 500), pachon_client.AnswerError, "answered 500"),
         (Reply(b"", 302, {"Location": "/hub/login"}), pachon_client.AnswerError, "answered 302"),
         (Reply(b"hello, no arrow here", 200), pachon_client.AnswerError, "not an Arrow stream"),
-        (arrow(ROWS, overflow=None), pachon_client.AnswerError, "ended early: 2 rows"),
+        (arrow(ROWS, status=None), pachon_client.AnswerError, "ended early: 2 rows"),
     ],
 )
 def test_each_failure_is_one_sentence_of_one_tree(
@@ -151,7 +151,7 @@ def test_each_failure_is_one_sentence_of_one_tree(
 
 
 def test_a_connection_that_breaks_in_the_middle_is_never_a_short_answer(double: Double, client: Client) -> None:
-    whole = arrow(ROWS, overflow="false")
+    whole = arrow(ROWS, status="OK")
     double.replies["/api/tap/sync"] = Reply(whole.body[:-40], headers=whole.headers, cut=True)
     with pytest.raises(pachon_client.AnswerError, match="ended early"):
         client.query("SELECT * FROM sky.stars")
@@ -223,7 +223,7 @@ RELEASES = {
 
 def test_a_cone_names_the_position_columns_of_its_table(double: Double, client: Client) -> None:
     double.replies["/api/releases"] = Reply(json.dumps(RELEASES).encode())
-    double.replies["/api/tap/sync"] = arrow(ROWS, overflow="false")
+    double.replies["/api/tap/sync"] = arrow(ROWS, status="OK")
     assert len(client.cone("sky.stars", 359.9, -89.5, 0.25, max_rows=5)) == 2
     assert double.asked[-1].form["QUERY"] == [
         "SELECT * FROM sky.stars WHERE 1 = CONTAINS(POINT(ra, dec), CIRCLE(359.9, -89.5, 0.25))"

@@ -1,7 +1,7 @@
 """Reading Arrow answers: rows as they come, and at the end whether they are all.
 
-The stream ends with a record batch whose custom metadata hold `pachon.overflow` (`true` or `false`): what the server
-knows only after the last row travels after the last row. A stream without it ended early.
+The stream ends with an empty record batch whose custom metadata hold `QUERY_STATUS` (`OK` or `OVERFLOW`): what the
+server knows only after the last row travels after the last row. A stream without it ended early.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pachon_client.errors import AnswerError
 from pachon_client.result import Result, columns_of
 from pachon_client.transport import ByteStream
 
-_OVERFLOW = b"pachon.overflow"
+_STATUS = b"QUERY_STATUS"
+_OVERFLOW = b"OVERFLOW"
 
 
 def read_result(response: httpx.Response) -> Result:
@@ -47,7 +48,7 @@ def _read(response: httpx.Response) -> tuple[pa.Table, bool]:
                 batch, metadata = reader.read_next_batch_with_custom_metadata()
             except StopIteration:
                 break
-            last = (metadata or {}).get(_OVERFLOW)
+            last = (metadata or {}).get(_STATUS)
             if batch.num_rows:
                 batches.append(batch)
         table = pa.Table.from_batches(batches, schema=reader.schema)
@@ -55,4 +56,4 @@ def _read(response: httpx.Response) -> tuple[pa.Table, bool]:
         raise AnswerError(
             f"The answer of {response.url} ended early: {table.num_rows:,} rows came and no closing word."
         )
-    return table, last == b"true"
+    return table, last == _OVERFLOW

@@ -24,7 +24,7 @@ class ListenSettings(_Group):
 
     host: str = Field("127.0.0.1", description="Address all processes bind to.")
     proxy_port: int = Field(8000, description="The one port people use.")
-    proxy_api_port: int = Field(8001, description="Control port of the proxy (configurable-http-proxy only).")
+    proxy_api_port: int = Field(8001, description="Control port of the proxy; only the hub talks to it.")
     hub_port: int = Field(8002, description="JupyterHub's own API and pages.")
     api_port: int = Field(8003, description="Web APIs.")
     portal_port: int = Field(8004, description="Portal.")
@@ -84,6 +84,10 @@ class HubSettings(_Group):
     """JupyterHub, embedded."""
 
     proxy: str = Field("traefik", pattern="^(traefik|configurable-http-proxy)$", description="The proxy in front.")
+    proxy_command: Path | None = Field(
+        None, description="Program of the proxy; default: beside this Python, then on the search path."
+    )
+    proxy_token: SecretStr | None = Field(None, description="Key of the proxy's control port (secret).")
     authenticator_class: str = Field(
         "pachon.hub.demo.DemoAuthenticator", description="JupyterHub authenticator; the default serves demo accounts."
     )
@@ -91,6 +95,9 @@ class HubSettings(_Group):
         (), description="Further JupyterHub configuration files, read last (production authenticators go there)."
     )
     admin_users: frozenset[str] = Field(frozenset({"admin"}), description="Hub administrators.")
+    demo_passwords: dict[str, SecretStr] = Field(
+        {}, description="Passwords of the demo accounts, by name (secret); only the demo authenticator reads them."
+    )
     lab_memory_bytes: int = Field(4 * GIBIBYTE, ge=0, description="Memory limit told to a lab.")
 
 

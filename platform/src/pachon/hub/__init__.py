@@ -1,1 +1,1 @@
-"""JupyterHub glue: configuration, demo accounts, pages."""
+"""JupyterHub, embedded: its configuration, demo accounts, roles, labs, pages and the proxy in front of everything."""

@@ -1,0 +1,17 @@
+"""Logs of the processes: each appends to one file, which is cut when it grows too large."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+MAX_LOG_BYTES = 10 * 1024**2
+
+
+def bound(path: Path, *, max_bytes: int = MAX_LOG_BYTES) -> None:
+    """Move a large log to `<name>.log.1` and go on from zero; a writer in append mode never notices."""
+    if not path.exists() or path.stat().st_size <= max_bytes:
+        return
+    shutil.copyfile(path, path.with_name(f"{path.name}.1"))
+    with path.open("r+b") as file:
+        file.truncate(0)

@@ -1,0 +1,100 @@
+"""JupyterHub's configuration, made from the platform's settings."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from pachon.app.settings import Settings
+from pachon.core.errors import SetupError
+from pachon.hub import pages, proxy, roles
+
+NO_ISOLATION = (
+    "Embedded mode isolates nobody from this machine: every lab runs as the user who started the platform. "
+    "Use it alone or among people you trust."
+)
+_LAB_START_TIMEOUT_S = 90
+_CHECK_PROXY_EVERY_S = 10
+
+
+def configure(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- traitlets' Config takes any attribute
+    """Fill JupyterHub's configuration object."""
+    _configure_hub(c, settings)
+    _configure_proxy(c, settings)
+    _configure_login(c, settings)
+    _configure_labs(c, settings)
+    c.JupyterHub.custom_scopes = roles.CUSTOM_SCOPES
+    c.JupyterHub.load_roles = roles.roles(settings)
+    c.JupyterHub.services = roles.services(settings)
+    c.JupyterHub.template_paths = [str(pages.FOLDER)]
+    c.JupyterHub.template_vars = pages.variables(settings, note=NO_ISOLATION)
+
+
+def _configure_hub(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- traitlets' Config takes any attribute
+    folder = settings.home.resolve() / "hub"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    listen = settings.listen
+    c.JupyterHub.bind_url = f"{settings.base_url}/"
+    c.JupyterHub.hub_bind_url = f"http://{listen.host}:{listen.hub_port}"
+    c.JupyterHub.hub_routespec = proxy.HUB_PREFIX
+    c.JupyterHub.db_url = f"sqlite:///{folder / 'jupyterhub.sqlite'}"
+    c.JupyterHub.cookie_secret_file = str(folder / "cookie_secret")
+    c.JupyterHub.cleanup_servers = False
+    c.JupyterHub.cleanup_proxy = False
+    c.JupyterHub.default_url = "/hub/home"
+
+
+def _configure_proxy(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- traitlets' Config takes any attribute
+    listen = settings.listen
+    control = f"http://{listen.host}:{listen.proxy_api_port}"
+    token = _secret(settings.hub.proxy_token, "hub.proxy_token")
+    c.Proxy.should_start = False
+    c.JupyterHub.proxy_check_interval = _CHECK_PROXY_EVERY_S
+    if settings.hub.proxy == proxy.TRAEFIK:
+        c.JupyterHub.proxy_class = "traefik_file"
+        c.TraefikFileProviderProxy.dynamic_config_file = str(proxy.hub_routes_path(settings))
+        c.TraefikProxy.traefik_entrypoint = proxy.ENTRY_POINT
+        c.TraefikProxy.traefik_api_url = control
+        c.TraefikProxy.traefik_api_username = proxy.CONTROL_USER
+        c.TraefikProxy.traefik_api_password = token
+    else:
+        c.JupyterHub.proxy_class = "configurable-http-proxy"
+        c.ConfigurableHTTPProxy.api_url = control
+        c.ConfigurableHTTPProxy.auth_token = token
+        c.Proxy.extra_routes = proxy.fixed_routes(settings)
+
+
+def _configure_login(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- traitlets' Config takes any attribute
+    c.JupyterHub.authenticator_class = settings.hub.authenticator_class
+    c.Authenticator.admin_users = set(settings.hub.admin_users)
+    passwords = {name: password.get_secret_value() for name, password in settings.hub.demo_passwords.items()}
+    c.DemoAuthenticator.passwords = passwords
+    c.DemoAuthenticator.holder_group = min(settings.rights.holder_groups, default="rights-holders")
+    c.DemoAuthenticator.manage_groups = True
+    c.DemoAuthenticator.allow_all = True
+
+
+def _configure_labs(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- traitlets' Config takes any attribute
+    homes = settings.home.resolve() / "homes"
+    c.JupyterHub.spawner_class = "pachon.hub.labs.LabSpawner"
+    c.LabSpawner.home_dir_template = str(homes / "{username}")
+    c.Spawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]
+    c.Spawner.args = ["--allow-root"] if os.geteuid() == 0 else []
+    c.Spawner.default_url = "/lab"
+    c.Spawner.start_timeout = c.Spawner.http_timeout = _LAB_START_TIMEOUT_S
+    c.Spawner.mem_limit = settings.hub.lab_memory_bytes
+    c.Spawner.server_token_scopes = list(roles.LAB_TOKEN_SCOPES)
+    c.Spawner.environment = {
+        "PACHON_API_URL": f"{settings.base_url}/api",
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+    }
+
+
+def _secret(value: SecretStr | None, name: str) -> str:
+    if value is None:
+        raise SetupError(f"The setting {name} is missing: 'pachon up' makes it, other starts must give it.")
+    return value.get_secret_value()

@@ -1,0 +1,69 @@
+"""Labs as local processes, one a person, each in a private folder.
+
+Embedded mode isolates nobody from the machine: every lab runs as the user who started the platform.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+from jupyterhub.spawner import SimpleLocalProcessSpawner
+
+_STARTED = "started"
+
+
+class LabSpawner(SimpleLocalProcessSpawner):
+    """Starts a lab in `<home>/homes/<user>` and finds it again after the hub was restarted.
+
+    A process is known by its id and its start time: after a reboot the same id may belong to a stranger.
+    """
+
+    started: float = 0.0
+
+    def make_preexec_fn(self, name: str) -> Callable[[], None]:
+        """What a new process does before it becomes the lab: enter its folder, keep new files private."""
+        del name
+        home = Path(self.home_dir)
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        home.chmod(0o700)
+
+        def enter() -> None:
+            os.umask(0o077)
+            os.chdir(home)
+
+        return enter
+
+    async def start(self) -> tuple[str, int]:
+        """Start the lab and remember when it started."""
+        address: tuple[str, int] = await super().start()
+        self.started = _start_time(self.pid)
+        return address
+
+    def get_state(self) -> dict[str, Any]:
+        """What the hub keeps over a restart."""
+        return {**super().get_state(), _STARTED: self.started}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take up what the hub kept."""
+        super().load_state(state)
+        self.started = state.get(_STARTED, 0.0)
+
+    async def poll(self) -> int | None:
+        """None while the lab runs, else its exit status (0 when unknown)."""
+        if self.proc is None and self.pid and _start_time(self.pid) != self.started:
+            self.clear_state()
+        status: int | None = await super().poll()
+        return status
+
+
+def _start_time(pid: int) -> float:
+    try:
+        process = psutil.Process(pid)
+        gone = process.status() == psutil.STATUS_ZOMBIE
+        return 0.0 if gone else process.create_time()
+    except psutil.NoSuchProcess:
+        return -1.0

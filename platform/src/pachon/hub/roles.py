@@ -1,0 +1,72 @@
+"""Who may do what at the hub: custom scopes, roles of everybody and of data rights holders, scopes of tokens."""
+
+from __future__ import annotations
+
+from pachon.app.settings import Settings
+from pachon.identity.models import Scope
+
+API_CLIENT = "service-api"
+PORTAL_CLIENT = "service-portal"
+ACCESS_API = "access:services!service=api"
+ACCESS_PORTAL = "access:services!service=portal"
+
+CUSTOM_SCOPES = {
+    Scope.QUERY.value: {"description": "Ask catalogues in your name and read your own executions"},
+    Scope.ADMIN.value: {"description": "See the state and the totals of the whole platform"},
+}
+
+_OWN_PROFILE = ("read:users:name!user", "read:users:groups!user")
+
+LAB_TOKEN_SCOPES = ("users:activity!user", "access:servers!server", *_OWN_PROFILE, ACCESS_API, Scope.QUERY.value)
+"""What a lab's `JUPYTERHUB_API_TOKEN` may do: run the lab, and ask the Web APIs as its owner."""
+
+SERVICE_TOKEN_SCOPES = (*_OWN_PROFILE, ACCESS_API, Scope.QUERY.value, Scope.ADMIN.value)
+"""What a browser session at the Web APIs or the Portal may do, as far as the person may."""
+
+
+def roles(settings: Settings) -> list[dict[str, object]]:
+    """The roles, in the words of `JupyterHub.load_roles`.
+
+    Everybody who logs in sees their profile, makes tokens and uses the Web APIs; holders also start a lab and enter
+    the Portal.
+    """
+    return [
+        {
+            "name": "user",
+            "description": "Everybody: own profile, own tokens, Web APIs",
+            "scopes": ["read:users!user", "users:activity!user", "tokens!user", ACCESS_API, Scope.QUERY.value],
+        },
+        {
+            "name": "rights-holder",
+            "description": "Data rights holders: JupyterLab and the Portal",
+            "scopes": ["self", ACCESS_PORTAL],
+            "groups": sorted(settings.rights.holder_groups),
+        },
+        {
+            "name": "platform-admin",
+            "description": "Sees the state of the whole platform",
+            "scopes": [Scope.ADMIN.value],
+            "users": sorted(settings.hub.admin_users),
+        },
+    ]
+
+
+def services(settings: Settings) -> list[dict[str, object]]:
+    """The Web APIs and the Portal as external services: each its own OAuth client, started by nobody here."""
+    identity = settings.identity
+    clients = (
+        ("api", API_CLIENT, identity.api_token, ()),
+        ("portal", PORTAL_CLIENT, identity.portal_token, (ACCESS_PORTAL,)),
+    )
+    return [
+        {
+            "name": name,
+            "api_token": token.get_secret_value() if token else "",
+            "oauth_client_id": client,
+            "oauth_redirect_uri": f"{settings.base_url}/{name}/oauth_callback",
+            "oauth_no_confirm": True,
+            "oauth_client_allowed_scopes": [*SERVICE_TOKEN_SCOPES, *access],
+            "display": False,
+        }
+        for name, client, token, access in clients
+    ]

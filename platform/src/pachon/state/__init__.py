@@ -1,1 +1,1 @@
-"""The state database: engine, migrations and the event outbox."""
+"""The state database: engines, migrations, and the outbox of events that other processes must see within a second."""

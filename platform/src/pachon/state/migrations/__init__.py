@@ -1,0 +1,1 @@
+"""Alembic migrations, run by `state.database.migrate`. Rules: see there."""

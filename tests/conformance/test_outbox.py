@@ -1,0 +1,154 @@
+"""The outbox and its feed keep these promises on every database."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Engine
+
+from pachon.core import clock
+from pachon.core.ids import new_id
+from pachon.state.database import writing
+from pachon.state.feed import Feed
+from pachon.state.outbox import Event, Outbox, publish
+
+
+@pytest.fixture
+def outbox(database: Engine) -> Outbox:
+    return Outbox(database)
+
+
+@pytest.fixture
+def key() -> str:
+    return new_id()
+
+
+def publish_now(database: Engine, key: str, number: int = 0, *, hold_s: float = 0.0) -> None:
+    with writing(database) as connection:
+        publish(connection, "thing.happened", key, {"number": number})
+        time.sleep(hold_s)
+
+
+def numbers(events: tuple[Event, ...]) -> list[int]:
+    return [event.payload["number"] for event in events]
+
+
+def test_events_come_in_order_after_the_one_seen_last_up_to_the_limit(
+    outbox: Outbox, database: Engine, key: str
+) -> None:
+    start = outbox.latest_id()
+    for number in range(5):
+        publish_now(database, key, number)
+    first = outbox.read(start, 2)
+    rest = outbox.read(first[-1].id)
+    assert numbers(first) == [0, 1]
+    assert numbers(rest) == [2, 3, 4]
+    assert outbox.latest_id() == rest[-1].id
+    assert {event.key for event in rest} == {key}
+
+
+def test_an_event_is_seen_only_if_its_transaction_commits(outbox: Outbox, database: Engine, key: str) -> None:
+    def fail() -> None:
+        with writing(database) as connection:
+            publish(connection, "thing.happened", key, {"number": 1})
+            assert outbox.read(0, key=key) == ()
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail()
+    publish_now(database, key, 2)
+    assert numbers(outbox.read(0, key=key)) == [2]
+
+
+def test_a_reader_never_misses_an_event_of_a_transaction_that_commits_late(
+    outbox: Outbox, database: Engine, key: str
+) -> None:
+    start = outbox.latest_id()
+    draw = random.Random(1)
+    pauses_s = [[draw.uniform(0, 0.02) for _ in range(10)] for _ in range(4)]
+
+    def publish_some(lane: int) -> None:
+        for number, pause_s in enumerate(pauses_s[lane]):
+            publish_now(database, key, 100 * lane + number, hold_s=pause_s)
+
+    threads = [threading.Thread(target=publish_some, args=(lane,)) for lane in range(4)]
+    for thread in threads:
+        thread.start()
+    seen: list[Event] = []
+    while True:
+        is_last_look = not any(thread.is_alive() for thread in threads)
+        seen.extend(outbox.read(seen[-1].id if seen else start, 3))
+        if is_last_look and not outbox.read(seen[-1].id):
+            break
+    assert sorted(numbers(tuple(seen))) == [100 * lane + number for lane in range(4) for number in range(10)]
+
+
+def test_forgotten_events_are_gone_and_their_ids_are_never_given_again(
+    outbox: Outbox, database: Engine, key: str
+) -> None:
+    publish_now(database, key)
+    last = outbox.latest_id()
+    assert outbox.forget(clock.now() - timedelta(hours=1)) == 0
+    assert outbox.forget(clock.now() + timedelta(hours=1)) >= 1
+    assert outbox.read(0) == ()
+    publish_now(database, key)
+    assert outbox.latest_id() > last
+
+
+def follow(feed: Feed, act: Callable[[], None], *, count: int, after: int | None, key: str) -> list[Event]:
+    """Follow, act once the follower waits, and return the first `count` events or fail in two seconds."""
+
+    async def run() -> list[Event]:
+        seen: list[Event] = []
+        async with asyncio.timeout(2), aclosing(feed.follow(after, key=key)) as events:
+            acting = asyncio.create_task(asyncio.to_thread(act))
+            async for event in events:
+                seen.append(event)
+                if len(seen) == count:
+                    break
+            await acting
+        return seen
+
+    return asyncio.run(run())
+
+
+def test_a_follower_gets_a_new_event_within_a_second(outbox: Outbox, database: Engine, key: str) -> None:
+    published_at: list[float] = []
+
+    def act() -> None:
+        time.sleep(0.5)
+        publish_now(database, "somebody else", 6)
+        publish_now(database, key, 7)
+        published_at.append(time.monotonic())
+
+    (event,) = follow(Feed(outbox), act, count=1, after=None, key=key)
+    assert event.payload == {"number": 7}
+    assert time.monotonic() - published_at[0] < 1
+
+
+def test_a_follower_who_comes_back_continues_where_it_was(outbox: Outbox, database: Engine, key: str) -> None:
+    for number in range(250):
+        publish_now(database, key if number % 2 else "somebody else", number)
+    feed = Feed(outbox)
+    first = follow(feed, lambda: None, count=5, after=0, key=key)
+    rest = follow(Feed(outbox), lambda: None, count=120, after=first[-1].id, key=key)
+    assert numbers((*first, *rest)) == list(range(1, 250, 2))
+
+
+def test_nobody_asks_the_database_when_nobody_follows(outbox: Outbox, database: Engine, key: str) -> None:
+    async def run() -> tuple[bool, bool]:
+        feed = Feed(outbox, poll_s=0.01)
+        publish_now(database, key)
+        async with aclosing(feed.follow(0, key=key)) as events:
+            await anext(events)
+            while_following = feed._watch is not None
+        return while_following, feed._watch is None
+
+    assert asyncio.run(run()) == (True, True)

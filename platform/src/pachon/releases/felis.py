@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import yaml
 
@@ -32,11 +33,14 @@ _DATATYPES = {
     "timestamp": DataType.TIMESTAMP,
 }
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_MAIN_UCDS = {
-    "id_column": "meta.id;meta.main",
-    "ra_column": "pos.eq.ra;meta.main",
-    "dec_column": "pos.eq.dec;meta.main",
-}
+
+
+class _MainColumns(TypedDict):
+    """Those arguments of `Table` that follow from UCDs."""
+
+    id_column: str | None
+    ra_column: str | None
+    dec_column: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,10 +226,9 @@ def _arraysize(node: _Node) -> str | None:
 
 
 def _indexed_columns(node: _Node, targets: dict[str, _Target]) -> frozenset[str]:
-    """The first column of each index and of the primary key: those by which rows are found fast."""
-    keys = [_own_columns(index, "columns", targets, table=node.name()) for index in node.children("indexes")]
-    keys.append(_own_columns(node, "primaryKey", targets))
-    return frozenset(key[0] for key in keys if key)
+    """The columns named by an index of the table."""
+    indexes = node.children("indexes")
+    return frozenset(name for index in indexes for name in _own_columns(index, "columns", targets, table=node.name()))
 
 
 def _own_columns(node: _Node, key: str, targets: dict[str, _Target], *, table: str | None = None) -> tuple[str, ...]:
@@ -271,15 +274,20 @@ def _foreign_key(node: _Node, table: str, schema: str, targets: dict[str, _Targe
     )
 
 
-def _main_columns(node: _Node, columns: tuple[Column, ...]) -> dict[str, str]:
-    """The columns with the UCDs of the main identifier and position, each at most once."""
-    found: dict[str, str] = {}
-    for role, ucd in _MAIN_UCDS.items():
-        names = [column.name for column in columns if column.field.ucd == ucd]
-        if len(names) > 1:
-            raise node.error("columns", f"only one column may have the UCD '{ucd}', not {', '.join(names)}.")
-        if names:
-            found[role] = names[0]
-    if ("ra_column" in found) != ("dec_column" in found):
+def _main_columns(node: _Node, columns: tuple[Column, ...]) -> _MainColumns:
+    """The columns of the main identifier and position; a position is both coordinates or none."""
+    main = _MainColumns(
+        id_column=_main_column(node, columns, "meta.id;meta.main"),
+        ra_column=_main_column(node, columns, "pos.eq.ra;meta.main"),
+        dec_column=_main_column(node, columns, "pos.eq.dec;meta.main"),
+    )
+    if (main["ra_column"] is None) != (main["dec_column"] is None):
         raise node.error("columns", "a main right ascension needs a main declination, and the other way round.")
-    return found
+    return main
+
+
+def _main_column(node: _Node, columns: tuple[Column, ...], ucd: str) -> str | None:
+    names = [column.name for column in columns if column.field.ucd == ucd]
+    if len(names) > 1:
+        raise node.error("columns", f"only one column may have the UCD '{ucd}', not {' and '.join(names)}.")
+    return names[0] if names else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
+import datetime as dt
 import logging
 import os
 import secrets
@@ -35,7 +35,7 @@ class _ReleaseFile(BaseModel):
     title: str
     description: str
     kind: ReleaseKind
-    date: datetime.date
+    date: dt.date
     audience: Audience
     simulated: bool
     source: str

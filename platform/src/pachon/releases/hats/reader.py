@@ -66,7 +66,7 @@ class HatsCatalogue:
         if not 0 <= order <= SKYMAP_ORDER:
             raise UsageError(f"The order must be between 0 and {SKYMAP_ORDER}, not {order}.", parameter="order")
         counts = read_skymap(self.folder)
-        return counts.reshape(pixel_count(order), -1).sum(axis=1, dtype=np.uint32)
+        return np.asarray(counts.reshape(pixel_count(order), -1).sum(axis=1, dtype=np.uint32))
 
     def indices(self, start: int, stop: int) -> NDArray[np.int64]:
         """Order 29 indices of all rows in the half-open range [start, stop), sorted."""

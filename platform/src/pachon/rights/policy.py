@@ -2,12 +2,16 @@
 
 Source: the survey's data policy as told in the LSST overview (data releases become public two years after their
 date; Portal, Lab and mini-broker are for data rights holders; world-public data are open to everybody).
+
+All kinds of access to a release follow one rule, `Access.METADATA` included: a proprietary release is not even named to
+people without data rights, because names, columns and row counts of unpublished data are data too. So what a person
+finds in lists, in suggestions after a typing error and in TAP_SCHEMA is what this person may query.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import MAXYEAR, date
 from typing import Protocol
 
 from pachon.identity.models import Principal
@@ -59,10 +63,15 @@ class RightsPolicy:
         return bool(self.holder_groups & principal.groups)
 
     def public_from(self, holding: Holding) -> date:
-        """The first day on which everybody may read a release; 29 February becomes 1 March."""
+        """The first day on which everybody may read a release; 29 February becomes 1 March.
+
+        A term that leaves the calendar ends on its last day: never, for practical purposes.
+        """
         if holding.audience is Audience.WORLD:
             return holding.date
         year = holding.date.year + self.years_until_public
+        if year > MAXYEAR:
+            return date.max
         try:
             return holding.date.replace(year=year)
         except ValueError:

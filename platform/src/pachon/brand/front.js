@@ -4,7 +4,7 @@
 const api = new URL("../", document.currentScript?.src ?? location.href);
 
 async function showPerson() {
-  const response = await fetch(new URL("releases", api));
+  const response = await fetch(new URL("releases", api), { cache: "no-store" });
   const name = response.headers.get("X-VO-Authenticated");
   if (!name) return;
   document.getElementById("person-name").textContent = decodeURIComponent(name);

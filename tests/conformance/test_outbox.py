@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import Engine
 
 from pachon.core import clock
+from pachon.core.errors import UnavailableError
 from pachon.core.ids import new_id
 from pachon.state.database import writing
 from pachon.state.feed import Feed
@@ -140,6 +141,23 @@ def test_a_follower_who_comes_back_continues_where_it_was(outbox: Outbox, databa
     first = follow(feed, lambda: None, count=5, after=0, key=key)
     rest = follow(Feed(outbox), lambda: None, count=120, after=first[-1].id, key=key)
     assert numbers((*first, *rest)) == list(range(1, 250, 2))
+
+
+def test_a_follower_outlasts_a_database_that_is_away_for_a_moment(
+    outbox: Outbox, database: Engine, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_now(database, key, 3)
+    answers = iter([UnavailableError("away"), UnavailableError("away"), outbox.latest_id()])
+
+    def latest_id(_: Outbox) -> int:
+        answer = next(answers)
+        if isinstance(answer, UnavailableError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(Outbox, "latest_id", latest_id)
+    (event,) = follow(Feed(outbox, poll_s=0.01), lambda: None, count=1, after=0, key=key)
+    assert event.payload == {"number": 3}
 
 
 def test_nobody_asks_the_database_when_nobody_follows(outbox: Outbox, database: Engine, key: str) -> None:

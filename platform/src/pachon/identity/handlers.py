@@ -24,12 +24,13 @@ from pachon.identity.models import ANONYMOUS, Principal, Principals, Scope
 router = APIRouter(tags=["identity"])
 
 
-def _principals(request: Request) -> Principals:
+# Dependencies that do not wait are coroutines too: FastAPI sends plain functions through a thread, on every request.
+async def _principals(request: Request) -> Principals:
     principals: Principals = request.app.state.services.principals
     return principals
 
 
-def _settings(request: Request) -> LoginSettings:
+async def _settings(request: Request) -> LoginSettings:
     settings: LoginSettings = request.app.state.services.settings
     return settings
 

@@ -115,6 +115,8 @@ def test_an_empty_answer_keeps_its_columns(double: Double, client: Client) -> No
 
 VOTABLE_ERROR = b"""<?xml version="1.0"?><VOTABLE xmlns="http://www.ivoa.net/xml/VOTable/v1.3"><RESOURCE type="results">
 <INFO name="QUERY_STATUS" value="ERROR">line 1, column 8: there is no column 'raa'</INFO></RESOURCE></VOTABLE>"""
+CONE_ERROR = b"""<VOTABLE xmlns="http://www.ivoa.net/xml/VOTable/v1.3"><RESOURCE>
+<INFO name="Error" value="SR must be at most 10"/></RESOURCE></VOTABLE>"""
 JSON_ERROR = json.dumps({"error": {"code": "NotFoundError", "message": "No table 'x.y'.", "parameter": None}}).encode()
 
 
@@ -221,19 +223,21 @@ RELEASES = {
 }
 
 
-def test_a_cone_names_the_position_columns_of_its_table(double: Double, client: Client) -> None:
+def test_a_cone_is_asked_of_the_cone_search_with_all_columns(double: Double, client: Client) -> None:
+    double.replies["/api/scs/sky.stars"] = arrow(ROWS, status="OK")
+    assert len(client.cone("sky.stars", 359.9, -89.5, 1e-7, max_rows=5)) == 2
+    asked = double.asked[-1].query
+    assert [float(asked[name][0]) for name in ("RA", "DEC", "SR", "VERB", "MAXREC")] == [359.9, -89.5, 1e-7, 3, 5]
+    double.replies["/api/scs/sky.stars"] = Reply(CONE_ERROR, 400, {"Content-Type": "application/x-votable+xml"})
+    with pytest.raises(pachon_client.RequestError, match="SR must be at most 10"):
+        client.cone("sky.stars", 0, 0, 11)
+
+
+def test_releases_are_read_and_keys_of_a_newer_platform_are_left_aside(double: Double, client: Client) -> None:
     double.replies["/api/releases"] = Reply(json.dumps(RELEASES).encode())
-    double.replies["/api/tap/sync"] = arrow(ROWS, status="OK")
-    assert len(client.cone("sky.stars", 359.9, -89.5, 0.25, max_rows=5)) == 2
-    assert double.asked[-1].form["QUERY"] == [
-        "SELECT * FROM sky.stars WHERE 1 = CONTAINS(POINT(ra, dec), CIRCLE(359.9, -89.5, 0.25))"
-    ]
-    with pytest.raises(pachon_client.NotFoundError, match=r"sky\.stars, sky\.plates"):
-        client.cone("sky.star", 0, 0, 1)
-    with pytest.raises(pachon_client.RequestError, match="no positions"):
-        client.cone("sky.plates", 0, 0, 1)
     [release] = client.releases()
     assert (release.simulated, release.tables[0].columns[0].name) == (True, "ra")
+    assert [table.name for table in client.tables()] == ["sky.stars", "sky.plates"]
 
 
 def test_executions_are_read_with_their_times(double: Double, client: Client) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import os
-from typing import TYPE_CHECKING, Any, Self
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
-from pachon_client.errors import AnswerError, NotFoundError, RequestError, SetupError
+from pachon_client.errors import AnswerError, RequestError, SetupError
 from pachon_client.models import Execution, Release, Table
 from pachon_client.reading import read_result
 from pachon_client.result import Result
@@ -16,6 +17,7 @@ from pachon_client.transport import Transport
 
 if TYPE_CHECKING:
     import pyvo
+    import requests
 
 _ARROW = "application/vnd.apache.arrow.stream"
 _TILE_DEPTH = 8
@@ -67,18 +69,34 @@ class Client:
         form = {"REQUEST": "doQuery", "LANG": "ADQL", "QUERY": adql, "RESPONSEFORMAT": _ARROW}
         if max_rows is not None:
             form["MAXREC"] = str(max_rows)
-        with self._transport.post("tap/sync", data=form) as response:
+        with self._transport.stream("POST", "tap/sync", data=form) as response:
             return read_result(response)
 
     def cone(self, table: str, ra_deg: float, dec_deg: float, radius_deg: float, max_rows: int | None = None) -> Result:
-        """All columns of the rows of `table` within `radius_deg` of a position (ICRS)."""
-        found = self._table(table)
-        if not found.has_position:
-            raise RequestError(f"{table} has no positions to search around.")
-        point = f"POINT({found.ra_column}, {found.dec_column})"
-        circle = f"CIRCLE({float(ra_deg)!r}, {float(dec_deg)!r}, {float(radius_deg)!r})"
-        adql = f"SELECT * FROM {found.name} WHERE 1 = CONTAINS({point}, {circle})"  # noqa: S608 -- names the API gave
-        return self.query(adql, max_rows)
+        """Rows within a radius of a position, by Simple Cone Search.
+
+        Parameters
+        ----------
+        table
+            Qualified name.
+        ra_deg, dec_deg
+            Centre, ICRS, degrees.
+        radius_deg
+            Radius, degrees.
+        max_rows
+            Most rows to send; None leaves it to the server. `Result.overflow` says whether there were more.
+
+        Raises
+        ------
+        RequestError
+            No such table, or a number is out of range.
+        """
+        params: dict[str, str | int] = {"RA": repr(float(ra_deg)), "DEC": repr(float(dec_deg))}
+        params |= {"SR": repr(float(radius_deg)), "VERB": 3, "RESPONSEFORMAT": _ARROW}
+        if max_rows is not None:
+            params["MAXREC"] = max_rows
+        with self._transport.stream("GET", f"scs/{table}", params=params) as response:
+            return read_result(response)
 
     def releases(self) -> tuple[Release, ...]:
         """Releases this token may see, with their tables and columns."""
@@ -138,15 +156,11 @@ class Client:
 
     def tap(self) -> pyvo.dal.TAPService:
         """A pyvo TAPService whose session carries the token."""
-        try:
-            import pyvo  # noqa: PLC0415 -- optional
-            import requests  # noqa: PLC0415 -- comes with pyvo
-        except ImportError as error:
-            raise SetupError("tap needs pyvo: pip install pachon-client[pyvo].") from error
-        session = requests.Session()
-        if self._token:
-            session.headers["Authorization"] = f"Bearer {self._token}"
-        return pyvo.dal.TAPService(f"{self.api_url}/tap", session=session)
+        return _pyvo().dal.TAPService(f"{self.api_url}/tap", session=self._session())
+
+    def scs(self, table: str) -> pyvo.dal.SCSService:
+        """A pyvo SCSService over one table, whose session carries the token."""
+        return _pyvo().dal.SCSService(f"{self.api_url}/scs/{table}", session=self._session())
 
     def close(self) -> None:
         """Close the connections."""
@@ -161,12 +175,13 @@ class Client:
     def __repr__(self) -> str:
         return f"<Client of {self.api_url}{'' if self._token else ', anonymous'}>"
 
-    def _table(self, name: str) -> Table:
-        tables = self.tables()
-        for table in tables:
-            if table.name == name:
-                return table
-        raise NotFoundError(f"No table {name!r}; there are {', '.join(table.name for table in tables) or 'none'}.")
+    def _session(self) -> requests.Session:
+        import requests  # noqa: PLC0415 -- comes with pyvo
+
+        session = requests.Session()
+        if self._token:
+            session.headers["Authorization"] = f"Bearer {self._token}"
+        return session
 
     def _json(self, path: str, key: str) -> list[dict[str, Any]]:
         response = self._transport.get(path)
@@ -175,3 +190,11 @@ class Client:
         except (ValueError, KeyError, TypeError) as error:
             raise AnswerError(f"The answer of {response.url} has no list of {key}.") from error
         return entries
+
+
+def _pyvo() -> ModuleType:
+    try:
+        import pyvo  # noqa: PLC0415 -- optional
+    except ImportError as error:
+        raise SetupError("This needs pyvo: pip install pachon-client[pyvo].") from error
+    return cast("ModuleType", pyvo)

@@ -46,27 +46,21 @@ class Transport:
 
     def __init__(self, api_url: str, token: str | None, *, timeout_s: float) -> None:
         self.api_url = api_url
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = {"User-Agent": "pachon-client"} | ({"Authorization": f"Bearer {token}"} if token else {})
         self._http = httpx.Client(headers=headers, timeout=httpx.Timeout(timeout_s, connect=_CONNECT_TIMEOUT_S))
 
     def get(self, path: str, *, params: Mapping[str, str | int] | None = None) -> httpx.Response:
         """The whole answer of `GET <api_url>/<path>`."""
-        with self._stream("GET", path, params=params) as response:
+        with self.stream("GET", path, params=params) as response:
             response.read()
             return response
-
-    @contextmanager
-    def post(self, path: str, *, data: Mapping[str, str]) -> Iterator[httpx.Response]:
-        """The answer of `POST <api_url>/<path>` with a form, still to be read."""
-        with self._stream("POST", path, data=data) as response:
-            yield response
 
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
 
     @contextmanager
-    def _stream(
+    def stream(
         self,
         method: str,
         path: str,
@@ -74,6 +68,7 @@ class Transport:
         params: Mapping[str, str | int] | None = None,
         data: Mapping[str, str] | None = None,
     ) -> Iterator[httpx.Response]:
+        """The answer of `<method> <api_url>/<path>`, with a query or a form, still to be read."""
         url = f"{self.api_url}/{path}"
         try:
             with self._http.stream(method, url, params=params, data=data) as response:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing, suppress
 from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
 from pachon.core.errors import AuthenticationError, UsageError
 from pachon.identity.handlers import asking_principal
 from pachon.identity.models import Principal
 from pachon.queries.models import Execution
-from pachon.queries.storage import ExecutionStore
+from pachon.queries.storage import EXECUTION_ENDED, ExecutionStore
 from pachon.queries.tiles import MAX_ORDER, TileService
+from pachon.state.feed import Feed
+from pachon.state.outbox import Event
 
 router = APIRouter(tags=["queries"])
 
 _MAX_PAGE = 500
 _FRESH_S = 300
+_HEARTBEAT_S = 15.0
 
 Asking = Annotated[Principal, Depends(asking_principal)]
 
@@ -55,7 +63,7 @@ def _executions(request: Request) -> ExecutionStore:
     response_class=Response,
     responses={200: {"content": {"application/octet-stream": {}}, "description": "NumPy .npy, shape (65536,)"}},
 )
-def tile(
+def tile(  # noqa: PLR0917 -- the framework passes them by keyword
     table: str,
     principal: Asking,
     tiles: Annotated[TileService, Depends(_tiles)],
@@ -86,6 +94,45 @@ def executions(
         raise UsageError(f"limit must be a whole number from 1 to {_MAX_PAGE}, not {size}.", parameter="limit")
     page = store.list(principal.name, limit=size, before_id=before)
     return {"executions": [_document(run) for run in page], "next_before": page[-1].id if len(page) == size else None}
+
+
+@router.get(
+    "/queries/events",
+    summary="What ends of what you run, as it happens",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}, "description": "Server-sent events `execution.ended`."}},
+)
+async def events(
+    principal: Known,
+    request: Request,
+    last_event_id: Annotated[str, Header(description="Id of the last event seen: continues after it.")] = "",
+) -> StreamingResponse:
+    feed: Feed = request.app.state.services.events
+    after = _whole_number("Last-Event-ID", last_event_id) if last_event_id else None
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(_stream(feed, principal.name, after), headers=headers, media_type="text/event-stream")
+
+
+async def _stream(feed: Feed, owner: str, after: int | None) -> AsyncIterator[str]:
+    """Events of one owner as text (WHATWG HTML, section 9.2.6), with a comment when there is none for a while."""
+    yield ": connected\n\n"
+    async with aclosing(feed.follow(after, key=owner)) as followed:
+        upcoming: asyncio.Task[Event] | None = None
+        try:
+            while True:
+                upcoming = upcoming or asyncio.ensure_future(anext(followed))
+                done, _ = await asyncio.wait({upcoming}, timeout=_HEARTBEAT_S)
+                if not done:
+                    yield ": still here\n\n"
+                    continue
+                event, upcoming = upcoming.result(), None
+                if event.kind == EXECUTION_ENDED:
+                    yield f"id: {event.id}\nevent: {event.kind}\ndata: {json.dumps(dict(event.payload))}\n\n"
+        finally:
+            if upcoming is not None:
+                upcoming.cancel()
+                with suppress(asyncio.CancelledError):
+                    await upcoming
 
 
 def _document(run: Execution) -> dict[str, Any]:

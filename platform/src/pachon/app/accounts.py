@@ -44,4 +44,4 @@ def demo_accounts(settings: Settings) -> tuple[AccountWithPassword, ...]:
 
 def account_lines(settings: Settings) -> list[str]:
     """A small table for people."""
-    return [f"  {account.name:<12}{account.password:<16}{account.description}" for account in demo_accounts(settings)]
+    return [f"  {account.name:<12}{account.password:<18}{account.description}" for account in demo_accounts(settings)]

@@ -20,6 +20,7 @@ from pachon.app.supervisor.programs import door_urls, programs
 from pachon.app.supervisor.service import Supervisor
 from pachon.core.clock import now
 from pachon.hub.config import NO_ISOLATION
+from pachon.state import database
 
 _GIBIBYTE = 1024**3
 _NEEDED_FOR_DATA_BYTES = 3 * _GIBIBYTE
@@ -86,6 +87,9 @@ def _prepare(settings: Settings, display: progress.Display) -> None:
     has_data = settings.releases_path.is_dir() and any(settings.releases_path.glob("*/release.yaml"))
     checks.check_disk(settings.home, needed_bytes=_NEEDED_BYTES if has_data else _NEEDED_FOR_DATA_BYTES)
     checks.check_ports(settings.listen)
+    display.begin("database")
+    database.migrate(settings.database_url)
+    display.done("database")
 
 
 def _teller(layout: Layout, display: progress.Display) -> Callable[[str], None]:

@@ -15,6 +15,7 @@ OPEN_TO_ALL = "Open to all without logging in: the front page, world-public cata
 HOLDERS_ONLY = {
     "lab": f"JupyterLab is for data rights holders. {OPEN_TO_ALL}",
     "portal": f"The Portal is for data rights holders. {OPEN_TO_ALL}",
+    "both": f"The Portal and JupyterLab are for data rights holders. {OPEN_TO_ALL}",
 }
 
 
@@ -29,17 +30,30 @@ class _Person(Protocol):
 
 
 def variables(settings: Settings, *, note: str) -> dict[str, Any]:
-    """Variables of every template; a function is called with the hub user, who may be None."""
+    """Variables of every template. JupyterHub calls a function with its user, so a function is handed over in one."""
+    holder_groups = settings.rights.holder_groups
+
+    def is_holder(person: _Person) -> bool:
+        return any(group.name in holder_groups for group in person.groups)
+
     return {
-        "is_holder": _holder_test(settings.rights.holder_groups),
+        "is_holder": _as_variable(is_holder),
+        "refused_aspect": _as_variable(refused_aspect),
         "holders_only": HOLDERS_ONLY,
+        "open_to_all": OPEN_TO_ALL,
         "isolation_note": note,
         "is_demo": settings.hub.authenticator_class == DEMO_AUTHENTICATOR,
     }
 
 
-def _holder_test(holder_groups: frozenset[str]) -> Callable[[_Person | None], bool]:
-    def is_holder(person: _Person | None) -> bool:
-        return person is not None and any(group.name in holder_groups for group in person.groups)
+def refused_aspect(message: str) -> str | None:
+    """Which aspect a refusal of JupyterHub's was about, as a key of `HOLDERS_ONLY`; None if about another matter."""
+    if "portal" in message:
+        return "portal"
+    if "servers" in message or "server at" in message.lower():
+        return "lab"
+    return None
 
-    return is_holder
+
+def _as_variable(function: Callable[..., Any]) -> Callable[[object], Callable[..., Any]]:
+    return lambda _person: function

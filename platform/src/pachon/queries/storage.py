@@ -15,7 +15,10 @@ Its key is the owner's name; its payload has `id`, `protocol`, `phase`, `row_cou
 
 
 class ExecutionStore(Protocol):
-    """Where ended executions are kept until their destruction. All methods block and are safe to call from threads."""
+    """Where ended executions are kept until their destruction. All methods block and are safe to call from threads.
+
+    The owner of an anonymous run is the empty name: callers never list those to anybody.
+    """
 
     def add(self, execution: Execution) -> None:
         """Keep an execution and publish `EXECUTION_ENDED`, both or neither.

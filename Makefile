@@ -22,7 +22,7 @@ test: environment  ## Run every check and the whole test suite
 check: environment  ## Lint, formatting, types, imports, docs, sizes and shape
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
-	$(BIN)/mypy --no-error-summary platform/src extensions/pachon-client/src
+	$(BIN)/mypy --no-error-summary platform/src extensions/pachon-client/src extensions/pachon-lab/src
 	$(BIN)/lint-imports
 	@$(MAKE) docs
 	$(SUITE) -q -rN tests/test_shape.py tests/test_docs.py

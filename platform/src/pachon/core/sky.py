@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _HALF_TURN_DEG = 180.0
+_WIDEST_DEG = 85.0
 
 
 def separation_deg(
@@ -70,3 +71,83 @@ class Cone:
     def contains(self, ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which positions lie inside, as a mask of the inputs' shape."""
         return separation_deg(ra_deg, dec_deg, self.ra_deg, self.dec_deg) <= self.radius_deg
+
+
+@dataclass(frozen=True, slots=True)
+class GnomonicFrame:
+    """A tangent plane in which great circles are straight lines.
+
+    Parameters
+    ----------
+    centre, east, north
+        Orthonormal axes, ICRS Cartesian.
+    x, y
+        Projected vertices, shape (n,): components along `east` and `north` over the component along `centre`.
+    radius_deg
+        Largest distance of a vertex from the centre, degrees.
+    """
+
+    centre: tuple[float, float, float]
+    east: tuple[float, float, float]
+    north: tuple[float, float, float]
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    radius_deg: float
+
+    @property
+    def cone(self) -> Cone:
+        """A cone that holds every polygon with these vertices."""
+        x, y, z = self.centre
+        ra_deg = math.degrees(math.atan2(y, x)) % 360.0
+        dec_deg = math.degrees(math.atan2(z, math.hypot(x, y)))
+        return Cone(ra_deg, dec_deg, min(self.radius_deg * (1 + 1e-9) + 1e-9, _HALF_TURN_DEG))
+
+    @property
+    def crosses_itself(self) -> bool:
+        """Whether two edges that are no neighbours touch, so that there is no agreed inside."""
+        ends = list(zip(self.x.tolist(), self.y.tolist(), strict=True))
+        edges = list(zip(ends, ends[1:] + ends[:1], strict=True))
+        count = len(edges)
+        pairs = ((i, j) for i in range(count) for j in range(i + 2, count) if (i, j) != (0, count - 1))
+        return any(_touch(*edges[i], *edges[j]) for i, j in pairs)
+
+
+_Point = tuple[float, float]
+
+
+def _touch(a: _Point, b: _Point, c: _Point, d: _Point) -> bool:
+    def side(p: _Point, q: _Point, r: _Point) -> float:
+        return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
+
+    boxes = all(max(a[k], b[k]) >= min(c[k], d[k]) and max(c[k], d[k]) >= min(a[k], b[k]) for k in (0, 1))
+    return boxes and side(a, b, c) * side(a, b, d) <= 0 and side(c, d, a) * side(c, d, b) <= 0
+
+
+def gnomonic_frame(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> GnomonicFrame:
+    """The tangent plane about the mean of some positions (ICRS degrees, shape (n,)).
+
+    Raises
+    ------
+    UsageError
+        If they do not fit within 85 degrees of their mean.
+    """
+    ra, dec = np.radians(ra_deg), np.radians(dec_deg)
+    vectors = np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
+    mean = vectors.mean(axis=0)
+    norm = float(np.linalg.norm(mean))
+    centre = mean / norm if norm > 1e-6 else vectors[0]  # noqa: PLR2004 -- no mean direction: refused just below
+    ahead = vectors @ centre
+    radius_deg = float(np.degrees(np.arccos(np.clip(ahead.min(), -1.0, 1.0))))
+    if radius_deg > _WIDEST_DEG:
+        raise UsageError(f"A polygon must lie within {_WIDEST_DEG:g} degrees of the mean of its vertices.")
+    pole = np.array([1.0, 0.0, 0.0]) if abs(centre[2]) > 0.9 else np.array([0.0, 0.0, 1.0])  # noqa: PLR2004 -- any axis
+    east = np.cross(pole, centre)
+    east /= np.linalg.norm(east)
+    north = np.cross(centre, east)
+    x, y = vectors @ east / ahead, vectors @ north / ahead
+    return GnomonicFrame(_axis(centre), _axis(east), _axis(north), x, y, radius_deg)
+
+
+def _axis(vector: NDArray[np.float64]) -> tuple[float, float, float]:
+    x, y, z = vector.tolist()
+    return x, y, z

@@ -28,6 +28,31 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueryLimits:
+    """Limits of one query.
+
+    Parameters
+    ----------
+    default_rows
+        Rows delivered when the request names no number.
+    max_rows
+        The most rows a request may name; a larger number counts as this one.
+    sync_timeout_s
+        How long a query may run, seconds.
+    keep_executions_days
+        How long the record of a run is kept.
+    max_query_chars
+        The longest ADQL text.
+    """
+
+    default_rows: int = 100_000
+    max_rows: int = 10_000_000
+    sync_timeout_s: float = 60
+    keep_executions_days: float = 7
+    max_query_chars: int = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
     """One run of a query, immutable once ended.
 

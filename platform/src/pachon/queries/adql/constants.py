@@ -1,0 +1,58 @@
+"""Constants: literals, and arithmetic between them, as ADQL says."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+from pachon.core.fields import DataType, Field
+from pachon.queries.plan import Expression, Literal, Op
+
+_INT_LIMIT = 2**31
+_LONG_LIMIT = 2**63
+
+
+def number(value: float) -> Literal | None:
+    """A numeric literal; None if it does not fit its type."""
+    if isinstance(value, float):
+        field = Field(name="value", datatype=DataType.DOUBLE)
+        return Literal(value, field) if math.isfinite(value) else None
+    if not -_LONG_LIMIT <= value < _LONG_LIMIT:
+        return None
+    small = -_INT_LIMIT <= value < _INT_LIMIT
+    return Literal(value, Field(name="value", datatype=DataType.INT if small else DataType.LONG))
+
+
+def string(value: str) -> Literal:
+    """A string literal."""
+    return Literal(value, Field(name="value", datatype=DataType.CHAR, arraysize="*"))
+
+
+def timestamp(value: str) -> Literal | None:
+    """A timestamp literal from ISO text (DALI 1.1, section 3.1.2); None if it is none."""
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    naive = moment.replace(tzinfo=None) if moment.utcoffset() is None else moment.astimezone(UTC).replace(tzinfo=None)
+    return Literal(naive.isoformat(sep=" "), Field(name="value", datatype=DataType.TIMESTAMP))
+
+
+def numeric_value(expression: Expression) -> float | None:
+    """The value of a numeric literal, as a float."""
+    if isinstance(expression, Literal) and expression.field.datatype.is_numeric and expression.value is not None:
+        return float(expression.value)
+    return None
+
+
+def fold(op: Op, left: Literal, right: Literal) -> Literal | None:
+    """Arithmetic between two numeric literals; None if it is not known beforehand."""
+    a, b = left.value, right.value
+    if not isinstance(a, int | float) or not isinstance(b, int | float):
+        return None
+    if op is Op.DIVIDE:
+        return number(float(a) / float(b)) if b else None
+    if op is Op.INTEGER_DIVIDE:
+        return number(int(abs(a) // abs(b)) * (1 if (a < 0) == (b < 0) else -1)) if b else None
+    result = {Op.ADD: a + b, Op.SUBTRACT: a - b, Op.MULTIPLY: a * b}.get(op)
+    return None if result is None else number(result)

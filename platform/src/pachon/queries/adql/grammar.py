@@ -1,0 +1,173 @@
+"""ADQL text -> a checked sqlglot tree: every node and every part of a node is on a whitelist."""
+
+from __future__ import annotations
+
+import re
+
+from sqlglot import exp
+from sqlglot.errors import ErrorLevel, ParseError
+from sqlglot.tokens import Token, TokenType
+
+from pachon.core.errors import LimitError, QuerySyntaxError
+from pachon.queries.adql.dialect import ADQL
+from pachon.queries.adql.text import error_at, start_of
+from pachon.queries.adql.tokens import tokenize
+from pachon.queries.adql.words import CLAUSE_KEYWORDS, FOREIGN_KEYWORDS, suggestion
+
+_BINARY = frozenset({"this", "expression"})
+_SET_PARTS = frozenset({"this", "expression", "distinct", "order", "offset", "with_"})
+
+_ALLOWED: dict[type[exp.Expr], frozenset[str]] = {
+    exp.Select: frozenset(
+        {
+            "expressions", "distinct", "limit", "from_", "joins", "where", "group", "having", "order", "offset", "with_",
+            "kind", "hint", "operation_modifiers",
+        }
+    ),
+    exp.Union: _SET_PARTS,
+    exp.Except: _SET_PARTS,
+    exp.Intersect: _SET_PARTS,
+    exp.With: frozenset({"expressions"}),
+    exp.CTE: frozenset({"this", "alias"}),
+    exp.TableAlias: frozenset({"this"}),
+    exp.Subquery: frozenset({"this", "alias", "order", "offset", "with_", "joins"}),
+    exp.Table: frozenset({"this", "db", "catalog", "alias", "joins"}),
+    exp.From: frozenset({"this"}),
+    exp.Join: frozenset({"this", "on", "using", "side", "kind", "method"}),
+    exp.Where: frozenset({"this"}),
+    exp.Group: frozenset({"expressions"}),
+    exp.Having: frozenset({"this"}),
+    exp.Order: frozenset({"expressions"}),
+    exp.Ordered: frozenset({"this", "desc", "nulls_first"}),
+    exp.Limit: frozenset({"expression"}),
+    exp.Offset: frozenset({"expression"}),
+    exp.Distinct: frozenset({"expressions"}),
+    exp.Alias: frozenset({"this", "alias"}),
+    exp.Column: frozenset({"this", "table", "db", "catalog"}),
+    exp.Identifier: frozenset({"this", "quoted"}),
+    exp.Star: frozenset(),
+    exp.Literal: frozenset({"this", "is_string"}),
+    exp.Null: frozenset(),
+    exp.Boolean: frozenset({"this"}),
+    exp.Paren: frozenset({"this"}),
+    exp.Neg: frozenset({"this"}),
+    exp.Not: frozenset({"this"}),
+    exp.And: _BINARY,
+    exp.Or: _BINARY,
+    exp.Add: _BINARY,
+    exp.Sub: _BINARY,
+    exp.Mul: _BINARY,
+    exp.Div: _BINARY | {"typed", "safe"},
+    exp.DPipe: _BINARY | {"safe"},
+    exp.EQ: _BINARY,
+    exp.NEQ: _BINARY,
+    exp.LT: _BINARY,
+    exp.LTE: _BINARY,
+    exp.GT: _BINARY,
+    exp.GTE: _BINARY,
+    exp.Like: _BINARY | {"negate"},
+    exp.ILike: _BINARY | {"negate"},
+    exp.Is: _BINARY,
+    exp.Between: frozenset({"this", "low", "high"}),
+    exp.In: frozenset({"this", "expressions", "query"}),
+    exp.Exists: frozenset({"this"}),
+    exp.Cast: frozenset({"this", "to"}),
+    exp.DataType: frozenset({"this", "expressions"}),
+    exp.DataTypeParam: frozenset({"this"}),
+    exp.Anonymous: frozenset({"this", "expressions"}),
+}  # fmt: skip
+
+_NAMES = {"DPipe": "||", "EQ": "=", "NEQ": "<>", "LT": "<", "LTE": "<=", "GT": ">", "GTE": ">=", "Add": "+", "Sub": "-"}
+_MISSING = re.compile(r"Required keyword: '\w+' missing for <class '[\w.]*\.(\w+)'>")
+
+
+class _Parser(ADQL.Parser):
+    """Remembers at which token parsing failed."""
+
+    failed_at: Token | None = None
+
+    def raise_error(self, message: str, token: Token | None = None, *args: object, **kwargs: object) -> None:
+        """Note the place, then fail as the base class does."""
+        self.failed_at = token or self._curr or self._prev
+        super().raise_error(message, token, *args, **kwargs)  # type: ignore[arg-type]
+
+
+def parse(text: str) -> exp.Query:
+    """Parse one ADQL query.
+
+    Parameters
+    ----------
+    text
+        ADQL 2.1.
+
+    Raises
+    ------
+    QuerySyntaxError
+        With the position, what was expected and the nearest words.
+    LimitError
+        If the query is nested too deeply.
+    """
+    tokens = tokenize(text)
+    parser = _Parser(dialect=ADQL(), error_level=ErrorLevel.IMMEDIATE)
+    try:
+        tree = parser.parse(tokens, text)[0]
+    except ParseError as error:
+        raise _explain(text, tokens, parser.failed_at, error) from None
+    except RecursionError:
+        raise LimitError("The query is nested too deeply.", parameter="QUERY") from None
+    if not isinstance(tree, exp.Query):
+        raise error_at(text, tokens[0].start, "expected a query that starts with SELECT or WITH.")
+    _check_tree(text, tree)
+    return tree
+
+
+def _check_tree(text: str, tree: exp.Expr) -> None:
+    for node in tree.walk():
+        allowed = _ALLOWED.get(type(node))
+        if allowed is None:
+            raise error_at(text, start_of(node), f"ADQL 2.1 has no {_describe(node.key)} here.")
+        for name, value in node.args.items():
+            if name not in allowed and value:
+                raise error_at(text, start_of(node), f"ADQL 2.1 has no {_describe(name)} here.")
+
+
+def _describe(name: str) -> str:
+    return name.strip("_").replace("_", " ").upper()
+
+
+def _explain(text: str, tokens: list[Token], failed_at: Token | None, error: ParseError) -> QuerySyntaxError:
+    description = str(error.errors[0].get("description", "")) if error.errors else ""
+    token = failed_at or tokens[-1]
+    index = next((i for i, other in enumerate(tokens) if other.start == token.start), len(tokens) - 1)
+    for near in tokens[max(0, index - 1) : index + 1]:
+        if near.token_type is TokenType.VAR and (found := _word_hint(near)):
+            return error_at(text, near.start, found)
+    if index and tokens[index - 1].token_type is TokenType.TOP:
+        return error_at(text, token.start, f"TOP must be followed by a whole number, not {_spelled(text, token)}.")
+    if match := _MISSING.match(description):
+        return error_at(
+            text, token.start, f"something is missing or misplaced at {_spelled(text, token)}{_for(match)}."
+        )
+    if description.startswith("Expecting "):
+        expected = description.removeprefix("Expecting ").strip()
+        return error_at(text, token.start, f"expected '{expected}' at {_spelled(text, token)}.")
+    if index == len(tokens) - 1 and token.token_type not in {TokenType.VAR, TokenType.IDENTIFIER, TokenType.NUMBER}:
+        return error_at(text, token.end + 1, f"the query ends too early, after {_spelled(text, token)}.")
+    return error_at(text, token.start, f"unexpected {_spelled(text, token)}.")
+
+
+def _word_hint(token: Token) -> str:
+    word = token.text.upper()
+    if word in FOREIGN_KEYWORDS:
+        return f"unexpected '{token.text}': {FOREIGN_KEYWORDS[word]}."
+    near = suggestion(word, CLAUSE_KEYWORDS, cutoff=0.7)
+    return f"unexpected '{token.text}'{near}" if near else ""
+
+
+def _spelled(text: str, token: Token) -> str:
+    return f"'{text[token.start : token.end + 1]}'"
+
+
+def _for(match: re.Match[str]) -> str:
+    kind = match.group(1)
+    return f": {_NAMES.get(kind, kind.upper())} needs more than this"

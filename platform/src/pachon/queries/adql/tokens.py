@@ -1,0 +1,148 @@
+"""What can be refused before parsing: characters, words and commas that ADQL 2.1 does not have where they stand."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+from sqlglot.errors import TokenError
+from sqlglot.tokens import Token, TokenType
+
+from pachon.core.errors import LimitError, QuerySyntaxError
+from pachon.queries.adql.dialect import ADQL
+from pachon.queries.adql.text import error_at
+from pachon.queries.adql.words import CLAUSE_KEYWORDS, FOREIGN_KEYWORDS, FUNCTION_NAMES, UNUSED_RESERVED, suggestion
+
+_MAX_DEPTH = 64
+_REGULAR = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+_NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")
+_QUOTED = re.compile(r"--[^\n]*|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|(['\"])")
+_STARTS = frozenset({TokenType.SELECT, TokenType.WITH, TokenType.L_PAREN})
+_OPERANDS = frozenset({TokenType.VAR, TokenType.IDENTIFIER, TokenType.STRING, TokenType.NUMBER})
+_PLAIN = frozenset(
+    {
+        TokenType.L_PAREN, TokenType.R_PAREN, TokenType.COMMA, TokenType.DOT, TokenType.PLUS, TokenType.DASH,
+        TokenType.STAR, TokenType.SLASH, TokenType.EQ, TokenType.LT, TokenType.GT, TokenType.SEMICOLON, TokenType.VAR,
+        TokenType.IDENTIFIER, TokenType.STRING, TokenType.NUMBER, *ADQL.Tokenizer.KEYWORDS.values(),
+    }
+)  # fmt: skip
+_AFTER_COMMA = frozenset(
+    {
+        TokenType.L_PAREN, TokenType.PLUS, TokenType.DASH, TokenType.STAR, TokenType.VAR, TokenType.IDENTIFIER,
+        TokenType.STRING, TokenType.NUMBER, TokenType.NULL, TokenType.TRUE, TokenType.FALSE,
+    }
+)  # fmt: skip
+_AFTER_AS = frozenset(
+    {
+        TokenType.VAR, TokenType.IDENTIFIER, TokenType.L_PAREN, TokenType.INT, TokenType.FLOAT, TokenType.DOUBLE,
+        TokenType.SMALLINT, TokenType.BIGINT, TokenType.CHAR, TokenType.VARCHAR, TokenType.TIMESTAMP,
+    }
+)  # fmt: skip
+
+
+def tokenize(text: str) -> list[Token]:
+    """The tokens of one ADQL statement.
+
+    Raises
+    ------
+    QuerySyntaxError
+        Where the text has something ADQL does not have.
+    LimitError
+        If it is nested too deeply.
+    """
+    tokens = _split(text)
+    if tokens and tokens[-1].token_type is TokenType.SEMICOLON:
+        tokens = tokens[:-1]
+    if not tokens:
+        raise QuerySyntaxError("The query is empty; a query starts with SELECT or WITH.")
+    _check_start(text, tokens[0])
+    for token in tokens:
+        _check_token(text, token)
+    for left, right in pairwise(tokens):
+        _check_pair(text, left, right)
+    _check_end(text, tokens[-1])
+    _check_depth(tokens)
+    return tokens
+
+
+def _split(text: str) -> list[Token]:
+    for match in _QUOTED.finditer(text):
+        if quote := match.group(1):
+            what = "string" if quote == "'" else "quoted name"
+            raise error_at(text, match.start(), f"this {what} is never closed: expected a closing {quote}.")
+    if "\x00" in text:
+        raise error_at(text, text.index("\x00"), "a query may not contain the character NUL.")
+    try:
+        return ADQL().tokenize(text)
+    except TokenError:
+        raise QuerySyntaxError("The query has a character sequence that ADQL does not have.") from None
+
+
+def _check_start(text: str, first: Token) -> None:
+    if first.token_type not in _STARTS:
+        near = suggestion(first.text, ["SELECT", "WITH"])
+        message = f"a query starts with SELECT or WITH, not with '{first.text}'{near}; nothing but queries is allowed."
+        raise error_at(text, first.start, message.replace("?;", ";"))
+
+
+def _check_token(text: str, token: Token) -> None:
+    kind, word = token.token_type, token.text
+    if kind not in _PLAIN:
+        raise error_at(text, token.start, f"ADQL has no '{text[token.start : token.end + 1]}'.")
+    if kind is TokenType.SEMICOLON:
+        raise error_at(text, token.start, "only one statement is allowed: nothing may follow ';'.")
+    if kind is TokenType.NUMBER and not _NUMBER.match(word):
+        raise error_at(text, token.start, f"'{word}' is not a number.")
+    if kind is TokenType.IDENTIFIER and not word:
+        raise error_at(text, token.start, "a quoted name may not be empty.")
+    if kind is TokenType.VAR:
+        _check_word(text, token)
+
+
+def _check_word(text: str, token: Token) -> None:
+    word = token.text.upper()
+    if not _REGULAR.match(token.text):
+        message = f"'{token.text}' is not a name: unquoted names have letters, digits and _ and start with a letter."
+        raise error_at(text, token.start, message)
+    if word in FOREIGN_KEYWORDS and word in UNUSED_RESERVED:
+        raise error_at(text, token.start, f"unexpected '{token.text}': {FOREIGN_KEYWORDS[word]}.")
+    if word in UNUSED_RESERVED or word in CLAUSE_KEYWORDS:
+        message = f"'{token.text}' is a reserved word; to use it as a name write it in double quotes: \"{token.text}\"."
+        raise error_at(text, token.start, message)
+
+
+def _check_pair(text: str, left: Token, right: Token) -> None:
+    first, second = left.token_type, right.token_type
+    if first is TokenType.COMMA and second not in _AFTER_COMMA:
+        raise error_at(text, left.start, f"after this comma a further item is expected, not '{right.text}'.")
+    if first is TokenType.ALIAS and second not in _AFTER_AS:
+        raise error_at(text, right.start, f"expected a name after AS, not '{right.text}'.")
+    if first is TokenType.NUMBER and right.start == left.end + 1 and second in _OPERANDS:
+        raise error_at(text, left.start, f"'{left.text}{right.text}' is not a number.")
+    if first is TokenType.STRING and second is TokenType.STRING:
+        raise error_at(text, right.start, "two strings in a row: join them with ||.")
+    if first is TokenType.VAR and left.text.upper() in FUNCTION_NAMES and second is not TokenType.L_PAREN:
+        raise error_at(text, left.start, _function_name_message(left))
+
+
+def _check_end(text: str, last: Token) -> None:
+    if last.token_type is TokenType.COMMA:
+        raise error_at(text, last.start, "after this comma a further item is expected, not the end of the query.")
+    if last.token_type is TokenType.VAR and last.text.upper() in FUNCTION_NAMES:
+        raise error_at(text, last.start, _function_name_message(last))
+
+
+def _function_name_message(token: Token) -> str:
+    return (
+        f"'{token.text}' is a function: expected '(' after it; as a name write it in double quotes: \"{token.text}\"."
+    )
+
+
+def _check_depth(tokens: list[Token]) -> None:
+    depth = deepest = 0
+    for token in tokens:
+        depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
+        deepest = max(deepest, depth)
+    if deepest > _MAX_DEPTH:
+        message = f"The query has {deepest} levels of parentheses; at most {_MAX_DEPTH} are allowed."
+        raise LimitError(message, parameter="QUERY")

@@ -1,0 +1,1 @@
+"""Engines: a typed plan in, Arrow batches out."""

@@ -1,0 +1,194 @@
+"""The embedded engine: plans run in a pool of locked DuckDB worker processes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from pachon.core.errors import LimitError, PachonError, UnavailableError, UsageError
+from pachon.core.fields import arrow_schema
+from pachon.queries.engines.duckdb_sql import Statement, write
+from pachon.queries.engines.frames import ClosedError, Kind
+from pachon.queries.engines.pool import WorkerPool
+from pachon.queries.engines.worker import WorkerConfig, WorkerProcess
+from pachon.queries.plan import Op, Plan
+
+_LOG = logging.getLogger(__name__)
+_CANCEL_WITHIN_S = 0.9
+_GRACE_S = 1.0
+
+
+class EngineFaultError(RuntimeError):
+    """The engine refused a plan it should have taken: a fault of ours."""
+
+
+class DuckDBRun:
+    """A plan running in a borrowed worker."""
+
+    def __init__(self, pool: WorkerPool, statement: Statement, *, schema: pa.Schema, timeout_s: float) -> None:
+        self._pool = pool
+        self._schema = schema
+        self._timeout_s = timeout_s
+        self._deadline = time.monotonic() + timeout_s
+        self._turn = threading.Lock()
+        self._arrow_schema: pa.Schema | None = None
+        self._worker: WorkerProcess | None = pool.lease(overdue_at=self._deadline + _GRACE_S)
+        self._first: pa.RecordBatch | None = None
+        try:
+            self._worker.start(statement)
+        except (ClosedError, TimeoutError):
+            self._give_back(usable=False)
+            raise _lost() from None
+        try:
+            self._first = self._next()
+        except BaseException:
+            self.close()
+            raise
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        batch, self._first = self._first, None
+        while batch is not None:
+            yield batch
+            batch = self._next()
+
+    def close(self) -> None:
+        """Cancel if it still runs, and give the worker back."""
+        worker = self._worker
+        if worker is None:
+            return
+        try:
+            worker.cancel()
+        except (ClosedError, TimeoutError):
+            _LOG.info("query worker %s was gone before it could be told to stop", worker.pid)
+        with self._turn:
+            self._drain()
+
+    def _drain(self) -> None:
+        if self._worker is None:
+            return
+        deadline = time.monotonic() + _CANCEL_WITHIN_S
+        try:
+            while self._worker.receive(deadline=deadline)[0] not in {Kind.DONE, Kind.FAILED}:
+                pass
+        except (ClosedError, TimeoutError):
+            self._give_back(usable=False)
+        else:
+            self._give_back(usable=True)
+
+    def _next(self) -> pa.RecordBatch | None:
+        with self._turn:
+            while (worker := self._worker) is not None:
+                try:
+                    kind, payload = worker.receive(deadline=self._deadline)
+                except TimeoutError:
+                    self._stop_late(worker)
+                except ClosedError:
+                    self._give_back(usable=False)
+                    raise (self._late() if time.monotonic() > self._deadline else _lost()) from None
+                if kind is Kind.SCHEMA:
+                    self._arrow_schema = pa.ipc.read_schema(pa.py_buffer(payload))
+                elif kind is Kind.BATCH:
+                    return self._conform(pa.ipc.read_record_batch(pa.py_buffer(payload), self._arrow_schema))
+                else:
+                    self._finish(kind, payload)
+            return None
+
+    def _finish(self, kind: Kind, payload: bytearray) -> None:
+        self._give_back(usable=True)
+        if kind is Kind.FAILED:
+            failure = json.loads(payload)
+            raise _explain(failure["kind"], failure["detail"])
+
+    def _stop_late(self, worker: WorkerProcess) -> None:
+        try:
+            worker.cancel()
+        except (ClosedError, TimeoutError):
+            _LOG.info("query worker %s was gone when its time was over", worker.pid)
+        self._drain()
+        raise self._late() from None
+
+    def _late(self) -> LimitError:
+        return LimitError(
+            f"The query ran longer than the {self._timeout_s:g} s allowed; narrow it (a smaller region, fewer rows)."
+        )
+
+    def _conform(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        columns = [
+            column if column.type == field.type else column.cast(field.type)
+            for column, field in zip(batch.columns, self._schema, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=self._schema)
+
+    def _give_back(self, *, usable: bool) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            self._pool.release(worker, usable=usable)
+
+
+def _lost() -> UnavailableError:
+    return UnavailableError("The process that ran this query ended unexpectedly; please try again.", retry_after_s=1)
+
+
+def _explain(kind: str, detail: str) -> Exception:
+    """Engine errors stop here; what the engine said is logged, never shown."""
+    known: dict[str, PachonError] = {
+        "interrupted": UnavailableError("The query was stopped.", retry_after_s=1),
+        "memory": LimitError(
+            "The query needs more memory than one query may use; ask for fewer columns, sort or group fewer rows."
+        ),
+        "range": UsageError("A number in the query is out of the range of its type (integers have 64 bits)."),
+        "conversion": UsageError("A value could not be converted to the type the query asks for."),
+        "files": UnavailableError("Files of this table could not be read; please try again.", retry_after_s=10),
+    }
+    if kind in known:
+        _LOG.info("query ended: %s: %s", kind, detail)
+        return known[kind]
+    return EngineFaultError(detail)
+
+
+class DuckDBEngine:
+    """Runs plans on the files of the releases.
+
+    Parameters
+    ----------
+    config
+        What each worker may use.
+    workers
+        How many queries run at once.
+    queue_timeout_s
+        How long a query may wait for a free worker.
+    """
+
+    def __init__(self, config: WorkerConfig, *, workers: int = 2, queue_timeout_s: float = 10.0) -> None:
+        self._pool = WorkerPool(config, size=workers, queue_timeout_s=queue_timeout_s)
+
+    @property
+    def operations(self) -> frozenset[Op]:
+        """All of them."""
+        return frozenset(Op)
+
+    @property
+    def worker_pids(self) -> tuple[int, ...]:
+        """Process ids of the workers, for the supervisor and tests."""
+        return self._pool.pids
+
+    def start(self) -> None:
+        """Prewarm the workers; returns at once."""
+        self._pool.start()
+
+    def execute(self, plan: Plan, *, timeout_s: float) -> DuckDBRun:
+        """Start a plan: see `engine.Engine`."""
+        return DuckDBRun(self._pool, write(plan), schema=arrow_schema(plan.fields), timeout_s=timeout_s)
+
+    def ready(self) -> bool:
+        """Whether a worker is alive."""
+        return bool(self._pool.pids)
+
+    def close(self) -> None:
+        """End all workers."""
+        self._pool.close()

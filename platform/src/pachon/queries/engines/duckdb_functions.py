@@ -1,0 +1,221 @@
+"""How DuckDB spells each operation of a plan, so that results are what ADQL 2.1 says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from pachon.core.fields import DataType, Field
+from pachon.core.sky import GnomonicFrame, gnomonic_frame
+from pachon.queries.plan import Call, Expression, Literal, Op
+
+_TYPES = {
+    DataType.BOOLEAN: "BOOLEAN",
+    DataType.UNSIGNED_BYTE: "UTINYINT",
+    DataType.SHORT: "SMALLINT",
+    DataType.INT: "INTEGER",
+    DataType.LONG: "BIGINT",
+    DataType.FLOAT: "FLOAT",
+    DataType.DOUBLE: "DOUBLE",
+    DataType.CHAR: "VARCHAR",
+    DataType.TIMESTAMP: "TIMESTAMP",
+}
+
+
+def type_sql(field: Field) -> str:
+    """The DuckDB type of a field."""
+    is_array = field.arraysize is not None and field.datatype is not DataType.CHAR
+    return _TYPES[field.datatype] + ("[]" if is_array else "")
+
+
+def string_literal(text: str) -> str:
+    """A quoted string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def call_sql(call: Call, arguments: list[str]) -> str:
+    """The SQL of a call whose arguments are SQL already."""
+    if call.op in _INFIX:
+        return "(" + f" {_INFIX[call.op]} ".join(arguments) + ")"
+    if call.op in _PLAIN:
+        return f"{_PLAIN[call.op]}({', '.join(arguments)})"
+    return _SPECIAL[call.op](call, arguments)
+
+
+_INFIX = {
+    Op.AND: "AND",
+    Op.OR: "OR",
+    Op.EQ: "=",
+    Op.NE: "<>",
+    Op.LT: "<",
+    Op.LE: "<=",
+    Op.GT: ">",
+    Op.GE: ">=",
+    Op.CONCAT: "||",
+    Op.LIKE: "LIKE",
+    Op.ILIKE: "ILIKE",
+    Op.DIVIDE: "/",
+}
+
+_PLAIN = {
+    Op.COALESCE: "coalesce",
+    Op.LOWER: "lower",
+    Op.UPPER: "upper",
+    Op.ABS: "abs",
+    Op.CEILING: "ceil",
+    Op.FLOOR: "floor",
+    Op.ROUND: "round",
+    Op.DEGREES: "degrees",
+    Op.RADIANS: "radians",
+    Op.EXP: "exp",
+    Op.PI: "pi",
+    Op.POWER: "pow",
+    Op.RANDOM: "random",
+    Op.ATAN: "atan",
+    Op.ATAN2: "atan2",
+    Op.COS: "cos",
+    Op.SIN: "sin",
+    Op.TAN: "tan",
+    Op.ARRAY: "list_value",
+    Op.ELEMENT: "list_extract",
+}
+
+
+def _where(condition: str, function: str) -> Callable[[Call, list[str]], str]:
+    """Outside its domain a function has no value: NULL, not an error that ends the query."""
+    return lambda _call, args: f"CASE WHEN {condition.format(args[0])} THEN {function.format(args[0])} END"
+
+
+def _arithmetic(symbol: str) -> Callable[[Call, list[str]], str]:
+    def write(call: Call, args: list[str]) -> str:
+        if call.field.datatype is DataType.LONG:
+            args = [f"CAST({arg} AS BIGINT)" for arg in args]
+        else:
+            args = [f"CAST({arg} AS DOUBLE)" for arg in args]
+        return "(" + f" {symbol} ".join(args) + ")"
+
+    return write
+
+
+def _integer_divide(_call: Call, args: list[str]) -> str:
+    return f"(CAST({args[0]} AS BIGINT) // NULLIF(CAST({args[1]} AS BIGINT), 0))"
+
+
+def _modulo(call: Call, args: list[str]) -> str:
+    name = type_sql(call.field)
+    return f"(CAST({args[0]} AS {name}) % NULLIF(CAST({args[1]} AS {name}), 0))"
+
+
+def _truncate(_call: Call, args: list[str]) -> str:
+    if len(args) == 1:
+        return f"trunc({args[0]})"
+    return f"(trunc({args[0]} * pow(10.0::DOUBLE, {args[1]})) / pow(10.0::DOUBLE, {args[1]}))"
+
+
+def _cast(call: Call, args: list[str]) -> str:
+    source, target = call.arguments[0].field, call.field
+    if source.datatype in {DataType.FLOAT, DataType.DOUBLE} and target.datatype.is_integer:
+        return f"CAST(trunc({args[0]}) AS {type_sql(target)})"
+    if source.datatype is DataType.TIMESTAMP and target.datatype is DataType.CHAR:
+        return f"replace(CAST({args[0]} AS VARCHAR), ' ', 'T')"
+    return f"CAST({args[0]} AS {type_sql(target)})"
+
+
+def _negate(call: Call, args: list[str]) -> str:
+    return f"(- CAST({args[0]} AS {type_sql(call.field)}))"
+
+
+def _haversine(ra: str, dec: str, ra0: str, dec0: str) -> str:
+    half_ra, half_dec = f"sin(radians({ra} - {ra0}) / 2)", f"sin(radians({dec} - {dec0}) / 2)"
+    return f"({half_dec} * {half_dec} + cos(radians({dec})) * cos(radians({dec0})) * {half_ra} * {half_ra})"
+
+
+def _separation(_call: Call, args: list[str]) -> str:
+    ra, dec, ra0, dec0 = args
+    return f"degrees(2 * asin(sqrt(least(1.0::DOUBLE, {_haversine(ra, dec, ra0, dec0)}))))"
+
+
+def _in_circle(call: Call, args: list[str]) -> str:
+    ra, dec, ra0, dec0, radius = args
+    term = f"least(1.0::DOUBLE, {_haversine(ra, dec, ra0, dec0)})"
+    constant = _constant(call.arguments[4])
+    if constant is None:
+        return f"(degrees(2 * asin(sqrt({term}))) <= {radius})"
+    return f"({term} <= {math.sin(math.radians(constant) / 2) ** 2!r}::DOUBLE)"
+
+
+def _in_box(_call: Call, args: list[str]) -> str:
+    ra, dec, ra0, dec0, width, height = args
+    d_ra, d, d0 = f"radians({ra} - {ra0})", f"radians({dec})", f"radians({dec0})"
+    ahead = f"(sin({d0}) * sin({d}) + cos({d0}) * cos({d}) * cos({d_ra}))"
+    east = f"(cos({d}) * sin({d_ra}))"
+    north = f"(cos({d0}) * sin({d}) - sin({d0}) * cos({d}) * cos({d_ra}))"
+    return (
+        f"({ahead} > 0 AND abs({east}) <= {ahead} * tan(radians({width}) / 2)"
+        f" AND abs({north}) <= {ahead} * tan(radians({height}) / 2))"
+    )
+
+
+def _in_polygon(call: Call, args: list[str]) -> str:
+    """Crossing number in the gnomonic plane, where great circles are straight lines."""
+    numbers = np.array([_constant(argument) for argument in call.arguments[2:]], dtype=np.float64)
+    frame = gnomonic_frame(numbers[0::2], numbers[1::2])
+    ahead, x, y = (_dot(axis, args[0], args[1]) for axis in (frame.centre, frame.east, frame.north))
+    crossings = " + ".join(_crossing(edge, ahead, x, y) for edge in _edges(frame))
+    return f"CASE WHEN {ahead} IS NULL THEN NULL WHEN {ahead} <= 0 THEN false ELSE ({crossings}) % 2 = 1 END"
+
+
+_Edge = tuple[float, float, float, float]
+
+
+def _edges(frame: GnomonicFrame) -> list[_Edge]:
+    x, y = frame.x.tolist(), frame.y.tolist()
+    return [(x[i - 1], y[i - 1], x[i], y[i]) for i in range(len(x)) if y[i - 1] != y[i]]
+
+
+def _crossing(edge: _Edge, ahead: str, x: str, y: str) -> str:
+    x1, y1, x2, y2 = edge
+    slope = (x2 - x1) / (y2 - y1)
+    straddles = f"(({y1!r}::DOUBLE * {ahead} > {y}) <> ({y2!r}::DOUBLE * {ahead} > {y}))"
+    left = f"{x} < {slope!r}::DOUBLE * ({y} - {y1!r}::DOUBLE * {ahead}) + {x1!r}::DOUBLE * {ahead}"
+    return f"CAST({straddles} AND {left} AS INTEGER)"
+
+
+def _dot(axis: tuple[float, float, float], ra: str, dec: str) -> str:
+    x, y, z = (f"{value!r}::DOUBLE" for value in axis)
+    plane = f"cos(radians({dec})) * ({x} * cos(radians({ra})) + {y} * sin(radians({ra})))"
+    return f"({plane} + {z} * sin(radians({dec})))"
+
+
+def _constant(expression: Expression) -> float | None:
+    if isinstance(expression, Literal) and isinstance(expression.value, int | float):
+        return float(expression.value)
+    return None
+
+
+_SPECIAL: dict[Op, Callable[[Call, list[str]], str]] = {
+    Op.NOT: lambda _call, args: f"(NOT {args[0]})",
+    Op.IS_NULL: lambda _call, args: f"({args[0]} IS NULL)",
+    Op.IN: lambda _call, args: f"({args[0]} IN ({', '.join(args[1:])}))",
+    Op.BETWEEN: lambda _call, args: f"({args[0]} BETWEEN {args[1]} AND {args[2]})",
+    Op.ADD: _arithmetic("+"),
+    Op.SUBTRACT: _arithmetic("-"),
+    Op.MULTIPLY: _arithmetic("*"),
+    Op.INTEGER_DIVIDE: _integer_divide,
+    Op.NEGATE: _negate,
+    Op.MOD: _modulo,
+    Op.TRUNCATE: _truncate,
+    Op.CAST: _cast,
+    Op.LN: _where("{} > 0", "ln({})"),
+    Op.LOG10: _where("{} > 0", "log10({})"),
+    Op.SQRT: _where("{} >= 0", "sqrt({})"),
+    Op.ACOS: _where("abs({}) <= 1", "acos({})"),
+    Op.ASIN: _where("abs({}) <= 1", "asin({})"),
+    Op.COT: lambda _call, args: f"(1.0::DOUBLE / tan({args[0]}))",
+    Op.SEPARATION: _separation,
+    Op.IN_CIRCLE: _in_circle,
+    Op.IN_BOX: _in_box,
+    Op.IN_POLYGON: _in_polygon,
+}

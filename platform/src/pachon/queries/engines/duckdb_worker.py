@@ -1,0 +1,153 @@
+"""One query worker: a process with a locked, read-only DuckDB. The only module that names DuckDB.
+
+Started as `python -m pachon.queries.engines.duckdb_worker <socket descriptor>`. The main thread runs statements, a
+second one listens for cancellations; when the socket closes, however its owner ended, the process leaves at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import socket
+import sys
+import threading
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from pachon.queries.engines import frames
+from pachon.queries.engines.frames import Kind
+
+_BATCH_ROWS = 65_536
+
+_FAILURES: tuple[tuple[type[duckdb.Error], str], ...] = (
+    (duckdb.InterruptException, "interrupted"),
+    (duckdb.OutOfMemoryException, "memory"),
+    (duckdb.OutOfRangeException, "range"),
+    (duckdb.ConversionException, "conversion"),
+    (duckdb.InvalidInputException, "conversion"),
+    (duckdb.IOException, "files"),
+    (duckdb.HTTPException, "files"),
+)
+
+
+def connect(config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+    """An in-memory database that can read the release folders and nothing else, with its settings locked.
+
+    The order matters: folders are allowed before access to everything else goes, and the lock comes last.
+    """
+    connection = duckdb.connect(":memory:")
+    folders = ", ".join(_literal(folder) for folder in config["folders"])
+    for statement in (
+        f"SET threads = {int(config['threads'])}",
+        f"SET memory_limit = '{int(config['memory_bytes'])} B'",
+        f"SET temp_directory = {_literal(config['temp_folder'])}",
+        f"SET max_temp_directory_size = '{int(config['temp_bytes'])} B'",
+        "SET parquet_metadata_cache = true",
+        "SET python_enable_replacements = false",
+        "SET autoinstall_known_extensions = false",
+        "SET autoload_known_extensions = false",
+        "SET allow_community_extensions = false",
+        f"SET allowed_directories = [{folders}]",
+        "SET enable_external_access = false",
+        "SET lock_configuration = true",
+    ):
+        connection.execute(statement)
+    connection.execute("SELECT 1").fetchall()
+    return connection
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+class _Worker:
+    def __init__(self, wire: socket.socket) -> None:
+        self._wire = wire
+        self._requests: queue.SimpleQueue[tuple[dict[str, Any], dict[str, pa.Table]]] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._running: int | None = None
+        self._cancelled = False
+        _, payload = frames.receive(wire)
+        self._database = connect(json.loads(payload))
+
+    def serve(self) -> None:
+        """Answer requests until the socket closes."""
+        threading.Thread(target=self._listen, name="listen", daemon=True).start()
+        frames.send(self._wire, Kind.READY)
+        while True:
+            request, tables = self._requests.get()
+            with self._lock:
+                self._running, self._cancelled = request["id"], False
+            try:
+                self._answer(request["sql"], tables)
+            except duckdb.Error as error:
+                self._fail(next((name for kind, name in _FAILURES if isinstance(error, kind)), "fault"), str(error))
+            except MemoryError as error:
+                self._fail("memory", str(error))
+            except (pa.ArrowException, RuntimeError) as error:
+                self._fail("interrupted" if "INTERRUPT" in str(error) else "fault", str(error))
+
+    def _answer(self, sql: str, tables: dict[str, pa.Table]) -> None:
+        for name, table in tables.items():
+            self._database.register(name, table)
+        try:
+            reader = self._database.sql(sql).to_arrow_reader(_BATCH_ROWS)
+            frames.send(self._wire, Kind.SCHEMA, memoryview(reader.schema.serialize()))
+            for batch in reader:
+                if self._cancelled:
+                    break
+                if batch.num_rows:
+                    frames.send(self._wire, Kind.BATCH, memoryview(batch.serialize()))
+        finally:
+            self._end()
+            for name in tables:
+                self._database.unregister(name)
+        if self._cancelled:
+            self._fail("interrupted", "")
+        else:
+            frames.send(self._wire, Kind.DONE)
+
+    def _end(self) -> None:
+        with self._lock:
+            self._running = None
+
+    def _fail(self, kind: str, detail: str) -> None:
+        frames.send(self._wire, Kind.FAILED, json.dumps({"kind": kind, "detail": detail}).encode())
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                kind, payload = frames.receive(self._wire)
+                message = json.loads(payload)
+                if kind is Kind.QUERY:
+                    self._requests.put((message, {name: self._table() for name in message["tables"]}))
+                elif kind is Kind.CANCEL:
+                    self._cancel(message["id"])
+        except frames.ClosedError:
+            os._exit(0)
+
+    def _table(self) -> pa.Table:
+        _, payload = frames.receive(self._wire)
+        return pa.ipc.open_stream(pa.py_buffer(payload)).read_all()
+
+    def _cancel(self, request_id: int) -> None:
+        with self._lock:
+            if self._running == request_id:
+                self._cancelled = True
+                self._database.interrupt()
+
+
+def main() -> None:
+    """Serve the socket whose descriptor is the first argument."""
+    wire = socket.socket(fileno=int(sys.argv[1]))
+    try:
+        _Worker(wire).serve()
+    except frames.ClosedError:
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""What every engine promises: a typed plan in, Arrow batches out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import pyarrow as pa
+
+from pachon.queries.plan import Op, Plan
+
+
+class Run(Protocol):
+    """A running plan. Iterate it once; it must be closed."""
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """Batches with the schema `core.fields.arrow_schema(plan.fields)`; one row more than `plan.max_rows` tells
+        that there are more. An answer that cannot be completed ends with an error, never silently.
+
+        Raises
+        ------
+        LimitError
+            Over the time or memory of a query.
+        UnavailableError
+            The worker ended; the same query may succeed later.
+        UsageError
+            A value out of the range of its type.
+        """
+        ...
+
+    def close(self) -> None:
+        """Stop within a second, whatever the state. Safe from another thread, and more than once."""
+        ...
+
+
+class Engine(Protocol):
+    """Executes plans."""
+
+    @property
+    def operations(self) -> frozenset[Op]:
+        """The operations this engine computes as the standard says."""
+        ...
+
+    def execute(self, plan: Plan, *, timeout_s: float) -> Run:
+        """Start a plan; returns when the first rows are there or it is known that there are none.
+
+        Raises
+        ------
+        UnavailableError
+            If no worker became free in time; and as `Run`.
+        """
+        ...
+
+    def ready(self) -> bool:
+        """Whether a worker is alive."""
+        ...
+
+    def close(self) -> None:
+        """End all workers."""
+        ...

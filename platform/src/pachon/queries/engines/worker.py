@@ -1,0 +1,110 @@
+"""The owner's side of one worker process."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from pachon.queries.engines import frames
+from pachon.queries.engines.duckdb_sql import Statement
+from pachon.queries.engines.frames import ClosedError, Kind
+
+_START_TIMEOUT_S = 60.0
+_MODULE = "pachon.queries.engines.duckdb_worker"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerConfig:
+    """What one worker may use.
+
+    Parameters
+    ----------
+    folders
+        The only folders it can read.
+    temp_folder
+        Where it may spill, up to `temp_bytes`.
+    """
+
+    folders: tuple[str, ...]
+    temp_folder: str
+    threads: int = 1
+    memory_bytes: int = 2 * 1024**3
+    temp_bytes: int = 20 * 1024**3
+
+
+class WorkerProcess:
+    """A running worker; used by one query at a time."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        Path(config.temp_folder).mkdir(parents=True, exist_ok=True)
+        self._wire, theirs = socket.socketpair()
+        self._ids = itertools.count(1)
+        self._id = 0
+        with theirs:
+            command = [sys.executable, "-m", _MODULE, str(theirs.fileno())]
+            self._process = subprocess.Popen(  # noqa: S603 -- our own module
+                command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, start_new_session=True
+            )
+        frames.send(self._wire, Kind.CONFIGURE, json.dumps(asdict(config)).encode())
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
+    def wait_ready(self) -> None:
+        """Return when the worker can take a query.
+
+        Raises
+        ------
+        ClosedError, TimeoutError
+            If it ended or did not answer.
+        """
+        self._wire.settimeout(_START_TIMEOUT_S)
+        kind, _ = frames.receive(self._wire)
+        if kind is not Kind.READY:
+            raise ClosedError
+
+    def start(self, statement: Statement) -> None:
+        """Send a statement; its answer is then read with `receive`."""
+        self._id = next(self._ids)
+        request = {"id": self._id, "sql": statement.sql, "tables": list(statement.rows)}
+        self._wire.settimeout(_START_TIMEOUT_S)
+        frames.send(self._wire, Kind.QUERY, json.dumps(request).encode())
+        for table in statement.rows.values():
+            frames.send(self._wire, Kind.TABLE, memoryview(_ipc(table)))
+
+    def receive(self, *, deadline: float) -> tuple[Kind, bytearray]:
+        """The next message, until `time.monotonic()` passes `deadline` (TimeoutError)."""
+        self._wire.settimeout(max(deadline - time.monotonic(), 0.001))
+        return frames.receive(self._wire)
+
+    def cancel(self) -> None:
+        """Ask it to end the present statement."""
+        frames.send(self._wire, Kind.CANCEL, json.dumps({"id": self._id}).encode())
+
+    def kill(self) -> None:
+        """End the process now."""
+        self._process.kill()
+        self._process.wait()
+        self._wire.close()
+
+
+def _ipc(table: pa.Table) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()

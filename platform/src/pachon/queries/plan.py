@@ -1,0 +1,355 @@
+"""The typed bound plan: what an engine is given instead of text.
+
+Every name is resolved to a source and a column position, every expression carries its field (type, unit, UCD), every
+function is one of `Op`. Nothing here names an engine; nothing a person typed reaches an engine but literal values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import pyarrow as pa
+
+from pachon.core.fields import Field
+from pachon.releases.models import Snapshot, Table
+
+IndexRanges = tuple[tuple[int, int], ...]
+"""Half-open ranges of order 29 HEALPix indices, sorted and disjoint."""
+
+
+class Op(StrEnum):
+    """What a `Call` computes. Angles are degrees unless said; NULL in gives NULL out unless said."""
+
+    AND = "and"
+    OR = "or"
+    NOT = "not"
+    EQ = "="
+    NE = "<>"
+    LT = "<"
+    LE = "<="
+    GT = ">"
+    GE = ">="
+    IS_NULL = "is null"
+    LIKE = "like"
+    ILIKE = "ilike"
+    IN = "in"
+    BETWEEN = "between"
+    ADD = "+"
+    SUBTRACT = "-"
+    MULTIPLY = "*"
+    DIVIDE = "/"
+    INTEGER_DIVIDE = "div"
+    NEGATE = "negate"
+    CONCAT = "||"
+    CAST = "cast"
+    COALESCE = "coalesce"
+    LOWER = "lower"
+    UPPER = "upper"
+    ABS = "abs"
+    CEILING = "ceiling"
+    FLOOR = "floor"
+    ROUND = "round"
+    TRUNCATE = "truncate"
+    DEGREES = "degrees"
+    RADIANS = "radians"
+    EXP = "exp"
+    LN = "ln"
+    LOG10 = "log10"
+    MOD = "mod"
+    PI = "pi"
+    POWER = "power"
+    RANDOM = "random"
+    SQRT = "sqrt"
+    ACOS = "acos"
+    ASIN = "asin"
+    ATAN = "atan"
+    ATAN2 = "atan2"
+    COS = "cos"
+    COT = "cot"
+    SIN = "sin"
+    TAN = "tan"
+    ARRAY = "array"
+    """The arguments as one numeric array: the value of a geometry (DALI 1.1, section 3.3)."""
+    ELEMENT = "element"
+    """(array, position from 1)."""
+    SEPARATION = "separation"
+    """(ra1, dec1, ra2, dec2): great-circle distance."""
+    IN_CIRCLE = "in circle"
+    """(ra, dec, centre ra, centre dec, radius): inside or on the boundary."""
+    IN_BOX = "in box"
+    """(ra, dec, centre ra, centre dec, width, height): inside or on the great circles of an ADQL BOX."""
+    IN_POLYGON = "in polygon"
+    """(ra, dec, then the constant vertices ra1, dec1, ra2, ...): inside a simple polygon within a hemisphere."""
+
+
+class AggregateOp(StrEnum):
+    """Aggregates over the rows of a group."""
+
+    COUNT = "count"
+    SUM = "sum"
+    AVG = "avg"
+    MIN = "min"
+    MAX = "max"
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A constant; None is NULL. Timestamps are ISO text with a field of that type."""
+
+    value: int | float | str | bool | None
+    field: Field
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnRef:
+    """Column number `index` of the source numbered `source`; numbers are unique in a plan, so outer references work."""
+
+    source: int
+    index: int
+    field: Field
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An operator or function applied to arguments."""
+
+    op: Op
+    arguments: tuple[Expression, ...]
+    field: Field
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """An aggregate; without an argument it counts rows."""
+
+    op: AggregateOp
+    argument: Expression | None
+    distinct: bool
+    field: Field
+
+
+@dataclass(frozen=True, slots=True)
+class InQuery:
+    """Whether a value is among the only column of a query."""
+
+    operand: Expression
+    query: Query
+    field: Field
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """Whether a query has any row."""
+
+    query: Query
+    field: Field
+
+
+Expression = Literal | ColumnRef | Call | Aggregate | InQuery | Exists
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySnapshot:
+    """A table whose rows are at hand: metadata tables, later uploads. Columns of `rows` follow those of `table`."""
+
+    table: Table
+    rows: pa.Table
+
+    def __hash__(self) -> int:
+        return hash(self.table.qualified_name)
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """The rows of a table as it stands.
+
+    Parameters
+    ----------
+    ranges
+        If set, rows whose order 29 index is outside may be left out: a promise that no answer needs them.
+    """
+
+    source: int
+    snapshot: Snapshot | MemorySnapshot
+    ranges: IndexRanges | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """The rows of a query in FROM."""
+
+    source: int
+    query: Query
+
+
+@dataclass(frozen=True, slots=True)
+class NamedRows:
+    """The rows of the common table expression number `name`."""
+
+    source: int
+    name: int
+
+
+class JoinKind(StrEnum):
+    """Kinds of join."""
+
+    INNER = "inner"
+    LEFT = "left"
+    RIGHT = "right"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Two relations side by side; without a condition every pair."""
+
+    kind: JoinKind
+    left: Relation
+    right: Relation
+    condition: Expression | None
+
+
+Relation = Scan | Derived | NamedRows | Join
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A result column."""
+
+    name: str
+    expression: Expression
+
+    @property
+    def field(self) -> Field:
+        """The expression's field (its name is that of the output)."""
+        return self.expression.field
+
+
+@dataclass(frozen=True, slots=True)
+class Ordering:
+    """A sort key; NULLs come last."""
+
+    expression: Expression
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Select:
+    """One query block, evaluated in the order source, where, groups, having, outputs, distinct, order, offset, limit.
+
+    Parameters
+    ----------
+    groups
+        Grouping expressions; None if the block does not aggregate, empty if it aggregates to one row.
+    """
+
+    outputs: tuple[Output, ...]
+    source: Relation
+    where: Expression | None = None
+    groups: tuple[Expression, ...] | None = None
+    having: Expression | None = None
+    distinct: bool = False
+    order: tuple[Ordering, ...] = ()
+    offset: int | None = None
+    limit: int | None = None
+
+
+class SetKind(StrEnum):
+    """Kinds of set operation."""
+
+    UNION = "union"
+    EXCEPT = "except"
+    INTERSECT = "intersect"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetOperation:
+    """Two queries with the same number of columns; `order` holds (output position from 0, descending)."""
+
+    kind: SetKind
+    all_rows: bool
+    left: Query
+    right: Query
+    outputs: tuple[Output, ...]
+    order: tuple[tuple[int, bool], ...] = ()
+    offset: int | None = None
+
+
+Query = Select | SetOperation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A whole bound query.
+
+    Parameters
+    ----------
+    named
+        Common table expressions by number, each may use those before it.
+    max_rows
+        Rows to deliver at most, whatever the query says.
+    """
+
+    query: Query
+    named: tuple[Query, ...] = ()
+    max_rows: int | None = None
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """Columns of the result."""
+        return tuple(output.field for output in self.query.outputs)
+
+    @property
+    def scans(self) -> tuple[Scan, ...]:
+        """All scans, in the order of the text."""
+        queries = (*self.named, self.query)
+        return tuple(scan for query in queries for scan in _scans_of_query(query))
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Qualified names of the tables read, each once."""
+        return tuple(dict.fromkeys(scan.snapshot.table.qualified_name for scan in self.scans))
+
+
+def _scans_of_query(query: Query) -> Iterator[Scan]:
+    if isinstance(query, SetOperation):
+        yield from _scans_of_query(query.left)
+        yield from _scans_of_query(query.right)
+        return
+    yield from _scans_of_relation(query.source)
+    orderings = tuple(ordering.expression for ordering in query.order)
+    outputs = tuple(output.expression for output in query.outputs)
+    for expression in (*outputs, query.where, query.having, *(query.groups or ()), *orderings):
+        yield from _scans_of_expression(expression)
+
+
+def _scans_of_relation(relation: Relation) -> Iterator[Scan]:
+    match relation:
+        case Scan():
+            yield relation
+        case Derived():
+            yield from _scans_of_query(relation.query)
+        case Join():
+            yield from _scans_of_relation(relation.left)
+            yield from _scans_of_relation(relation.right)
+            yield from _scans_of_expression(relation.condition)
+        case NamedRows():
+            return
+
+
+def _scans_of_expression(expression: Expression | None) -> Iterator[Scan]:
+    match expression:
+        case Call():
+            for argument in expression.arguments:
+                yield from _scans_of_expression(argument)
+        case Aggregate():
+            yield from _scans_of_expression(expression.argument)
+        case InQuery():
+            yield from _scans_of_expression(expression.operand)
+            yield from _scans_of_query(expression.query)
+        case Exists():
+            yield from _scans_of_query(expression.query)
+        case _:
+            return

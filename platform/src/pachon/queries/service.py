@@ -1,0 +1,286 @@
+"""Asks catalogues: binds a request for one person, runs it, and keeps a record of every run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+
+from pachon.core import clock
+from pachon.core.clock import Clock
+from pachon.core.errors import LimitError, NotFoundError, PachonError, UsageError
+from pachon.core.fields import DataType, Field
+from pachon.core.ids import new_id
+from pachon.core.sky import Cone
+from pachon.identity.models import Principal, Scope
+from pachon.queries.adql.bind import Catalogue, bind
+from pachon.queries.adql.cover import cone_ranges
+from pachon.queries.adql.words import suggestion
+from pachon.queries.engines.engine import Engine, Run
+from pachon.queries.models import Answer, Execution, Phase, Protocol, QueryLimits
+from pachon.queries.plan import Call, ColumnRef, Literal, MemorySnapshot, Op, Output, Plan, Scan, Select
+from pachon.queries.storage import ExecutionStore
+from pachon.releases.models import Snapshot, Table
+from pachon.releases.service import ReleaseService
+from pachon.rights.models import Access
+
+_LOG = logging.getLogger(__name__)
+
+ExtraTables = Callable[[Principal], Mapping[str, MemorySnapshot]]
+"""In-memory tables a person may query beside the releases, by qualified name (TAP_SCHEMA)."""
+
+
+def no_extra_tables(_principal: Principal) -> Mapping[str, MemorySnapshot]:
+    """Releases only."""
+    return {}
+
+
+@dataclass(slots=True)
+class _Record:
+    """What is known of a run while it runs."""
+
+    id: str
+    principal: Principal
+    protocol: Protocol
+    query: str
+    started_at: datetime
+    tables: tuple[str, ...] = ()
+    row_count: int = 0
+    size_bytes: int = 0
+    phase: Phase = Phase.ABORTED
+    error: str | None = None
+    run: Run | None = field(default=None, repr=False)
+
+
+class QueryService:
+    """Answers ADQL queries and cones, for one person at a time. Blocking, and safe to use from many threads.
+
+    Parameters
+    ----------
+    releases
+        What each person may see.
+    engine
+        Where plans run.
+    executions
+        Where the record of each run is kept.
+    limits
+        Limits of one query.
+    extra_tables
+        In-memory tables beside the releases, by qualified name, for a person.
+    """
+
+    def __init__(
+        self,
+        releases: ReleaseService,
+        engine: Engine,
+        executions: ExecutionStore,
+        limits: QueryLimits | None = None,
+        *,
+        extra_tables: ExtraTables = no_extra_tables,
+        now: Clock = clock.now,
+    ) -> None:
+        self._releases = releases
+        self._engine = engine
+        self._executions = executions
+        self._limits = limits or QueryLimits()
+        self._extra_tables = extra_tables
+        self._now = now
+
+    def ask(
+        self, principal: Principal, adql: str, *, max_rows: int | None = None, protocol: Protocol = Protocol.TAP_SYNC
+    ) -> Answer:
+        """Run an ADQL query.
+
+        Parameters
+        ----------
+        max_rows
+            MAXREC; None for the default, more than the limit counts as the limit.
+
+        Returns
+        -------
+        Answer
+            Running; it must be closed.
+
+        Raises
+        ------
+        QuerySyntaxError
+            Wrong ADQL, with position and nearest names.
+        LimitError, UsageError, UnavailableError, ForbiddenError
+            As their names say.
+        """
+        return self._answer(principal, protocol, adql, lambda: self._bind(principal, adql, self._rows(max_rows)))
+
+    def cone(
+        self,
+        principal: Principal,
+        table_name: str,
+        cone: Cone,
+        *,
+        columns: tuple[str, ...] | None = None,
+        max_rows: int | None = None,
+    ) -> Answer:
+        """The rows of a table inside a cone, boundary included.
+
+        Parameters
+        ----------
+        table_name
+            Qualified name, in any case.
+        columns
+            Names of the columns wanted; None for all.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such table for this person.
+        UsageError
+            If the table has no positions or a column is unknown.
+        """
+        request = f"CONE {table_name} {cone.ra_deg!r} {cone.dec_deg!r} {cone.radius_deg!r}"
+
+        def make() -> Plan:
+            snapshot = self._releases.snapshot(principal, table_name)
+            return cone_plan(snapshot, cone, columns=columns, max_rows=self._rows(max_rows))
+
+        return self._answer(principal, Protocol.SCS, request, make)
+
+    def _bind(self, principal: Principal, adql: str, max_rows: int) -> Plan:
+        if len(adql) > self._limits.max_query_chars:
+            message = f"The query has {len(adql)} characters; at most {self._limits.max_query_chars} are allowed."
+            raise LimitError(message, parameter="QUERY")
+        return bind(adql, self._catalogue(principal), max_rows=max_rows)
+
+    def _catalogue(self, principal: Principal) -> Catalogue:
+        extra = self._extra_tables(principal)
+        tables = {table.qualified_name: table for table in self._releases.tables(principal, Access.QUERY)}
+        tables |= {name: snapshot.table for name, snapshot in extra.items()}
+
+        def snapshot(name: str) -> Snapshot | MemorySnapshot:
+            return extra[name] if name in extra else self._releases.snapshot(principal, name)
+
+        return Catalogue(tables, snapshot)
+
+    def _rows(self, max_rows: int | None) -> int:
+        if max_rows is None:
+            return min(self._limits.default_rows, self._limits.max_rows)
+        if max_rows < 0:
+            message = f"MAXREC must be 0 or more (at most {self._limits.max_rows}), not {max_rows}."
+            raise UsageError(message, parameter="MAXREC")
+        return min(max_rows, self._limits.max_rows)
+
+    def _answer(self, principal: Principal, protocol: Protocol, query: str, make: Callable[[], Plan]) -> Answer:
+        if not principal.is_anonymous:
+            principal.require(Scope.QUERY)
+        record = _Record(new_id(), principal, protocol, query[: self._limits.max_query_chars], self._now())
+        try:
+            plan = make()
+            record.tables = plan.tables
+            record.run = self._engine.execute(plan, timeout_s=self._limits.sync_timeout_s)
+        except Exception as error:
+            self._keep_failed(record, error)
+            raise
+        answer = Answer(
+            execution_id=record.id,
+            fields=plan.fields,
+            batches=iter(()),
+            max_rows=plan.max_rows or 0,
+            on_close=lambda closed: self._close(record, closed),
+        )
+        answer.batches = self._rows_of(record, record.run, answer)
+        return answer
+
+    def _rows_of(self, record: _Record, run: Run, answer: Answer) -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in run:
+                room = answer.max_rows - record.row_count
+                if batch.num_rows > room:
+                    answer.overflow = True
+                    batch = batch.slice(0, room)  # noqa: PLW2901 -- the rows that are delivered
+                record.row_count += batch.num_rows
+                record.size_bytes += batch.nbytes
+                if batch.num_rows:
+                    yield batch
+        except PachonError as error:
+            record.phase, record.error = Phase.ERROR, error.message
+            raise
+        except Exception:
+            record.phase, record.error = Phase.ERROR, "internal error"
+            raise
+        record.phase = Phase.COMPLETED
+
+    def _close(self, record: _Record, answer: Answer) -> None:
+        if record.run is not None:
+            record.run.close()
+        if answer.overflow and record.error is None:
+            record.phase = Phase.COMPLETED
+        self._keep(record, overflow=answer.overflow)
+
+    def _keep_failed(self, record: _Record, error: Exception) -> None:
+        record.phase = Phase.ERROR
+        record.error = error.message if isinstance(error, PachonError) else "internal error"
+        self._keep(record, overflow=False)
+
+    def _keep(self, record: _Record, *, overflow: bool) -> None:
+        ended_at = self._now()
+        execution = Execution(
+            id=record.id,
+            owner=record.principal.name,
+            protocol=record.protocol,
+            query=record.query,
+            tables=record.tables,
+            phase=record.phase,
+            started_at=record.started_at,
+            ended_at=ended_at,
+            destruction=ended_at + timedelta(days=self._limits.keep_executions_days),
+            row_count=record.row_count,
+            size_bytes=record.size_bytes,
+            overflow=overflow,
+            error=record.error,
+        )
+        try:
+            self._executions.add(execution)
+        except Exception:  # an answer that was delivered stays delivered
+            _LOG.exception("the record of execution %s could not be kept", record.id)
+
+
+def cone_plan(snapshot: Snapshot, cone: Cone, *, columns: tuple[str, ...] | None, max_rows: int) -> Plan:
+    """The plan of a cone search on the principal position of a table.
+
+    Raises
+    ------
+    UsageError
+        If the table has no positions or a column is unknown.
+    """
+    table = snapshot.table
+    places = {column.name: index for index, column in enumerate(table.columns)}
+    if table.ra_column is None or table.dec_column is None:
+        raise UsageError(f"Table {table.qualified_name} has no positions, so it cannot be searched by cone.")
+    wanted = _wanted(table, columns)
+    position = tuple(ColumnRef(0, places[name], _field(table, name)) for name in (table.ra_column, table.dec_column))
+    numbers = tuple(Literal(value, _NUMBER) for value in (cone.ra_deg, cone.dec_deg, cone.radius_deg))
+    inside = Call(Op.IN_CIRCLE, (*position, *numbers), Field(name="inside", datatype=DataType.BOOLEAN))
+    outputs = tuple(Output(name, ColumnRef(0, places[name], _field(table, name))) for name in wanted)
+    return Plan(
+        query=Select(outputs=outputs, source=Scan(0, snapshot, cone_ranges(cone)), where=inside), max_rows=max_rows
+    )
+
+
+_NUMBER = Field(name="value", datatype=DataType.DOUBLE)
+
+
+def _field(table: Table, name: str) -> Field:
+    return next(column.field for column in table.columns if column.name == name)
+
+
+def _wanted(table: Table, columns: tuple[str, ...] | None) -> tuple[str, ...]:
+    names = [column.name for column in table.columns]
+    if columns is None:
+        return tuple(names)
+    by_lower = {name.lower(): name for name in names}
+    for name in columns:
+        if name.lower() not in by_lower:
+            near = suggestion(name, names) or "."
+            raise NotFoundError(f"Table {table.qualified_name} has no column '{name}'{near}")
+    return tuple(by_lower[name.lower()] for name in columns)

@@ -77,9 +77,9 @@ class Transport:
                     _fail(response)
                 yield response
         except httpx.ConnectError as error:
-            raise UnreachableError(f"Nothing answers at {self.api_url}: {error}.") from error
+            raise UnreachableError(f"Nothing answers at {self.api_url}: {error}.") from None
         except httpx.TimeoutException as error:
-            raise UnavailableError(f"{url} did not answer in time.") from error
+            raise UnavailableError(f"{url} did not answer in time.") from None
         except httpx.RemoteProtocolError as error:
             raise AnswerError(f"The answer of {url} ended early: {error}.") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -51,7 +51,7 @@ class TileService:
     releases
         Decides which tables those are.
     open_catalogue
-        Opens the catalogue of a table, by qualified name (`FolderReleaseStore.catalogue`).
+        Opens the catalogue of a snapshot that has at least one partition.
     cache_bytes
         Size of the tiles kept in memory.
     """
@@ -59,7 +59,7 @@ class TileService:
     def __init__(
         self,
         releases: ReleaseService,
-        open_catalogue: Callable[[str], Catalogue],
+        open_catalogue: Callable[[Snapshot], Catalogue],
         *,
         cache_bytes: int = _CACHE_BYTES,
     ) -> None:
@@ -118,7 +118,7 @@ class TileService:
     def _count(self, snapshot: Snapshot, order: int, pixel: int) -> NDArray[np.unsignedinteger]:
         if not snapshot.partitions:
             return np.zeros(TILE_SIZE, dtype=np.uint8)
-        catalogue = self._open_catalogue(snapshot.table.qualified_name)
+        catalogue = self._open_catalogue(snapshot)
         if order == 0:
             return _smallest(catalogue.density(order=TILE_DEPTH)[pixel * TILE_SIZE : (pixel + 1) * TILE_SIZE])
         shift = 2 * (SPATIAL_INDEX_ORDER - order)

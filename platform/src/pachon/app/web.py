@@ -1,0 +1,114 @@
+"""The Web APIs as one application, and how they are served."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.exceptions import HTTPException
+
+import pachon
+import pachon.app.pages.handlers
+import pachon.identity.handlers
+import pachon.queries.handlers
+import pachon.releases.handlers
+import pachon.scs.handlers
+import pachon.tap.handlers
+from pachon.app import middleware, wiring
+from pachon.app.settings import Settings
+from pachon.app.status import status
+from pachon.app.wiring import Services
+from pachon.core import clock
+from pachon.core.errors import PachonError
+from pachon.identity.credentials import challenges
+
+_SHUTDOWN_S = 5
+_FORM_OVERHEAD_BYTES = 64 * 1024
+_BYTES_PER_CHAR = 4
+_EXPOSED_HEADERS = ["Location", "WWW-Authenticate", "X-Pachon-Execution", "X-VO-Authenticated", middleware.REQUEST_ID]
+
+_status_router = APIRouter(tags=["status"])
+
+
+@_status_router.get("/status", summary="How the platform is")
+async def _status(request: Request) -> dict[str, Any]:
+    return await status(request.app.state.services)
+
+
+def create_app(services: Services) -> FastAPI:
+    """The application over these services, which it closes when it shuts down."""
+    app = FastAPI(
+        title="Pachon Web APIs",
+        version=pachon.__version__,
+        description="Catalogues of a sky survey by position and in ADQL, density tiles, and what you ran.",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+    )
+    app.state.services = services
+    app.state.challenges = challenges(services.settings.base_url)
+    app.state.up_since = clock.now()
+    for capability in (
+        pachon.identity.handlers.router,
+        pachon.releases.handlers.router,
+        pachon.tap.handlers.router,
+        pachon.scs.handlers.router,
+        pachon.queries.handlers.router,
+        _status_router,
+    ):
+        app.include_router(capability, prefix="/api")
+    app.include_router(pachon.app.pages.handlers.router)
+    _explain_errors(app)
+    _add_middleware(app)
+    return app
+
+
+def serve(settings: Settings) -> None:
+    """Serve the Web APIs until a signal ends the process; answers under way get five seconds to finish."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    app = create_app(wiring.build(settings))
+    uvicorn.run(
+        app,
+        host=settings.listen.host,
+        port=settings.listen.api_port,
+        access_log=False,
+        log_level="warning",
+        proxy_headers=True,
+        forwarded_allow_ips="127.0.0.1",
+        server_header=False,
+        timeout_graceful_shutdown=_SHUTDOWN_S,
+    )
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        await app.state.services.aclose()
+
+
+def _explain_errors(app: FastAPI) -> None:
+    app.add_exception_handler(PachonError, middleware.explain_expected)
+    app.add_exception_handler(RequestValidationError, middleware.explain_validation)
+    app.add_exception_handler(HTTPException, middleware.explain_http)
+
+
+def _add_middleware(app: FastAPI) -> None:
+    """The last one added meets a request first."""
+    limits = app.state.services.settings.queries
+    app.add_middleware(middleware.CompressDocuments)
+    app.add_middleware(pachon.identity.handlers.IdentityConfirmation)
+    app.add_middleware(middleware.BodyLimit, max_bytes=_FORM_OVERHEAD_BYTES + _BYTES_PER_CHAR * limits.max_query_chars)
+    app.add_middleware(
+        CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "HEAD", "POST"], expose_headers=_EXPOSED_HEADERS
+    )
+    app.add_middleware(middleware.HeadAsGet)
+    app.add_middleware(middleware.RequestIds)

@@ -1,0 +1,50 @@
+"""HTTP: Simple Cone Search 1.03."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from pachon.identity.handlers import asking_principal
+from pachon.identity.models import Principal
+from pachon.scs.models import ConeRequest
+from pachon.scs.service import ConeSearchService
+from pachon.vo.dali import Parameters
+from pachon.vo.http import RowStream, SCSRoute, parameters
+from pachon.vo.models import Heading
+
+router = APIRouter(prefix="/scs", tags=["scs"], route_class=SCSRoute)
+
+_PARAMETERS = {
+    "RA": "Right ascension of the centre, decimal degrees, ICRS.",
+    "DEC": "Declination of the centre, decimal degrees, ICRS.",
+    "SR": "Radius, decimal degrees; 0 for the description of the columns alone.",
+    "VERB": "1 few columns, 2 the principal ones, 3 all.",
+    "MAXREC": "At most this many rows; 0 for the description of the columns alone.",
+    "RESPONSEFORMAT": "votable (TABLEDATA), votable/b2, csv, tsv, json, parquet or arrow.",
+}
+_CONE: dict[str, Any] = {
+    "parameters": [
+        {"name": name, "in": "query", "schema": {"type": "string"}, "description": text}
+        for name, text in _PARAMETERS.items()
+    ]
+}
+
+
+def _service(request: Request) -> ConeSearchService:
+    service: ConeSearchService = request.app.state.services.scs
+    return service
+
+
+@router.get("/{table}", summary="Rows within a radius of a position", openapi_extra=_CONE, response_class=Response)
+def search(
+    table: str,
+    given: Annotated[Parameters, Depends(parameters)],
+    principal: Annotated[Principal, Depends(asking_principal)],
+    scs: Annotated[ConeSearchService, Depends(_service)],
+) -> Response:
+    request = ConeRequest.from_parameters(given, scs.limits)
+    rows = scs.search(principal, table, request)
+    headers = {"X-Pachon-Execution": rows.answer.execution_id}
+    return RowStream(rows, form=request.form, heading=Heading(), file_name="cone", headers=headers)

@@ -1,0 +1,99 @@
+"""Simple Cone Search 1.03 over every table that has positions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from pachon.core.errors import NotFoundError
+from pachon.core.fields import DataType, Field
+
+if TYPE_CHECKING:
+    from pachon.identity.models import Principal
+    from pachon.queries.models import Answer
+    from pachon.queries.service import QueryService
+    from pachon.releases.models import Column, Table
+    from pachon.releases.service import ReleaseService
+    from pachon.scs.models import ConeLimits, ConeRequest
+
+
+@dataclass(frozen=True, slots=True)
+class ConeRows:
+    """An answer in the words of version 1.03: UCD1 on the three main columns, and an identifier that is a text."""
+
+    answer: Answer
+    fields: tuple[Field, ...]
+
+    @property
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Batches with the identifier as text."""
+        schema = pa.schema([pa.field(field.name, field.arrow_type) for field in self.fields])
+        for batch in self.answer.batches:
+            yield batch.cast(schema)
+
+    @property
+    def overflow(self) -> bool:
+        """After the last batch: whether there were more rows."""
+        return self.answer.overflow
+
+    def close(self) -> None:
+        """Stop reading."""
+        self.answer.close()
+
+
+class ConeSearchService:
+    """Finds rows around a position."""
+
+    def __init__(self, queries: QueryService, releases: ReleaseService, limits: ConeLimits) -> None:
+        self._queries = queries
+        self._releases = releases
+        self.limits = limits
+
+    def search(self, principal: Principal, table_name: str, request: ConeRequest) -> ConeRows:
+        """Rows inside the cone; the caller closes them.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such table with positions that this person may see.
+        """
+        table = self._releases.table(principal, table_name)
+        if not table.has_position:
+            raise NotFoundError(f"The table {table.qualified_name} has no positions; ask it through TAP.")
+        answer = self._queries.cone(
+            principal,
+            table.qualified_name,
+            request.cone,
+            columns=_columns(table, verbosity=request.verbosity),
+            max_rows=request.max_rows,
+        )
+        return ConeRows(answer, tuple(_in_old_words(field, table) for field in answer.fields))
+
+
+_MAIN_UCDS = {"id_column": "ID_MAIN", "ra_column": "POS_EQ_RA_MAIN", "dec_column": "POS_EQ_DEC_MAIN"}
+_ALL, _PRINCIPAL = 3, 2
+
+
+def _columns(table: Table, *, verbosity: int) -> tuple[str, ...]:
+    """The columns of a verbosity (Simple Cone Search 1.03, section 2.1.1): the main ones always, in table order."""
+    main = {table.id_column, table.ra_column, table.dec_column}
+    return tuple(c.name for c in table.columns if c.name in main or _is_wanted(c, verbosity=verbosity))
+
+
+def _is_wanted(column: Column, *, verbosity: int) -> bool:
+    if verbosity == _ALL:
+        return True
+    return column.principal and (verbosity == _PRINCIPAL or column.indexed)
+
+
+def _in_old_words(field: Field, table: Table) -> Field:
+    """The field with UCD1 if it is a main one; the identifier becomes a text."""
+    role = next((role for role in _MAIN_UCDS if getattr(table, role) == field.name), None)
+    if role is None:
+        return field
+    if role == "id_column":
+        field = replace(field, datatype=DataType.CHAR, arraysize="*", xtype=None)
+    return replace(field, ucd=_MAIN_UCDS[role])

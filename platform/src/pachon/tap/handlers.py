@@ -1,0 +1,106 @@
+"""HTTP: TAP 1.1, synchronous, and the documents that describe it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import HTMLResponse
+
+from pachon.core.errors import UsageError
+from pachon.identity.handlers import asking_principal, current_principal
+from pachon.identity.models import Principal
+from pachon.tap.examples import page
+from pachon.tap.models import TapRequest
+from pachon.tap.service import TapService
+from pachon.vo import vosi
+from pachon.vo.dali import Parameters
+from pachon.vo.http import RowStream, VORoute, parameters
+from pachon.vo.models import Heading, Info
+
+router = APIRouter(prefix="/tap", tags=["tap"], route_class=VORoute)
+
+
+def _service(request: Request) -> TapService:
+    service: TapService = request.app.state.services.tap
+    return service
+
+
+Asking = Annotated[Principal, Depends(asking_principal)]
+Anybody = Annotated[Principal, Depends(current_principal)]
+Given = Annotated[Parameters, Depends(parameters)]
+Service = Annotated[TapService, Depends(_service)]
+
+_SYNC_PARAMETERS = {
+    "LANG": "Language: ADQL, ADQL-2.1 or ADQL-2.0.",
+    "QUERY": "The query.",
+    "MAXREC": "At most this many rows; 0 for the description of the columns alone.",
+    "RESPONSEFORMAT": "votable (BINARY2), votable/td, csv, tsv, json, parquet or arrow.",
+    "RUNID": "A word of yours, echoed in the answer.",
+}
+_SYNC: dict[str, Any] = {
+    "parameters": [
+        {"name": name, "in": "query", "schema": {"type": "string"}, "description": text}
+        for name, text in _SYNC_PARAMETERS.items()
+    ]
+}
+
+
+@router.get("/sync", summary="Ask in ADQL and wait for the answer", openapi_extra=_SYNC, response_class=Response)
+@router.post("/sync", summary="The same by a form", openapi_extra=_SYNC, response_class=Response)
+def run_sync(given: Given, principal: Asking, tap: Service) -> Response:
+    request = TapRequest.from_parameters(given, tap.limits)
+    answer = tap.ask(principal, request)
+    return RowStream(
+        answer,
+        form=request.form,
+        heading=_heading(request, answer.execution_id),
+        file_name="result",
+        headers={"X-Pachon-Execution": answer.execution_id},
+    )
+
+
+def _heading(request: TapRequest, execution_id: str) -> Heading:
+    infos = [Info("QUERY", request.adql), Info("EXECUTION", execution_id)]
+    if request.run_id is not None:
+        infos.append(Info("RUNID", request.run_id))
+    return Heading(infos=tuple(infos))
+
+
+@router.get("/capabilities", summary="What this service can do", response_class=Response)
+def capabilities(request: Request, principal: Anybody, tap: Service) -> Response:
+    response = _xml(vosi.tap_capabilities(tap.abilities()))
+    for challenge in request.app.state.challenges if principal.is_anonymous else ():
+        response.headers.append("WWW-Authenticate", challenge)
+    return response
+
+
+@router.get("/availability", summary="Whether this service answers", response_class=Response)
+def availability(request: Request) -> Response:
+    up_since: datetime = request.app.state.up_since
+    return _xml(vosi.availability(available=True, up_since=up_since))
+
+
+@router.get("/tables", summary="The tables you may ask", response_class=Response)
+def tables(given: Given, principal: Anybody, tap: Service) -> Response:
+    detail = (given.text("DETAIL") or "max").lower()
+    if detail not in {"min", "max"}:
+        raise UsageError(f"detail must be min or max, not '{detail[:80]}'.", parameter="detail")
+    return _xml(vosi.tableset(tap.describe(principal), with_columns=detail == "max"))
+
+
+@router.get("/tables/{name}", summary="One table with its columns", response_class=Response)
+def table(name: str, principal: Anybody, tap: Service) -> Response:
+    return _xml(vosi.table(tap.describe_table(principal, name)))
+
+
+@router.get("/examples", summary="Queries that run here", response_class=HTMLResponse)
+def examples(request: Request, principal: Anybody, tap: Service) -> HTMLResponse:
+    base_url = request.app.state.services.settings.base_url
+    document = page(tap.examples(principal), base_url=base_url)
+    return HTMLResponse(document, media_type="application/xhtml+xml")
+
+
+def _xml(document: str) -> Response:
+    return Response(document, media_type=vosi.MEDIA_TYPE)

@@ -1,0 +1,69 @@
+"""Words of TAP: what is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pachon.core.errors import UsageError
+from pachon.queries.models import QueryLimits
+from pachon.vo import formats
+from pachon.vo.dali import Parameters
+from pachon.vo.formats import Format
+
+LANGUAGES = ("ADQL", "ADQL-2.1", "ADQL-2.0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TapRequest:
+    """One synchronous query.
+
+    Parameters
+    ----------
+    max_rows
+        MAXREC within the limits; None for the default, 0 for metadata only.
+    run_id
+        RUNID, echoed in the answer.
+    """
+
+    adql: str
+    form: Format
+    max_rows: int | None = None
+    run_id: str | None = None
+
+    @classmethod
+    def from_parameters(cls, parameters: Parameters, limits: QueryLimits) -> TapRequest:
+        """Read the parameters of TAP 1.1, section 2.7; those it does not know are ignored.
+
+        Raises
+        ------
+        UsageError
+            If one is missing, wrong or not offered.
+        """
+        _check_request(parameters)
+        _check_language(parameters)
+        if parameters.all("UPLOAD"):
+            raise UsageError("UPLOAD is not offered yet: ask the tables of /tap/tables.", parameter="UPLOAD")
+        adql = parameters.text("QUERY")
+        if adql is None:
+            raise UsageError("QUERY is missing: the text of the query, in ADQL.", parameter="QUERY")
+        return cls(
+            adql=adql,
+            form=formats.choose(parameters, default=formats.BINARY2),
+            max_rows=parameters.max_rows(limit=limits.max_rows),
+            run_id=parameters.text("RUNID"),
+        )
+
+
+def _check_request(parameters: Parameters) -> None:
+    request = parameters.text("REQUEST")
+    if request is not None and request.lower() != "doquery":
+        raise UsageError(f"REQUEST must be doQuery or left out, not '{request[:80]}'.", parameter="REQUEST")
+
+
+def _check_language(parameters: Parameters) -> None:
+    allowed = ", ".join(LANGUAGES)
+    language = parameters.text("LANG")
+    if language is None:
+        raise UsageError(f"LANG is missing: the language of the query, one of {allowed}.", parameter="LANG")
+    if language.upper() not in LANGUAGES:
+        raise UsageError(f"LANG '{language[:80]}' is not known; allowed are {allowed}.", parameter="LANG")

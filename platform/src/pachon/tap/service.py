@@ -1,0 +1,112 @@
+"""TAP 1.1: asks in ADQL, and tells what can be asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pachon.queries.models import Protocol
+from pachon.rights.models import Access
+from pachon.tap import schema
+from pachon.tap.examples import Example, examples
+from pachon.tap.features import FEATURES
+from pachon.vo.formats import FORMATS
+from pachon.vo.vosi import Reference, SchemaDescription, TableColumn, TableDescription, TapAbilities
+
+if TYPE_CHECKING:
+    from pachon.identity.models import Principal
+    from pachon.queries.models import Answer, QueryLimits
+    from pachon.queries.service import QueryService
+    from pachon.releases.models import Table
+    from pachon.releases.service import ReleaseService
+    from pachon.tap.models import TapRequest
+
+
+class TapService:
+    """Runs synchronous queries and describes the tables a person may ask.
+
+    Parameters
+    ----------
+    base_url
+        Public address of the service, without a trailing slash.
+    """
+
+    def __init__(self, queries: QueryService, releases: ReleaseService, limits: QueryLimits, *, base_url: str) -> None:
+        self._queries = queries
+        self._releases = releases
+        self.limits = limits
+        self._base_url = base_url
+
+    def abilities(self) -> TapAbilities:
+        """What the service can do."""
+        return TapAbilities(
+            base_url=self._base_url,
+            features=FEATURES,
+            formats=FORMATS,
+            default_rows=min(self.limits.default_rows, self.limits.max_rows),
+            max_rows=self.limits.max_rows,
+            duration_s=math.ceil(self.limits.sync_timeout_s),
+        )
+
+    def examples(self, principal: Principal) -> tuple[Example, ...]:
+        """Queries that this person can run as they stand."""
+        return examples(self._releases.tables(principal, Access.QUERY))
+
+    def ask(self, principal: Principal, request: TapRequest) -> Answer:
+        """Run a query; the caller closes the answer.
+
+        Raises
+        ------
+        UsageError
+            If the query is wrong, with the place.
+        UnavailableError
+            If no worker is free in time.
+        """
+        return self._queries.ask(principal, request.adql, max_rows=request.max_rows, protocol=Protocol.TAP_SYNC)
+
+    def describe(self, principal: Principal) -> tuple[SchemaDescription, ...]:
+        """All schemas that this person may ask, TAP_SCHEMA last."""
+        visible = self._releases.visible(principal, Access.QUERY)
+        described = [_schema(release.id, release.title, release.description, release.tables) for release in visible]
+        own = _schema(
+            schema.SCHEMA, "TAP_SCHEMA", "What this service holds, in the form of TAP 1.1", schema.own_tables()
+        )
+        return (*described, own)
+
+    def describe_table(self, principal: Principal, name: str) -> TableDescription:
+        """One table by its qualified name, whatever the case.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none that this person may see.
+        """
+        own = {table.qualified_name: table for table in schema.own_tables()}
+        table = own.get(name.lower()) or self._releases.table(principal, name, Access.QUERY)
+        return _table(table)
+
+
+def _schema(name: str, title: str, description: str, tables: Iterable[Table]) -> SchemaDescription:
+    return SchemaDescription(
+        name=name, title=title, description=description, tables=tuple(_table(table) for table in tables)
+    )
+
+
+def _table(table: Table) -> TableDescription:
+    return TableDescription(
+        name=table.qualified_name,
+        description=table.description,
+        columns=tuple(
+            TableColumn(name=schema.query_name(column.name), field=column.field, indexed=column.indexed, std=column.std)
+            for column in table.columns
+        ),
+        references=tuple(
+            Reference(
+                target_table=key.target_table,
+                columns=tuple(zip(key.from_columns, key.target_columns, strict=True)),
+                description=key.description,
+            )
+            for key in table.foreign_keys
+        ),
+    )

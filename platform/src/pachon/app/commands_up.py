@@ -20,11 +20,7 @@ from pachon.app.supervisor.programs import door_urls, programs
 from pachon.app.supervisor.service import Supervisor
 from pachon.core.clock import now
 from pachon.hub.config import NO_ISOLATION
-from pachon.state import database
 
-_GIBIBYTE = 1024**3
-_NEEDED_FOR_DATA_BYTES = 3 * _GIBIBYTE
-_NEEDED_BYTES = _GIBIBYTE // 4
 _READY_TIMEOUT_S = 120.0
 _DERIVED_PORTS = ("proxy_port", "proxy_api_port", "hub_port", "api_port", "portal_port")
 
@@ -77,19 +73,15 @@ def run(settings: Settings) -> None:
         _supervise(supervisor, settings, display)
 
 
+def _prepare(settings: Settings, display: progress.Display) -> None:
+    from pachon.app.preparation import prepare  # noqa: PLC0415 -- seconds of imports that only a start needs
+
+    prepare(settings, display)
+
+
 def _base_record(settings: Settings) -> PlatformRecord:
     started = record.start_time(os.getpid()) or 0.0
     return PlatformRecord(pid=os.getpid(), started=started, home=str(settings.home), base_url=settings.base_url)
-
-
-def _prepare(settings: Settings, display: progress.Display) -> None:
-    """Checks, data and database: all that must be right before the first process starts."""
-    has_data = settings.releases_path.is_dir() and any(settings.releases_path.glob("*/release.yaml"))
-    checks.check_disk(settings.home, needed_bytes=_NEEDED_BYTES if has_data else _NEEDED_FOR_DATA_BYTES)
-    checks.check_ports(settings.listen)
-    display.begin("database")
-    database.migrate(settings.database_url)
-    display.done("database")
 
 
 def _teller(layout: Layout, display: progress.Display) -> Callable[[str], None]:
@@ -146,7 +138,8 @@ def run_detached(settings: Settings) -> None:
     layout = Layout(settings.home)
     layout.logs.mkdir(exist_ok=True, mode=0o700)
     said = layout.log("up")
-    with said.open("wb") as output:
+    said.unlink(missing_ok=True)
+    with said.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 -- this program
             [sys.executable, "-m", "pachon.app.cli", "up", "--home", str(settings.home)],
             env={**os.environ, **_listen_environment(settings.listen)},

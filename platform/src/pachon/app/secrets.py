@@ -12,7 +12,7 @@ from pachon.app.settings import Settings
 from pachon.core.errors import SetupError
 
 _FILE = "secrets.json"
-_PASSWORD_ALPHABET = "abcdefghjkmnpqrstvwxyz23456789"
+_CLEAR_CHARACTERS = "abcdefghjkmnpqrstvwxyz23456789"
 _PASSWORD_CHARS = 14
 _TOKEN_BYTES = 32
 
@@ -92,7 +92,7 @@ def _token(known: dict[str, object], name: str) -> str:
 
 
 def _new_password() -> str:
-    return "".join(secrets.choice(_PASSWORD_ALPHABET) for _ in range(_PASSWORD_CHARS))
+    return "".join(secrets.choice(_CLEAR_CHARACTERS) for _ in range(_PASSWORD_CHARS))
 
 
 def _write(path: Path, content: Secrets) -> None:

@@ -105,6 +105,9 @@ class DataSettings(_Group):
     """Where releases are read from."""
 
     path: Path | None = Field(None, description="Folder of releases; default: `releases` in `home`.")
+    default_catalogues: bool = Field(
+        default=True, description="Whether `pachon up` builds the default catalogues that are missing."
+    )
     packages_path: Path | None = Field(
         None,
         description="Folder with downloads already made, tried before the network; default: `downloads` in `home`.",

@@ -12,7 +12,7 @@ from traitlets import Dict, Unicode
 from pachon.hub.accounts import DEMO_ACCOUNTS
 
 
-class DemoAuthenticator(Authenticator):
+class DemoAuthenticator(Authenticator):  # type: ignore[misc]
     """Checks a name and a password against the demo accounts and hands their groups to the hub."""
 
     passwords = Dict(value_trait=Unicode(), key_trait=Unicode(), help="Passwords by account name.").tag(config=True)

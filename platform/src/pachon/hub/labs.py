@@ -10,13 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 from jupyterhub.spawner import SimpleLocalProcessSpawner
 
 _STARTED = "started"
 
 
-class LabSpawner(SimpleLocalProcessSpawner):
+class LabSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]
     """Starts a lab in `<home>/homes/<user>` and finds it again after the hub was restarted.
 
     A process is known by its id and its start time: after a reboot the same id may belong to a stranger.

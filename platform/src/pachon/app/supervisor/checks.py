@@ -8,7 +8,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 from pachon.app.settings import ListenSettings
 from pachon.core.errors import SetupError

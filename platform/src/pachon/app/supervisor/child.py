@@ -71,7 +71,7 @@ class Child:
     @property
     def delay_s(self) -> float:
         """How long to wait before the next start: longer with each failure in a row."""
-        return min(_FIRST_DELAY_S * 2 ** max(self.failures_in_row - 1, 0), _MAX_DELAY_S)
+        return min(_FIRST_DELAY_S * 2.0 ** max(self.failures_in_row - 1, 0), _MAX_DELAY_S)
 
     def restart_if_due(self) -> bool:
         """Start again once the wait is over."""

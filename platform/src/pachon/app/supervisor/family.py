@@ -11,7 +11,7 @@ import os
 import signal
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 MARK = "PACHON_PLATFORM_HOME"
 """Environment variable that every process of a platform carries: the home it belongs to."""
@@ -77,7 +77,7 @@ def end_leftovers(home: Path, *, patience_s: float = 5) -> int:
 
 def _belongs(process: psutil.Process, home: Path) -> bool:
     try:
-        return process.environ().get(MARK) == str(home)
+        return bool(process.environ().get(MARK) == str(home))
     except (psutil.Error, OSError):
         return False
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 from pachon.app.supervisor.models import Layout, PlatformRecord
 from pachon.core.errors import ConflictError

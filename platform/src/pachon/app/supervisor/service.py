@@ -116,8 +116,8 @@ class Supervisor:
         if any(changed):
             self._write_record()
         if self._due("_next_bound", _BOUND_LOGS_EVERY_S):
-            for child in self._children:
-                logs.bound(child.log_path)
+            for path in self._layout.logs.glob("*.log"):
+                logs.bound(path)
 
     def _due(self, name: str, every_s: float) -> bool:
         if time.monotonic() < getattr(self, name):

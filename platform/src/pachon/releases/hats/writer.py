@@ -6,7 +6,6 @@ import itertools
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -194,6 +193,5 @@ def _properties(catalogue: CatalogueFormat, partitions: tuple[Partition, ...]) -
         "hats_estsize": size_bytes // 1024 + 1,
         "moc_sky_fraction": f"{sum(1 / pixel_count(part.order) for part in partitions):.6f}",
         "hats_builder": "pachon",
-        "hats_creation_date": datetime.now(tz=UTC).strftime("%Y-%m-%dT%H:%MZ"),
         "hats_version": "v1.0",
     }

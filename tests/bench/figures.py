@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -60,7 +61,9 @@ def stale() -> list[str]:
 
 def _changed_since(commit: str, paths: object) -> bool:
     listed = [str(path) for path in paths] if isinstance(paths, list) else []
-    known = subprocess.run(["git", "cat-file", "-e", commit], cwd=ROOT, capture_output=True, check=False).returncode == 0
+    known = (
+        subprocess.run(["git", "cat-file", "-e", commit], cwd=ROOT, capture_output=True, check=False).returncode == 0
+    )
     return not known or bool(_git("log", "--oneline", f"{commit}..HEAD", "--", *listed))
 
 
@@ -71,4 +74,6 @@ def _git(*words: str) -> str:
 
 if __name__ == "__main__":
     for figure_name in stale():
-        print(f"warning: the figure '{figure_name}' is older than the last change of its capability; run make bench")
+        sys.stdout.write(
+            f"warning: the figure '{figure_name}' is older than the last change of its capability; run make bench\n"
+        )

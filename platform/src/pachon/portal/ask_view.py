@@ -1,0 +1,223 @@
+"""The question as a person asks it: a cone form, an ADQL box, and how the run goes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from html import escape
+from typing import TYPE_CHECKING
+
+import panel as pn
+
+from pachon.core.errors import PachonError
+from pachon.core.sky import Cone
+from pachon.portal import compute
+from pachon.portal.dress import button, stylesheet
+
+if TYPE_CHECKING:
+    from pachon.portal.state import Catalogue
+
+ROW_LIMITS = {"1,000 rows": 1_000, "10,000 rows": 10_000, "100,000 rows": 100_000, "1,000,000 rows": 1_000_000}
+_MAX_RADIUS_DEG = 90.0
+_TICK_MS = 250
+
+PLACES: tuple[tuple[str, float, float, float], ...] = (
+    ("Pleiades", 56.75, 24.12, 2.0),
+    ("Hyades", 66.75, 15.87, 4.0),
+    ("Orion's belt", 84.05, -1.2, 3.0),
+    ("Small Magellanic Cloud", 13.19, -72.83, 3.0),
+)
+"""Places to begin with: name, RA, Dec and radius, ICRS degrees."""
+
+
+class AskView:
+    """Two ways to ask, one run at a time.
+
+    Parameters
+    ----------
+    run
+        Starts a query: ADQL and the most rows.
+    cancel
+        Gives the running query up.
+    go_to
+        Shows a place on the map: RA, Dec and field, degrees.
+    map_centre
+        Where the map looks: RA, Dec and field, degrees; None off the sky.
+    """
+
+    def __init__(
+        self,
+        *,
+        run: Callable[[str, int], None],
+        cancel: Callable[[], None],
+        go_to: Callable[[float, float, float], None],
+        map_centre: Callable[[], tuple[float, float, float] | None],
+    ) -> None:
+        self._run, self._cancel, self._go_to, self._map_centre = run, cancel, go_to, map_centre
+        self._catalogue: Catalogue | None = None
+        self._started_at = 0.0
+        self._ticking = None
+        self._make_widgets()
+        self.forms = pn.Tabs(
+            ("Around a position", self._cone_form()),
+            ("ADQL", self._adql_form()),
+            stylesheets=[stylesheet()],
+            sizing_mode="stretch_width",
+        )
+        self.status = pn.pane.HTML("", sizing_mode="stretch_width", stylesheets=[stylesheet()], margin=0)
+
+    def show_catalogue(self, catalogue: Catalogue) -> None:
+        """Ask this catalogue from now on."""
+        first = self._catalogue is None
+        self._catalogue = catalogue
+        self._examples.options = ["Choose\N{HORIZONTAL ELLIPSIS}", *_examples(catalogue)]
+        if first:
+            self._editor.value = next(iter(_examples(catalogue).values()))
+
+    def show_query(self, adql: str) -> None:
+        """Put a query into the ADQL box."""
+        self._editor.value = adql
+        self.forms.active = 1
+
+    def started(self) -> None:
+        """A run has begun."""
+        self._started_at = time.monotonic()
+        self._editor.annotations = []
+        self._set_running(is_running=True)
+        self._tick()
+        self._ticking = pn.state.add_periodic_callback(self._tick, period=_TICK_MS)
+
+    def ended(self) -> float:
+        """The run has ended; returns its seconds."""
+        self._set_running(is_running=False)
+        if self._ticking is not None:
+            self._ticking.stop()
+            self._ticking = None
+        self.status.object = ""
+        return time.monotonic() - self._started_at
+
+    def failed(self, message: str) -> None:
+        """Show an error, and mark its place in the ADQL box."""
+        place = compute.error_place(message)
+        if place is not None and self.forms.active == 1:
+            mark = {"row": place[0] - 1, "column": place[1] - 1, "text": message, "type": "error"}
+            self._editor.annotations = [mark]
+        self.status.object = f'<p class="banner banner-error" role="alert">{escape(message)}</p>'
+
+    def say(self, message: str) -> None:
+        """Show a note."""
+        self.status.object = f'<p class="banner" role="status">{escape(message)}</p>'
+
+    def _make_widgets(self) -> None:
+        text = {"stylesheets": [stylesheet()], "sizing_mode": "stretch_width", "margin": (4, 6)}
+        self._ra = pn.widgets.TextInput(name="RA [deg]", value="56.75", **text)
+        self._dec = pn.widgets.TextInput(name="Dec [deg]", value="+24.12", **text)
+        self._radius = pn.widgets.TextInput(name="Radius [deg]", value="2", **text)
+        self._limits = [
+            pn.widgets.Select(name="At most", options=ROW_LIMITS, value=10_000, width=170, stylesheets=[stylesheet()], margin=(4, 6))
+            for _ in range(2)
+        ]
+        self._limits[0].link(self._limits[1], value="value", bidirectional=True)
+        self._editor = pn.widgets.CodeEditor(
+            language="sql", theme="textmate", height=190, sizing_mode="stretch_width", stylesheets=[stylesheet()],
+            print_margin=False, margin=(6, 6),
+        )  # fmt: skip
+        self._examples = pn.widgets.Select(name="Examples", options=[], width=170, stylesheets=[stylesheet()], margin=(4, 6))
+        self._examples.param.watch(self._example_chosen, "value")
+        self._searches = [
+            button("Search", self._search_cone, kind="primary", classes=["search-cone"]),
+            button("Run query", self._run_adql, kind="primary", classes=["run-adql"]),
+        ]
+        self._cancels = [button("Cancel", self._cancel, visible=False) for _ in range(2)]
+
+    def _cone_form(self) -> pn.Column:
+        chips = [
+            button(name, lambda place=(ra, dec, radius): self._place_chosen(*place), kind="light")
+            for name, ra, dec, radius in PLACES
+        ]
+        centre = button("Map centre", self._take_centre, kind="light")
+        return pn.Column(
+            pn.Row(self._ra, self._dec, self._radius, sizing_mode="stretch_width", margin=(8, 0, 0, 0)),
+            pn.FlexBox(*chips, centre, gap="2px", margin=(6, 0)),
+            pn.Row(self._limits[0], sizing_mode="stretch_width", margin=0),
+            pn.Row(self._searches[0], self._cancels[0], margin=(6, 0)),
+            sizing_mode="stretch_width",
+            margin=0,
+        )
+
+    def _adql_form(self) -> pn.Column:
+        return pn.Column(
+            self._editor,
+            pn.FlexBox(self._examples, self._limits[1], gap="6px", margin=0, align_items="end"),
+            pn.Row(self._searches[1], self._cancels[1], margin=(6, 0)),
+            sizing_mode="stretch_width",
+            margin=(8, 0, 0, 0),
+        )
+
+    def _place_chosen(self, ra_deg: float, dec_deg: float, radius_deg: float) -> None:
+        self._ra.value, self._dec.value, self._radius.value = f"{ra_deg:g}", f"{dec_deg:+g}", f"{radius_deg:g}"
+        self._go_to(ra_deg, dec_deg, 4 * radius_deg)
+
+    def _take_centre(self) -> None:
+        centre = self._map_centre()
+        if centre is None:
+            self.failed("The middle of the map is not on the sky; move the map and try again.")
+            return
+        ra_deg, dec_deg, field_deg = centre
+        self._ra.value, self._dec.value = f"{ra_deg:.4f}", f"{dec_deg:+.4f}"
+        self._radius.value = f"{min(_MAX_RADIUS_DEG, field_deg / 4):.3g}"
+
+    def _search_cone(self) -> None:
+        if self._catalogue is None:
+            return
+        try:
+            cone = Cone(
+                compute.parse_number(self._ra.value, name="RA", low=0, high=360),
+                compute.parse_number(self._dec.value, name="Dec", low=-90, high=90),
+                compute.parse_number(self._radius.value, name="Radius", low=0, high=_MAX_RADIUS_DEG),
+            )
+        except PachonError as error:
+            self.failed(error.message)
+            return
+        adql = compute.cone_query(self._catalogue.table, cone)
+        self._editor.value = adql
+        self._run(adql, self._limits[0].value)
+
+    def _run_adql(self) -> None:
+        adql = (self._editor.value_input or self._editor.value or "").strip()
+        if not adql:
+            self.failed("Write a query first, or take one of the examples.")
+            return
+        self._run(adql, self._limits[1].value)
+
+    def _example_chosen(self, event: object) -> None:
+        chosen = self._examples.value
+        del event
+        if self._catalogue is not None and chosen in (examples := _examples(self._catalogue)):
+            self._editor.value = examples[chosen]
+
+    def _set_running(self, *, is_running: bool) -> None:
+        for search, cancel in zip(self._searches, self._cancels, strict=True):
+            search.disabled, cancel.visible = is_running, is_running
+
+    def _tick(self) -> None:
+        seconds = time.monotonic() - self._started_at
+        self.status.object = (
+            '<div class="running" role="status"><div class="progress" aria-hidden="true"></div>'
+            f"Asking\N{HORIZONTAL ELLIPSIS} {seconds:.1f} s</div>"
+        )
+
+
+def _examples(catalogue: Catalogue) -> dict[str, str]:
+    """Queries that work for a catalogue, from what its columns are."""
+    table = catalogue.table
+    magnitudes = compute.magnitude_axes(table.columns)
+    where = f"WHERE 1 = CONTAINS(POINT({table.ra_column}, {table.dec_column}),\n                   CIRCLE(56.75, 24.12, 2))"
+    found = {"Stars of the Pleiades": f"SELECT *\nFROM {table.name}\n{where}"}  # noqa: S608 -- names the API gave
+    if magnitudes:
+        name = magnitudes[0].column
+        found["The brightest 1,000"] = (
+            f"SELECT TOP 1000 *\nFROM {table.name}\nWHERE {name} IS NOT NULL\nORDER BY {name}"  # noqa: S608 -- as above
+        )
+        found["How many are brighter than 6"] = f"SELECT COUNT(*) AS n\nFROM {table.name}\nWHERE {name} < 6"  # noqa: S608 -- as above
+    return found

@@ -1,0 +1,304 @@
+"""Compute: pure functions from what was collected to what is drawn."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import datashader
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from pachon.core.errors import UsageError
+from pachon.core.sky import Cone
+from pachon.portal.projection import View, project, unproject
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pachon_client import Column, Result, Table
+
+MAP_QUERY_MARK = "-- Portal map"
+_SAFE_INTEGER = 2**53
+_GRID_STEPS_DEG = (30.0, 15.0, 10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)
+_GRID_LINES = 5
+_POSITION = re.compile(r"line (\d+), column (\d+)")
+_BINS = 48
+
+
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A quantity that can be plotted: one column, or the difference of two."""
+
+    label: str
+    column: str
+    minus: str | None = None
+    unit: str | None = None
+
+    @property
+    def title(self) -> str:
+        """Label with unit."""
+        return f"{self.label} [{self.unit}]" if self.unit else self.label
+
+
+def magnitude_axes(columns: Iterable[Column]) -> tuple[Axis, ...]:
+    """Columns that hold magnitudes, by UCD `phot.mag`."""
+    return tuple(
+        Axis(column.name, column.name, unit=column.unit) for column in columns if _has_word(column, "phot.mag")
+    )
+
+
+def colour_axes(columns: Sequence[Column]) -> tuple[Axis, ...]:
+    """Columns that hold colours, by UCD `phot.color`, then differences of neighbouring magnitudes."""
+    listed = [Axis(c.name, c.name, unit=c.unit) for c in columns if _has_word(c, "phot.color")]
+    magnitudes = magnitude_axes(columns)
+    pairs = [
+        Axis(f"{blue.column} \N{MINUS SIGN} {red.column}", blue.column, red.column, "mag")
+        for blue, red in zip(magnitudes, magnitudes[1:], strict=False)
+    ]
+    return (*listed, *pairs)
+
+
+def position_columns(columns: Iterable[Column]) -> tuple[str, str] | None:
+    """Names of the columns of the principal position, by UCD, else of plain `ra` and `dec`."""
+    columns = tuple(columns)
+    ra = _first(columns, "pos.eq.ra", "ra")
+    dec = _first(columns, "pos.eq.dec", "dec")
+    return (ra, dec) if ra and dec else None
+
+
+def values_of(result: Result, axis: Axis) -> NDArray[np.float64]:
+    """The values of an axis, shape (rows,), NaN where unknown."""
+    values = _floats(result, axis.column)
+    return values if axis.minus is None else values - _floats(result, axis.minus)
+
+
+def positions_of(result: Result) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Positions of the rows (ICRS degrees, NaN where unknown); None where the result has none."""
+    names = position_columns(result.columns)
+    if names is None:
+        return None
+    return _floats(result, names[0]), _floats(result, names[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Counts per bin, of all rows and of the selected ones."""
+
+    edges: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    selected: NDArray[np.int64]
+
+
+def histogram(values: NDArray[np.float64], selected: NDArray[np.bool_] | None) -> Histogram:
+    """Bins of one width over all finite values; where nothing is selected, `selected` is all zero."""
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
+    counts, _ = np.histogram(finite, bins=edges)
+    chosen = values[selected & np.isfinite(values)] if selected is not None else np.empty(0)
+    return Histogram(edges, counts, np.histogram(chosen, bins=edges)[0])
+
+
+def in_box(
+    x: NDArray[np.float64], y: NDArray[np.float64], *, x_range: tuple[float, float], y_range: tuple[float, float]
+) -> NDArray[np.bool_]:
+    """Which points lie in a box; points that are not finite never do."""
+    return (x >= min(x_range)) & (x <= max(x_range)) & (y >= min(y_range)) & (y <= max(y_range))
+
+
+def extent(values: NDArray[np.float64], *, margin: float = 0.04) -> tuple[float, float]:
+    """A range that shows all but the wildest values, with a margin."""
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return 0.0, 1.0
+    low, high = np.quantile(finite, (0.001, 0.999))
+    room = max((high - low) * margin, 1e-6)
+    return float(low - room), float(high + room)
+
+
+def rasterize(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    *,
+    x_range: tuple[float, float],
+    y_range: tuple[float, float],
+    size: tuple[int, int],
+) -> NDArray[np.uint8]:
+    """Points per pixel as palette indices: 0 for none, then 255 steps of the logarithm; shape (height, width)."""
+    canvas = datashader.Canvas(plot_width=size[0], plot_height=size[1], x_range=x_range, y_range=y_range)
+    counts = canvas.points(pd.DataFrame({"x": x, "y": y}), "x", "y", agg=datashader.count()).to_numpy()
+    top = math.log1p(max(1, int(counts.max(initial=0))))
+    return np.asarray(np.ceil(255 * np.log1p(counts) / top), dtype=np.uint8)
+
+
+def table_frame(result: Result, selected: NDArray[np.bool_] | None) -> pd.DataFrame:
+    """The rows for the table on the page: those selected, or all. Integers too long for a browser become text."""
+    table = result.table if selected is None else result.table.filter(pa.array(selected))
+    columns = {name: _shown(table.column(name)) for name in table.column_names}
+    return pd.DataFrame(columns, index=pd.RangeIndex(1, table.num_rows + 1, name="row"))
+
+
+def cone_query(table: Table, cone: Cone) -> str:
+    """ADQL for all columns of the rows within a cone."""
+    return f"SELECT *\nFROM {table.name}\nWHERE {_inside(table, cone)}"
+
+
+def points_query(table: Table, cone: Cone) -> str:
+    """ADQL for what the map draws of single rows within a cone."""
+    magnitudes = magnitude_axes(table.columns)
+    wanted = dict.fromkeys(
+        name
+        for name in (table.id_column, table.ra_column, table.dec_column, *(axis.column for axis in magnitudes[:1]))
+        if name
+    )
+    return f"{MAP_QUERY_MARK}\nSELECT {', '.join(wanted)}\nFROM {table.name}\nWHERE {_inside(table, cone)}"
+
+
+def cone_around(view: View, *, margin: float) -> Cone | None:
+    """A cone that covers a view with a margin; None if its centre is off the sky."""
+    centre = view.centre
+    if centre is None:
+        return None
+    diagonal = math.degrees(view.scale * math.hypot(view.width, view.height)) / 2
+    return Cone(*centre, min(180.0, diagonal * margin))
+
+
+def parse_number(text: str, *, name: str, low: float, high: float) -> float:
+    """A number that a person typed.
+
+    Raises
+    ------
+    UsageError
+        Naming the field and what it may be.
+    """
+    try:
+        value = float(text.strip().replace("\N{MINUS SIGN}", "-"))
+    except ValueError:
+        value = math.nan
+    if not low <= value <= high:
+        raise UsageError(f"{name} must be a number from {low:g} to {high:g}, not '{text.strip()}'.", parameter=name)
+    return value
+
+
+def error_place(message: str) -> tuple[int, int] | None:
+    """Line and column (from 1) that a message about ADQL points at."""
+    found = _POSITION.search(message)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Graticule:
+    """Lines of equal RA and Dec on the plane, and their labels."""
+
+    xs: list[NDArray[np.float64]]
+    ys: list[NDArray[np.float64]]
+    label_x: list[float]
+    label_y: list[float]
+    labels: list[str]
+
+
+def graticule(view: View) -> Graticule:
+    """Lines as many as a map of this size bears, labelled inside the view."""
+    step = next((s for s in _GRID_STEPS_DEG if s * _GRID_LINES <= view.field_deg), _GRID_STEPS_DEG[-1])
+    ra_low, ra_high, dec_low, dec_high = _bounds(view)
+    decs = _steps(max(dec_low, -90 + step), min(dec_high, 90 - step), step)
+    ra_step = step if step >= 1 and max(abs(dec_low), abs(dec_high)) > 60 else step  # noqa: PLR2004 -- near a pole
+    ras = _steps(ra_low, ra_high, ra_step)
+    lines = Graticule([], [], [], [], [])
+    for dec in decs:
+        ra = np.linspace(ra_low, ra_high, 121)
+        _add_line(lines, view, ra, np.full_like(ra, dec), f"{dec:+g}\N{DEGREE SIGN}" if dec else "0\N{DEGREE SIGN}", vertical=False)
+    for right_ascension in ras:
+        dec_line = np.linspace(max(dec_low, -90), min(dec_high, 90), 121)
+        label = f"{right_ascension % 360:g}\N{DEGREE SIGN}"
+        _add_line(lines, view, np.full_like(dec_line, right_ascension), dec_line, label, vertical=True)
+    return lines
+
+
+def _add_line(
+    lines: Graticule,
+    view: View,
+    ra: NDArray[np.float64],
+    dec: NDArray[np.float64],
+    label: str,
+    *,
+    vertical: bool,
+) -> None:
+    inner = np.clip(ra, view.ra0_deg - 180 + 1e-9, view.ra0_deg + 180 - 1e-9)
+    x, y = project(inner, dec, ra0_deg=view.ra0_deg)
+    lines.xs.append(x)
+    lines.ys.append(y)
+    edge = 14 * view.scale
+    shown = in_box(
+        x, y, x_range=(view.x_range[0] + edge, view.x_range[1] - edge), y_range=(view.y_range[0] + edge, view.y_range[1] - edge)
+    )
+    if not shown.any():
+        return
+    places = np.flatnonzero(shown)
+    whole = view.field_deg > 100  # noqa: PLR2004 -- the oval itself: label on its equator and middle
+    if vertical:
+        place = places[np.argmin(np.abs(dec[places]))] if whole else places[0]
+    else:
+        place = places[np.argmin(np.abs(inner[places] - view.ra0_deg))] if whole else places[-1]
+    lines.label_x.append(float(x[place]))
+    lines.label_y.append(float(y[place]))
+    lines.labels.append(label)
+
+
+def _bounds(view: View) -> tuple[float, float, float, float]:
+    """RA relative to the middle meridian and Dec that the view may show: lowest and highest of each."""
+    everything = (view.ra0_deg - 180, view.ra0_deg + 180, -90.0, 90.0)
+    corners = [
+        unproject(float(x), float(y), ra0_deg=view.ra0_deg)
+        for x in np.linspace(*view.x_range, 9)
+        for y in np.linspace(*view.y_range, 9)
+    ]
+    inside = [corner for corner in corners if corner is not None]
+    if len(inside) < len(corners):
+        return everything
+    ra = [(position[0] - view.ra0_deg + 180) % 360 - 180 + view.ra0_deg for position in inside]
+    dec = [position[1] for position in inside]
+    return min(ra), max(ra), min(dec), max(dec)
+
+
+def _steps(low: float, high: float, step: float) -> list[float]:
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(number * step, 6) for number in range(first, last + 1)]
+
+
+def _inside(table: Table, cone: Cone) -> str:
+    circle = f"CIRCLE({cone.ra_deg:.6f}, {cone.dec_deg:.6f}, {cone.radius_deg:.6g})"
+    return f"1 = CONTAINS(POINT({table.ra_column}, {table.dec_column}), {circle})"
+
+
+def _has_word(column: Column, word: str) -> bool:
+    words = (column.ucd or "").lower().split(";")
+    return any(given == word or given.startswith(f"{word};") for given in words) and "stat.error" not in words
+
+
+def _first(columns: Iterable[Column], word: str, name: str) -> str | None:
+    columns = tuple(columns)
+    by_ucd = [column.name for column in columns if _has_word(column, word)]
+    main = [column.name for column in columns if _has_word(column, word) and "meta.main" in (column.ucd or "")]
+    by_name = [column.name for column in columns if column.name.lower() == name]
+    return next(iter((*main, *by_ucd, *by_name)), None)
+
+
+def _floats(result: Result, name: str) -> NDArray[np.float64]:
+    values = result[name]
+    return np.asarray(np.ma.filled(values.astype(np.float64), np.nan))
+
+
+def _shown(column: pa.ChunkedArray) -> Any:  # noqa: ANN401 -- whatever pandas makes of it
+    if pa.types.is_int64(column.type):
+        values = column.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+        return values.astype("string") if values.abs().max() > _SAFE_INTEGER else values
+    if pa.types.is_timestamp(column.type) or pa.types.is_nested(column.type):
+        return column.to_pandas().astype("string")
+    return column.to_pandas()

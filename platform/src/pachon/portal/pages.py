@@ -1,0 +1,272 @@
+"""The Portal's page: the views put together for one session."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+from functools import partial
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import panel as pn
+from panel.io.state import set_curdoc
+
+from pachon_client import AuthenticationError, PachonClientError
+from pachon.portal import compute, plots
+from pachon.portal.ask_view import AskView
+from pachon.portal.dress import FOLDER, button, stylesheet
+from pachon.portal.history_view import HistoryView
+from pachon.portal.map_view import MapView
+from pachon.portal.result_view import ResultView
+from pachon.portal.state import Catalogue, Newest, Person, Source, TileCache, Tiles, catalogues_of
+
+if TYPE_CHECKING:
+    from bokeh.document import Document
+    from pachon_client import Release, Result
+
+    from pachon.portal.density import Picture
+
+_LOGGER = logging.getLogger(__name__)
+_STEP = 0.25
+_ZOOM = 2.0
+
+OpenSource = Callable[[str], Source]
+
+
+class PortalPage:
+    """One session: a person, their view of the sky, and what they ask.
+
+    Parameters
+    ----------
+    person
+        Who it is.
+    open_source
+        Opens a connection to the platform with a token.
+    cache, pool, fetching
+        Shared by all sessions of the process; tiles are fetched in a pool of their own.
+    base_url
+        Public address of the platform.
+    """
+
+    def __init__(
+        self,
+        person: Person,
+        open_source: OpenSource,
+        *,
+        cache: TileCache,
+        pool: Executor,
+        fetching: Executor,
+        base_url: str,
+        document: Document,
+    ) -> None:
+        self._person, self._open_source, self._pool, self._document = person, open_source, pool, document
+        self._base_url = base_url
+        self._source = open_source(person.token)
+        self._running: Source | None = None
+        self._catalogues: tuple[Catalogue, ...] = ()
+        self._collects = Newest(pool, self._later)
+        self._histories = Newest(pool, self._later)
+        self.map = MapView(
+            self._source,
+            Tiles(self._source, cache, fetching, person=person),
+            pool=pool,
+            call_later=self._later,
+            on_box=self._select_on_map,
+            on_change=self._map_changed,
+            on_trouble=self._map_trouble,
+        )
+        self.ask = AskView(
+            run=self._run, cancel=self._cancel, go_to=self._go_to, map_centre=self._map_centre
+        )
+        self.results = ResultView(
+            base_url=base_url, pool=pool, call_later=self._later, on_selection=self._selection_changed
+        )
+        self.history = HistoryView(self.ask.show_query)
+        self._make_widgets()
+
+    def template(self) -> pn.Template:
+        """The page, ready to be served."""
+        page = pn.Template(FOLDER.joinpath("page.html").read_text(encoding="utf-8"))
+        for name, shown in self._panels().items():
+            page.add_panel(name, shown)
+        root = "/" + self._base_url.split("/", 3)[3] if self._base_url.count("/") > 2 else ""  # noqa: PLR2004 -- scheme://host/path
+        page.add_variable("person", self._person.name)
+        page.add_variable("root", root)
+        page.add_variable("title", "Portal \N{MIDDLE DOT} Pachon")
+        plots.follow_scheme(self._document, (*self.results.colour.styles, *self.results.bars.styles))
+        return page
+
+    def start(self) -> None:
+        """Collect what there is; called once the page is there."""
+        self._collects.ask(self._source.releases, self._show_releases, self._map_trouble)
+        self._refresh_history()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._source.close()
+        if self._running is not None:
+            self._running.close()
+
+    def _panels(self) -> dict[str, Any]:
+        return {
+            "map": pn.pane.Bokeh(self.map.plot.figure, sizing_mode="stretch_both", margin=0),
+            "map_buttons": self._map_buttons,
+            "catalogue": self._selector,
+            "origin": self._origin,
+            "legend": self._legend,
+            "map_note": self._note,
+            "ask": self.ask.forms,
+            "ask_status": self.ask.status,
+            "summary": self.results.summary,
+            "question": self.results.question,
+            "chosen": self.results.chosen,
+            "clear": self.results.clear,
+            "colour": self.results.colour_card,
+            "histogram": self.results.bars_card,
+            "table": self.results.table,
+            "history": self.history.list,
+        }
+
+    def _make_widgets(self) -> None:
+        html: dict[str, Any] = {"margin": 0, "sizing_mode": "stretch_width", "stylesheets": [stylesheet()]}
+        self._selector = pn.widgets.Select(
+            name="Catalogue", options={"Loading\N{HORIZONTAL ELLIPSIS}": None}, stylesheets=[stylesheet()], margin=0,
+            sizing_mode="stretch_width", css_classes=["catalogue"],
+        )  # fmt: skip
+        self._selector.param.watch(lambda event: self._catalogue_chosen(event.new), "value")
+        self.results.summary.jscallback(object="document.body.classList.add('has-result')")
+        self._origin, self._legend, self._note = (pn.pane.HTML("", **html) for _ in range(3))
+        moves: tuple[tuple[str, str, Callable[[], None]], ...] = (
+            ("+", "zoom-in", lambda: self.map.show(self.map.view.zoomed(_ZOOM))),
+            ("\N{MINUS SIGN}", "zoom-out", lambda: self.map.show(self.map.view.zoomed(1 / _ZOOM))),
+            ("\N{LEFTWARDS ARROW}", "pan-left", lambda: self.map.show(self.map.view.moved(-_STEP, 0))),
+            ("\N{RIGHTWARDS ARROW}", "pan-right", lambda: self.map.show(self.map.view.moved(_STEP, 0))),
+            ("\N{UPWARDS ARROW}", "pan-up", lambda: self.map.show(self.map.view.moved(0, _STEP))),
+            ("\N{DOWNWARDS ARROW}", "pan-down", lambda: self.map.show(self.map.view.moved(0, -_STEP))),
+            ("All", "whole-sky", self.map.reset),
+        )
+        self._map_buttons = pn.Row(
+            *(button(sign, press, classes=["on-sky", name]) for sign, name, press in moves), margin=0
+        )
+
+    def _later(self, call: Callable[[], None]) -> None:
+        """Call a function in this session's turn; safe from threads, and after the session has ended."""
+        if self._document.session_context is None or self._document.session_context.destroyed:
+            return
+        self._document.add_next_tick_callback(partial(self._in_turn, call))
+
+    def _in_turn(self, call: Callable[[], None]) -> None:
+        with set_curdoc(self._document):
+            call()
+
+    def _show_releases(self, releases: tuple[Release, ...]) -> None:
+        self._catalogues = catalogues_of(releases)
+        if not self._catalogues:
+            self._selector.options = {"Nothing to show yet": None}
+            self._note.object = '<p class="banner">No catalogue with positions is loaded yet; the map stays empty.</p>'
+            return
+        options = {catalogue.label: catalogue.name for catalogue in self._catalogues}
+        self._selector.param.update(options=options, value=self._catalogues[0].name)
+
+    def _catalogue_chosen(self, name: str | None) -> None:
+        chosen = next((catalogue for catalogue in self._catalogues if catalogue.name == name), None)
+        if chosen is not None:
+            self._origin.object = origin_html(chosen)
+            self.ask.show_catalogue(chosen)
+            self.map.show_catalogue(chosen)
+
+    def _map_changed(self, picture: Picture, row_count: float) -> None:
+        self._legend.object = plots.legend_html(picture)
+        state = "" if picture.is_complete else " \N{MIDDLE DOT} sharpening\N{HORIZONTAL ELLIPSIS}"
+        self._note.object = f'<p class="map-count">about {_rounded(row_count)} objects in view{state}</p>'
+
+    def _map_trouble(self, error: BaseException) -> None:
+        self._note.object = f'<p class="banner banner-error" role="alert">{escape(self._explain(error))}</p>'
+
+    def _go_to(self, ra_deg: float, dec_deg: float, field_deg: float) -> None:
+        self.map.go_to(ra_deg, dec_deg, field_deg=field_deg)
+
+    def _map_centre(self) -> tuple[float, float, float] | None:
+        centre = self.map.view.centre
+        return None if centre is None else (*centre, self.map.view.field_deg)
+
+    def _run(self, adql: str, max_rows: int) -> None:
+        if self._running is not None:
+            return
+        source = self._running = self._open_source(self._person.token)
+        self.ask.started()
+        done = self._pool.submit(source.query, adql, max_rows)
+        done.add_done_callback(lambda _: self._later(lambda: self._ran(source, done, adql, max_rows)))
+
+    def _ran(self, source: Source, done: Any, adql: str, max_rows: int) -> None:  # noqa: ANN401 -- a future
+        source.close()
+        if self._running is not source:
+            return
+        self._running = None
+        seconds = self.ask.ended()
+        error = done.exception()
+        if error is not None:
+            self.ask.failed(self._explain(error))
+        else:
+            result: Result = done.result()
+            self.results.show(result, adql=adql, max_rows=max_rows, seconds=seconds)
+            self.map.show_found(compute.positions_of(result), None)
+        self._refresh_history()
+
+    def _cancel(self) -> None:
+        source, self._running = self._running, None
+        if source is not None:
+            source.close()
+            self.ask.ended()
+            self.ask.say("The query was given up.")
+
+    def _select_on_map(self, x_range: tuple[float, float], y_range: tuple[float, float]) -> None:
+        places = self.map.found_on_plane()
+        if places is None:
+            self.ask.say("Search first: a box on the map selects among the rows of a result.")
+            return
+        self.results.select(compute.in_box(*places, x_range=x_range, y_range=y_range))
+
+    def _selection_changed(self, selected: Any) -> None:  # noqa: ANN401 -- a mask or None
+        if self.results.result is not None:
+            self.map.show_found(compute.positions_of(self.results.result), selected)
+
+    def _refresh_history(self) -> None:
+        self._histories.ask(
+            self._source.executions,
+            self.history.show,
+            lambda error: _LOGGER.info("The list of runs could not be had: %s", error),
+        )
+
+    def _explain(self, error: BaseException) -> str:
+        if isinstance(error, AuthenticationError):
+            return "Your login has ended. Load the page again to log in."
+        if isinstance(error, PachonClientError):
+            return str(error)
+        _LOGGER.error("A session of %s met a fault", self._person.name, exc_info=error)
+        return "Something went wrong on our side; it has been logged. Try again."
+
+
+def origin_html(catalogue: Catalogue) -> str:
+    """Whose data these are: SIMULATED where they are, else source, DOI and licence."""
+    release = catalogue.release
+    parts = []
+    if release.simulated:
+        parts.append('<span class="badge badge-simulated">SIMULATED</span>')
+    if catalogue.table.row_count is not None:
+        parts.append(f"<span>{catalogue.table.row_count:,} rows</span>")
+    if release.source:
+        parts.append(f"<span>{escape(release.source)}</span>")
+    if release.doi:
+        parts.append(f'<a href="https://doi.org/{escape(release.doi)}" rel="noreferrer">doi:{escape(release.doi)}</a>')
+    if release.licence:
+        parts.append(f"<span>Licence: {escape(release.licence)}</span>")
+    return '<p class="origin">' + " \N{MIDDLE DOT} ".join(parts) + "</p>"
+
+
+def _rounded(count: float) -> str:
+    if count < 1000:  # noqa: PLR2004 -- below, the count itself
+        return f"{count:.0f}"
+    digits = max(0, len(str(int(count))) - 3)
+    return f"{round(count, -digits):,.0f}"

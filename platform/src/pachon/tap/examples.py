@@ -54,7 +54,7 @@ def _table_examples(table: Table) -> Iterator[Example]:
     yield Example(f"count-{name}", f"How many rows {name} has", f"SELECT COUNT(*) AS n\nFROM {name}")
     if table.ra_column and table.dec_column:
         ra, dec = query_name(table.ra_column), query_name(table.dec_column)
-        inside = f"CONTAINS(POINT({ra}, {dec}), CIRCLE({_CENTRE}, 1)) = 1"
+        inside = f"1 = CONTAINS(POINT('ICRS', {ra}, {dec}), CIRCLE('ICRS', {_CENTRE}, 1))"
         yield Example(
             f"cone-{name}",
             f"Rows of {name} within one degree of the Pleiades",

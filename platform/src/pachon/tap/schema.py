@@ -89,10 +89,11 @@ _TABLES: dict[str, tuple[str, tuple[_Spec, ...], tuple[str, ...]]] = {
     ),
 }
 _KEYS = (
-    ("tables", "schemas", ("schema_name",)),
-    ("columns", "tables", ("table_name",)),
-    ("keys", "tables", ("from_table",)),
-    ("key_columns", "keys", ("key_id",)),
+    ("tables", "schema_name", "schemas", "schema_name"),
+    ("columns", "table_name", "tables", "table_name"),
+    ("keys", "from_table", "tables", "table_name"),
+    ("keys", "target_table", "tables", "table_name"),
+    ("key_columns", "key_id", "keys", "key_id"),
 )
 
 
@@ -152,12 +153,12 @@ def _own_table(name: str) -> Table:
         primary_key=primary_key,
         foreign_keys=tuple(
             ForeignKey(
-                id=f"{SCHEMA}_{start}_{target}",
+                id=f"{SCHEMA}.{start}.{start_column}",
                 target_table=f"{SCHEMA}.{target}",
-                from_columns=columns,
-                target_columns=("table_name",) if columns == ("from_table",) else columns,
+                from_columns=(start_column,),
+                target_columns=(target_column,),
             )
-            for start, target, columns in _KEYS
+            for start, start_column, target, target_column in _KEYS
             if start == name
         ),
     )

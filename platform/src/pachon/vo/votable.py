@@ -157,4 +157,5 @@ def element(name: str, content: str, **attributes: str) -> str:
 
 def _text(text: str) -> str:
     """Escaped for an attribute or an element, without characters that XML 1.0 forbids."""
-    return escape("".join(letter if letter >= " " or letter in "\t\n\r" else "\ufffd" for letter in text))
+    allowed = "".join(letter if letter >= " " or letter in "\t\n\r" else "\ufffd" for letter in text)
+    return escape(allowed, quote=False).replace('"', "&quot;")

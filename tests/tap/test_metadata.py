@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pyarrow as pa
+import pytest
+import pyvo
+from lxml import etree, html
+from support.app import AS_HOLDER, DEFAULT_ROWS, MAX_ROWS, Site, running_site
+
+from pachon.queries.adql.functions import GEOMETRY
+
+TAP_TABLES = {
+    "tap_schema.schemas",
+    "tap_schema.tables",
+    "tap_schema.columns",
+    "tap_schema.keys",
+    "tap_schema.key_columns",
+}
+KNOWN_OF_OLD_STILTS = "E-CAP-KEYX"
+"""STILTS 3.4 is older than ADQL 2.1 and does not know its feature type for COALESCE."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with running_site(Path(tmp_path_factory.mktemp("tap"))) as running:
+        yield running
+
+
+def rows(site: Site, adql: str, headers: dict[str, str] | None = None) -> list[dict[str, object]]:
+    given = {"LANG": "ADQL", "QUERY": adql, "RESPONSEFORMAT": "arrow"}
+    answer = site.client.post("/api/tap/sync", data=given, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return list(pa.ipc.open_stream(answer.content).read_all().to_pylist())
+
+
+def xml(answer: httpx.Response) -> etree._Element:
+    assert answer.status_code == 200, answer.text
+    return etree.fromstring(answer.content)
+
+
+def test_pyvo_reads_the_limits_the_formats_and_the_language(site: Site) -> None:
+    tap = pyvo.dal.TAPService(f"{site.url}/api/tap")
+    (language,) = tap.get_tap_capability().languages
+
+    assert (tap.maxrec, tap.hardlimit) == (DEFAULT_ROWS, MAX_ROWS)
+    assert {version.content for version in language.versions} == {"2.0", "2.1"}
+    assert "application/vnd.apache.parquet" in {form.mime for form in tap.get_tap_capability().outputformats}
+    assert tap.upload_methods == []
+
+
+def test_no_asynchronous_job_list_is_promised(site: Site) -> None:
+    document = xml(site.client.get("/api/tap/capabilities"))
+
+    addresses = [element.text for element in document.iter("accessURL")]
+    assert not [address for address in addresses if "async" in address]
+    assert [etree.tostring(element) for element in document.iter("securityMethod")] == []
+    assert all(address.startswith(f"{site.url}/api/tap") for address in addresses)
+
+
+FORMS = {
+    **{name: f"{name}(POINT(ra, dec), CIRCLE(0, 0, 1))" for name in ("CONTAINS", "INTERSECTS")},
+    **{name: f"{name}(POINT(ra, dec))" for name in ("COORD1", "COORD2")},
+    "POINT": "POINT(ra, dec)",
+    "CIRCLE": "CIRCLE(ra, dec, 1)",
+    "BOX": "CONTAINS(POINT(ra, dec), BOX(0, 0, 2, 2))",
+    "POLYGON": "CONTAINS(POINT(ra, dec), POLYGON(0, 0, 1, 0, 0, 1))",
+    "DISTANCE": "DISTANCE(POINT(ra, dec), POINT(0, 0))",
+    "CENTROID": "CENTROID(CIRCLE(ra, dec, 1))",
+    "AREA": "AREA(CIRCLE(ra, dec, 1))",
+    "LOWER": "LOWER(name)",
+    "UPPER": "UPPER(name)",
+    "CAST": "CAST(id AS DOUBLE PRECISION)",
+    "COALESCE": "COALESCE(name, 'none')",
+    "IN_UNIT": "IN_UNIT(ra, 'rad')",
+}
+STATEMENTS = {
+    "ILIKE": "SELECT TOP 1 id AS x FROM sky.stars WHERE name ILIKE 'star%'",
+    "WITH": "WITH t AS (SELECT id AS x FROM sky.stars) SELECT TOP 1 x FROM t",
+    "UNION": "SELECT 1 AS x FROM tap_schema.schemas UNION SELECT 2 AS x FROM tap_schema.schemas",
+    "EXCEPT": "SELECT 1 AS x FROM tap_schema.schemas EXCEPT SELECT 2 AS x FROM tap_schema.schemas",
+    "INTERSECT": "SELECT 1 AS x FROM tap_schema.schemas INTERSECT SELECT 1 AS x FROM tap_schema.schemas",
+    "OFFSET": "SELECT TOP 1 id AS x FROM sky.stars ORDER BY id OFFSET 3",
+}
+
+
+def test_every_declared_feature_of_the_language_runs(site: Site) -> None:
+    document = xml(site.client.get("/api/tap/capabilities"))
+    declared = {element.text for element in document.iter("form")}
+
+    assert declared >= GEOMETRY
+    for form in declared:
+        adql = STATEMENTS.get(form) or f"SELECT TOP 1 {FORMS[form]} AS x FROM sky.stars"
+        assert len(rows(site, adql)) >= 1, form
+
+
+def test_pyvo_lists_tables_and_their_columns(site: Site) -> None:
+    tables = pyvo.dal.TAPService(f"{site.url}/api/tap").tables
+
+    assert set(tables.keys()) == {"sky.stars", *TAP_TABLES}
+    columns = {column.name: column for column in tables["sky.stars"].columns}
+    assert (columns["ra"].ucd, columns["ra"].unit, columns["ra"].datatype.content) == (
+        "pos.eq.ra;meta.main",
+        "deg",
+        "double",
+    )
+    assert columns["epoch"].datatype.arraysize == "*"
+    assert [key.targettable for key in tables["tap_schema.columns"].foreignkeys] == ["tap_schema.tables"]
+
+
+def test_detail_min_leaves_the_columns_out(site: Site) -> None:
+    least, most = (xml(site.client.get("/api/tap/tables", params={"DETAIL": detail})) for detail in ("min", "MAX"))
+
+    assert list(least.iter("column")) == []
+    assert len(list(most.iter("column"))) > 30
+    assert {name.text for name in least.iterfind(".//table/name")} == {"sky.stars", *TAP_TABLES}
+    assert site.client.get("/api/tap/tables?detail=some").status_code == 400
+
+
+def test_one_table_is_told_by_its_name_in_any_case(site: Site) -> None:
+    assert xml(site.client.get("/api/tap/tables/Sky.STARS")).findtext("name") == "sky.stars"
+    assert xml(site.client.get("/api/tap/tables/tap_schema.columns")).findtext("name") == "tap_schema.columns"
+
+    unknown = site.client.get("/api/tap/tables/sky.strs")
+    assert unknown.status_code == 404
+    assert "There is no table 'sky.strs'; did you mean sky.stars" in unknown.text
+
+
+def test_tap_schema_describes_what_is_there_and_itself(site: Site) -> None:
+    tables = {row["table_name"]: row for row in rows(site, "SELECT * FROM tap_schema.tables")}
+    columns = rows(site, "SELECT column_name, datatype, arraysize, xtype, unit, ucd, principal, std FROM tap_schema.columns WHERE table_name = 'sky.stars'")  # fmt: skip
+    named = {row.pop("column_name"): row for row in columns}
+
+    assert set(tables) == {"sky.stars", *TAP_TABLES}
+    assert tables["sky.stars"]["nrows"] == 20_000
+    assert named["epoch"] == {
+        "datatype": "char", "arraysize": "*", "xtype": "timestamp", "unit": None, "ucd": "time.epoch", "principal": 0, "std": 0,
+    }  # fmt: skip
+    quoted = rows(site, """SELECT "size" AS x FROM tap_schema.columns WHERE column_name = '"size"'""")
+    assert quoted == [{"x": None}]
+
+
+def test_closed_releases_are_described_to_holders_only(site: Site) -> None:
+    for adql in (
+        "SELECT schema_name AS x FROM tap_schema.schemas",
+        "SELECT table_name AS x FROM tap_schema.tables",
+        "SELECT table_name AS x FROM tap_schema.columns",
+    ):
+        names = ({str(row["x"]) for row in rows(site, adql, headers)} for headers in (None, AS_HOLDER))
+        seen_by_all, seen_by_holders = ({name for name in found if name.startswith("future")} for found in names)
+        assert not seen_by_all
+        assert len(seen_by_holders) == 1
+    for path in ("tables", "examples"):
+        assert "future" not in site.client.get(f"/api/tap/{path}").text
+        assert "future.stars" in site.client.get(f"/api/tap/{path}", headers=AS_HOLDER).text
+    assert site.client.get("/api/tap/tables/future.stars").status_code == 404
+
+
+def test_every_example_on_the_page_runs(site: Site) -> None:
+    page = html.fromstring(site.client.get("/api/tap/examples").content)
+    examples = page.xpath("//*[@typeof='example']")
+
+    assert len(examples) >= 4
+    assert len({example.get("id") for example in examples}) == len(examples)
+    for example in examples:
+        assert example.get("resource") == f"#{example.get('id')}"
+        assert example.xpath(".//*[@property='name']/text()")
+        (adql,) = example.xpath(".//*[@property='query']/text()")
+        assert isinstance(rows(site, adql), list)
+
+
+def test_capabilities_tell_strangers_that_they_may_log_in(site: Site) -> None:
+    stranger, known = (site.client.head("/api/tap/capabilities", headers=headers) for headers in (None, AS_HOLDER))
+
+    assert (stranger.status_code, stranger.content) == (200, b"")
+    assert len(stranger.headers.get_list("www-authenticate")) == 2
+    assert "x-vo-authenticated" not in stranger.headers
+    assert known.headers.get_list("www-authenticate") == []
+    assert known.headers["x-vo-authenticated"] == "novice"
+
+
+def test_the_service_is_available(site: Site) -> None:
+    document = xml(site.client.get("/api/tap/availability"))
+
+    assert document.findtext("{*}available") == "true"
+    assert datetime.fromisoformat(str(document.findtext("{*}upSince"))) <= datetime.now(tz=UTC)
+
+
+@pytest.mark.skipif(shutil.which("stilts") is None, reason="stilts is not installed")
+def test_taplint_finds_no_error_in_what_is_offered(site: Site) -> None:
+    stages = "TMV TME TMS TMC CPV CAP AVV QGE QPO MDQ EXA"
+    command = ["stilts", "taplint", f"tapurl={site.url}/api/tap", f"stages={stages}", "format=json", "report=EWF"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
+
+    sections = json.loads(done.stdout)["sections"]
+    found = [f"{r['level'][0]}-{s['code']}-{r['code']}: {r['text']}" for s in sections for r in s.get("reports", ())]
+    assert [report for report in found if not report.startswith(KNOWN_OF_OLD_STILTS)] == []
+    assert len(sections) == len(stages.split())

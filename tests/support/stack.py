@@ -13,10 +13,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import httpx
+
+from pachon.app import commands_status
+from pachon.app.supervisor.models import Layout
 
 _PORTS = ("PROXY", "PROXY_API", "HUB", "API", "PORTAL")
 _READY_TIMEOUT_S = 150.0
@@ -34,7 +38,7 @@ class Platform:
     supervisor: subprocess.Popen[bytes]
     output_path: Path
 
-    @property
+    @cached_property
     def accounts(self) -> dict[str, str]:
         """Passwords by account name."""
         listed = json.loads(self.command("demo-accounts", "--json").stdout)["accounts"]
@@ -68,8 +72,8 @@ class Platform:
 
     def wait_until_ready(self, timeout_s: float = _READY_TIMEOUT_S) -> None:
         """Wait until every process answers."""
-        done = self.command("status", "--wait", "--timeout", str(timeout_s))
-        assert done.returncode == 0, f"{done.stdout}\n{self.output}"
+        found = commands_status.wait_for_status(Layout(self.home), timeout_s=timeout_s)
+        assert found.ready, f"{found}\n{self.output}"
 
     @contextmanager
     def visitor(self) -> Iterator[httpx.Client]:

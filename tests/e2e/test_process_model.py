@@ -1,0 +1,229 @@
+"""The process model with real processes: one login, whose cookies go where, and what survives a kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from pachon.hub.pages import HOLDERS_ONLY
+from pachon.identity.models import Scope
+from support.stack import PACHON, Platform, platform_environment
+
+pytestmark = pytest.mark.stack
+
+_ROWS = 20_000
+_COUNT = {"LANG": "ADQL", "QUERY": "SELECT COUNT(*) AS n FROM sky.stars", "FORMAT": "csv"}
+_LAB_TIMEOUT_S = 60.0
+_BEFORE_ROUTES = {"proxy": {"404"}}  # Traefik listens some milliseconds before it has read its routes
+
+
+@pytest.mark.parametrize("name", ["admin", "astronomer", "novice", "visitor"])
+def test_each_demo_account_logs_in_once_for_hub_and_web_apis(platform: Platform, name: str) -> None:
+    with platform.person(name) as client:
+        assert client.get("/hub/home").url.path == "/hub/home"
+        page = client.get("/api/login", params={"next": "/"})
+        assert (page.status_code, page.url.path) == (200, "/")
+        assert client.get("/api/releases").headers["X-VO-Authenticated"] == name
+
+
+def test_a_wrong_password_is_refused_and_an_unknown_name_reads_the_same(platform: Platform) -> None:
+    for name in ("novice", "nobody"):
+        with platform.person(name, "wrong") as client:
+            assert client.get("/hub/home").url.path == "/hub/login"
+
+
+def test_the_front_page_and_public_catalogues_are_open_without_logging_in(platform: Platform) -> None:
+    with platform.visitor() as client:
+        assert client.get("/").status_code == 200
+        assert client.get("/api/tap/sync", params=_COUNT).text.split() == ["n", str(_ROWS)]
+
+
+def test_a_rights_holder_enters_the_portal_without_another_login(platform: Platform) -> None:
+    with platform.person("novice") as client:
+        page = client.get("/portal/")
+        assert (page.status_code, page.url.path) == (200, "/portal/")
+
+
+@pytest.mark.parametrize(("path", "aspect"), [("/hub/spawn", "lab"), ("/portal/", "portal")])
+def test_a_visitor_is_refused_with_the_reason_and_what_is_open(platform: Platform, path: str, aspect: str) -> None:
+    with platform.person("visitor") as client:
+        page = client.get(path)
+        assert page.status_code == 403
+        assert HOLDERS_ONLY[aspect] in page.text
+
+
+def test_the_login_page_and_the_log_say_that_nobody_is_isolated(platform: Platform) -> None:
+    with platform.visitor() as client:
+        assert "isolates nobody" in client.get("/hub/login").text
+    assert "isolates nobody" in (platform.home / "logs" / "hub.log").read_text()
+
+
+def test_only_the_hubs_session_id_has_path_slash_and_a_lab_gets_no_cookie_of_portal_or_web_apis(
+    platform: Platform, lab: psutil.Process
+) -> None:
+    del lab
+    with platform.person("novice") as client:
+        for path in ("/api/login?next=/", "/portal/", "/hub/home", "/user/novice/lab"):
+            assert client.get(path).status_code == 200
+        paths = {cookie.name: cookie.path for cookie in client.cookies.jar}
+        assert [name for name, path in paths.items() if path == "/"] == ["jupyterhub-session-id"]
+        assert {"/api/", "/portal/"} <= {f"/{path.strip('/')}/" for path in paths.values()}
+        request = client.build_request("GET", "/user/novice/api/contents")
+        sent = {pair.split("=")[0].strip() for pair in request.headers["cookie"].split(";")}
+        assert sent == {"jupyterhub-session-id", "jupyterhub-user-novice", "_xsrf"}
+
+
+def test_a_labs_token_asks_as_its_owner_and_cannot_start_or_stop_anything(
+    platform: Platform, lab: psutil.Process
+) -> None:
+    environment = lab.environ()
+    token = {"Authorization": f"Bearer {environment['JUPYTERHUB_API_TOKEN']}"}
+    assert environment["PACHON_API_URL"] == f"{platform.base_url}/api"
+    with httpx.Client(base_url=platform.base_url, headers=token, trust_env=False, timeout=30) as client:
+        model = client.get("/hub/api/user").json()
+        assert (model["name"], model["groups"]) == ("novice", ["rights-holders"])
+        assert {Scope.QUERY, "access:services!service=api"} <= set(model["scopes"])
+        assert client.get("/api/tap/sync", params=_COUNT).text.split() == ["n", str(_ROWS)]
+        assert client.delete("/hub/api/users/novice/server").status_code in {403, 404}
+
+
+def test_homes_and_secrets_are_readable_by_their_owner_only(platform: Platform, lab: psutil.Process) -> None:
+    assert Path(lab.cwd()) == platform.home / "homes" / "novice"
+    for path in (platform.home / "homes" / "novice", platform.home / "secrets.json", platform.home / "logs"):
+        assert path.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("name", ["portal", "api", "hub", "proxy"])
+def test_a_killed_process_comes_back_alone_with_labs_alive_and_no_query_is_answered_wrongly(
+    platform: Platform, lab: psutil.Process, token: str, name: str
+) -> None:
+    before = platform.pids
+    with _asking(platform, token) as answers:
+        os.kill(before[name], signal.SIGKILL)
+        _wait_for_new_process(platform, name, before[name])
+        platform.wait_until_ready(60)
+        asked = len(answers)
+        _wait(lambda: answers[asked:].count("right") >= 3)
+    after = platform.pids
+    assert {part for part in before if before[part] != after[part]} == {name}
+    assert set(answers) <= {"right", "502", "503", "cut"} | _BEFORE_ROUTES.get(name, set())
+    assert "ended (signal 9" in platform.output
+    with platform.person("novice") as client:
+        assert client.get("/user/novice/lab").url.path == "/user/novice/lab"
+    assert lab.is_running()
+
+
+def test_a_second_platform_starts_beside_the_first_and_down_leaves_nothing_of_it(
+    platform: Platform, tmp_path: Path
+) -> None:
+    environment = platform_environment(platform.home.parent / "releases", {})
+    home = str(tmp_path / "second")
+
+    def pachon(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [*PACHON, *arguments, "--home", home]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180, check=False)
+
+    up = pachon("up", "--detach")
+    try:
+        assert up.returncode == 0, up.stdout
+        assert f"http://127.0.0.1:{environment['PACHON_LISTEN__PROXY_PORT']}" in up.stdout
+        again = pachon("up")
+        assert (again.returncode, again.stdout.split(":")[0]) == (0, "Already up")
+        family = _family_of(home)
+        assert len(family) >= 5
+    finally:
+        down = pachon("down")
+    assert (down.returncode, down.stdout) == (0, "Stopped.\n")
+    assert not [process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    assert platform.status()["ready"]
+
+
+@pytest.fixture(scope="module")
+def lab(platform: Platform) -> psutil.Process:
+    """The process of novice's running lab."""
+    with platform.person("novice") as client:
+        client.get("/hub/spawn")
+        _wait(lambda: client.get("/user/novice/lab").url.path == "/user/novice/lab", _LAB_TIMEOUT_S)
+    supervisor = psutil.Process(platform.supervisor.pid)
+    return next(found for found in supervisor.children(recursive=True) if "jupyterhub.singleuser" in found.cmdline())
+
+
+@pytest.fixture(scope="module")
+def token(platform: Platform) -> str:
+    """A token of novice's that may query, made as on the hub's Token page."""
+    with platform.person("novice") as client:
+        client.get("/hub/token")
+        xsrf = next(cookie.value for cookie in client.cookies.jar if (cookie.name, cookie.path) == ("_xsrf", "/hub/"))
+        scopes = [Scope.QUERY, "access:services!service=api", "read:users:name!user", "read:users:groups!user"]
+        made = client.post(
+            "/hub/api/users/novice/tokens",
+            json={"note": "query loop", "scopes": scopes},
+            headers={"X-XSRFToken": xsrf or "", "Referer": f"{platform.base_url}/hub/token"},
+        )
+        assert made.status_code == 201, made.text
+        return str(made.json()["token"])
+
+
+@contextmanager
+def _asking(platform: Platform, token: str) -> Iterator[list[str]]:
+    """Ask the same question again and again; what came of it: `right`, a status, `cut`, or the wrong answer."""
+    answers: list[str] = []
+    enough = threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(
+            base_url=platform.base_url, headers={"Authorization": f"Bearer {token}"}, timeout=30
+        ) as client:
+            while not enough.wait(0.02):
+                answers.append(_outcome(client))
+
+    asker = threading.Thread(target=ask)
+    asker.start()
+    try:
+        _wait(lambda: answers.count("right") >= 3)
+        yield answers
+    finally:
+        enough.set()
+        asker.join()
+
+
+def _outcome(client: httpx.Client) -> str:
+    try:
+        response = client.get("/api/tap/sync", params=_COUNT)
+    except httpx.TransportError:
+        return "cut"
+    if response.status_code != 200:
+        return str(response.status_code)
+    return "right" if response.text.split() == ["n", str(_ROWS)] else response.text
+
+
+def _wait_for_new_process(platform: Platform, name: str, old: int) -> None:
+    _wait(lambda: platform.pids[name] not in {None, old}, 10)
+
+
+def _wait(holds: Callable[[], bool], timeout_s: float = 30.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def _family_of(home: str) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("PACHON_PLATFORM_HOME") == home or home in process.cmdline():
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import fcntl
 import logging
 import os
 import secrets
@@ -15,7 +16,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pachon.core.errors import NotFoundError, PachonError, SetupError
+from pachon.core.errors import ConflictError, NotFoundError, PachonError, SetupError
 from pachon.releases.felis import read_schema
 from pachon.releases.hats.reader import HatsCatalogue
 from pachon.releases.models import Release, ReleaseKind, Snapshot, Table
@@ -162,23 +163,43 @@ def table_folder(release: Path, table: str) -> Path:
 def publication(root: Path, release_id: str) -> Iterator[Path]:
     """Build a release out of sight and publish it whole.
 
-    Yields a hidden folder to fill. When the block ends without error, everything in it is brought to disk, checked
-    as a release, and takes the place of `<root>/<release_id>` by a rename; otherwise it is removed.
+    Yields a hidden folder to fill. When the block ends without error, everything in it is checked as a release,
+    brought to disk, and takes the place of `<root>/<release_id>` by a rename; otherwise it is removed.
     What an interrupted process left behind of the same release is removed first.
+
+    Raises
+    ------
+    ConflictError
+        If another process is building the same release.
+    SetupError, UsageError
+        If what was built is no release of that id.
     """
     root.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(root, release_id)
-    building = root / f"{_BUILDING}{release_id}-{secrets.token_hex(4)}"
-    building.mkdir()
-    try:
-        yield building
-        release = read_release(building)
-        if release.id != release_id:
-            raise SetupError(f"The release built as '{release_id}' calls itself '{release.id}'.")
-        _bring_to_disk(building)
-        _replace(building, root / release_id)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+    with _only_builder(root, release_id):
+        _remove_leftovers(root, release_id)
+        building = root / f"{_BUILDING}{release_id}-{secrets.token_hex(4)}"
+        building.mkdir()
+        try:
+            yield building
+            release = read_release(building)
+            if release.id != release_id:
+                raise SetupError(f"The release built as '{release_id}' calls itself '{release.id}'.")
+            _bring_to_disk(building)
+            _replace(building, root / release_id)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _only_builder(root: Path, release_id: str) -> Iterator[None]:
+    """Hold the lock of a release; the system frees it when this process ends, however it does."""
+    with (root / f".publishing-{release_id}").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            message = f"Release '{release_id}' is being built by another process; wait until that one is done."
+            raise ConflictError(message) from None
+        yield
 
 
 def _published(folder: Path, stamp: tuple[int, int]) -> _Published:

@@ -1,0 +1,135 @@
+import logging
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import yaml
+
+from pachon.core.errors import ConflictError, NotFoundError, SetupError
+from pachon.releases.folder_storage import FolderReleaseStore, publication, read_release
+from pachon.releases.hats.writer import CatalogueFormat, write_catalogue
+from support.skies import make_release
+
+
+@pytest.fixture(scope="module")
+def sky(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("source")
+    make_release(root, rows=600)
+    return root / "sky"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    make_release(tmp_path, rows=600)
+    return tmp_path
+
+
+def test_a_store_without_a_folder_has_no_releases(tmp_path: Path) -> None:
+    assert FolderReleaseStore(tmp_path / "nowhere").releases() == ()
+
+
+def test_a_published_release_shows_its_table_with_its_row_count(root: Path) -> None:
+    store = FolderReleaseStore(root)
+    (release,) = store.releases()
+    assert (release.id, release.simulated, release.tables[0].row_count) == ("sky", True, 600)
+    snapshot = store.snapshot("sky.stars")
+    assert snapshot.table == release.tables[0]
+    assert sum(part.row_count for part in snapshot.partitions) == 600
+
+
+@pytest.mark.parametrize("name", ["sky.galaxies", "sky", "", "../sky.stars", "other.stars"])
+def test_an_unknown_table_is_not_found(root: Path, name: str) -> None:
+    with pytest.raises(NotFoundError, match="There is no table"):
+        FolderReleaseStore(root).snapshot(name)
+
+
+def test_a_release_that_is_replaced_is_read_again(root: Path) -> None:
+    store = FolderReleaseStore(root)
+    assert store.snapshot("sky.stars").table.row_count == 600
+    make_release(root, rows=500)
+    assert store.snapshot("sky.stars").table.row_count == 500
+    assert [path.name for path in root.iterdir() if not path.name.startswith(".publishing")] == ["sky"]
+
+
+def test_a_release_is_not_seen_while_it_is_being_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def write_and_look(rows: Iterable[pa.RecordBatch], folder: Path, form: CatalogueFormat) -> object:
+        partitions = write_catalogue(rows, folder, form)
+        seen.append(FolderReleaseStore(tmp_path).releases())
+        return partitions
+
+    monkeypatch.setattr("support.skies.write_catalogue", write_and_look)
+    make_release(tmp_path, rows=600)
+    assert seen == [()]
+    assert len(FolderReleaseStore(tmp_path).releases()) == 1
+
+
+def _interrupted_build(root: Path) -> None:
+    with publication(root, "sky") as folder:
+        (folder / "release.yaml").write_text("id: sky")
+        raise KeyboardInterrupt
+
+
+def test_a_build_that_is_interrupted_leaves_the_earlier_release_and_nothing_else(root: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        _interrupted_build(root)
+    assert FolderReleaseStore(root).snapshot("sky.stars").table.row_count == 600
+    assert [path.name for path in root.iterdir() if not path.name.startswith(".publishing")] == ["sky"]
+
+
+def test_what_a_killed_build_left_behind_is_never_served_and_goes_with_the_next(root: Path) -> None:
+    leftover = root / ".building-sky-0123abcd"
+    (root / "sky").rename(leftover)
+    assert FolderReleaseStore(root).releases() == ()
+    make_release(root, rows=500)
+    assert not leftover.exists()
+    assert len(FolderReleaseStore(root).releases()) == 1
+
+
+def test_a_second_build_of_a_release_is_refused_and_does_not_harm_the_first(root: Path, sky: Path) -> None:
+    with publication(root, "sky") as folder:
+        with pytest.raises(ConflictError, match="being built by another process"):
+            make_release(root, rows=500)
+        shutil.copytree(sky, folder, dirs_exist_ok=True)
+    assert FolderReleaseStore(root).snapshot("sky.stars").table.row_count == 600
+
+
+def test_a_release_that_cannot_be_read_is_not_published(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"release\.yaml"), publication(tmp_path, "sky"):
+        pass
+    assert FolderReleaseStore(tmp_path).releases() == ()
+
+
+def test_a_damaged_release_is_logged_and_hides_no_other(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    make_release(root, release_id="other", rows=500)
+    (root / "sky" / "schema.yaml").write_text("tables: 1")
+    with caplog.at_level(logging.WARNING):
+        releases = FolderReleaseStore(root).releases()
+    assert [release.id for release in releases] == ["other"]
+    assert "Release sky is left out: schema.yaml.name: is missing" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("audience", "nobody", "audience"),
+        ("date", "soon", "date"),
+        ("colour", "red", "colour"),
+        ("id", "Sky!", "id"),
+        ("id", "night", "must have its name"),
+    ],
+)
+def test_a_wrong_release_description_is_refused_by_its_key(
+    sky: Path, tmp_path: Path, key: str, value: str, message: str
+) -> None:
+    folder = tmp_path / "sky"
+    folder.mkdir()
+    (folder / "schema.yaml").write_text((sky / "schema.yaml").read_text())
+    (folder / "tables").symlink_to(sky / "tables")
+    described = yaml.safe_load((sky / "release.yaml").read_text())
+    (folder / "release.yaml").write_text(yaml.safe_dump(described | {key: value}))
+    with pytest.raises(SetupError, match=message):
+        read_release(folder)

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pytest
 import pyvo
 from astropy.io.votable import parse
-from support.app import AS_HOLDER, AS_NO_SCOPE, MAX_ROWS, Site, running_site
 
 from pachon.core.sky import Cone
+from support.app import AS_HOLDER, AS_NO_SCOPE, MAX_ROWS, Site, running_site
 
 CONES = {
     "north pole": (10.0, 89.99, 0.5),

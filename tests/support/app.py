@@ -15,8 +15,6 @@ import httpx
 import pyarrow as pa
 import uvicorn
 from fastapi import FastAPI
-from support.hub_double import HubDouble, running_hub
-from support.skies import make_release
 
 from pachon.app import wiring
 from pachon.app.settings import IdentitySettings, QuerySettings, Settings
@@ -24,6 +22,8 @@ from pachon.app.web import create_app
 from pachon.app.wiring import Services
 from pachon.identity.models import Scope
 from pachon.rights.models import Audience
+from support.hub_double import HubDouble, running_hub
+from support.skies import make_release
 
 HOLDER, VISITOR, NO_SCOPE = "token-of-novice", "token-of-visitor", "token-without-scope"
 AS_HOLDER, AS_VISITOR, AS_NO_SCOPE = ({"Authorization": f"Bearer {token}"} for token in (HOLDER, VISITOR, NO_SCOPE))
@@ -43,7 +43,7 @@ class Site:
 
 
 @contextmanager
-def running_site(root: Path) -> Iterator[Site]:
+def running_site(root: Path, *, max_rows: int = MAX_ROWS) -> Iterator[Site]:
     """Releases `sky` (open to all, 20,000 stars) and `future` (for rights holders, from today), and who may ask."""
     today = datetime.now(tz=UTC).date()
     closed = {"audience": Audience.HOLDERS, "release_date": today}
@@ -58,8 +58,10 @@ def running_site(root: Path) -> Iterator[Site]:
             Settings(
                 home=root,
                 public_url=url,
-                identity=IdentitySettings(hub_url=hub.url, cache_s=0),
-                queries=QuerySettings(default_rows=DEFAULT_ROWS, max_rows=MAX_ROWS, workers=2),
+                identity=IdentitySettings(
+                    hub_url=hub.url, cache_s=0, api_token=hub.client_secret, cookie_secret="c" * 64
+                ),
+                queries=QuerySettings(default_rows=DEFAULT_ROWS, max_rows=max_rows, workers=2),
             )
         )
         stack.enter_context(serving(create_app(services), listener))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pyarrow as pa
 
@@ -25,12 +25,16 @@ EVERY_KIND = (
     Field(name="outline", datatype=DataType.DOUBLE, arraysize="*", xtype="polygon", unit="deg"),
 )
 BIG = 2**53 + 1
+FIRST = datetime(2026, 1, 2, 3, 4, 5, 600, UTC).replace(tzinfo=None)
+EARLY = datetime(1900, 1, 1, tzinfo=UTC).replace(tzinfo=None)
+NAN, INF = float("nan"), float("inf")
+HEXAGON = [0.0, 1.0, 2.0, 3.0, 4.0, 5.5]
 ROWS = [
-    (True, 255, -32768, 'Ve"ga, <&> é\t\\', -1, BIG, 0.1, 279.2347, datetime(2026, 1, 2, 3, 4, 5, 600), [1.5, -2.5], [0.0, 1.0, 2.0, 3.0, 4.0, 5.5]),
-    (False, 0, 7, "", 2**31 - 1, -BIG, float("inf"), float("-inf"), datetime(1900, 1, 1), [0.1, 0.2], []),
+    (True, 255, -32768, 'Ve"ga, <&> é\t\\', -1, BIG, 0.1, 279.2347, FIRST, [1.5, -2.5], HEXAGON),
+    (False, 0, 7, "", 2**31 - 1, -BIG, INF, -INF, EARLY, [0.1, 0.2], []),
     (None,) * 11,
-    (True, 1, 1, " line\nbreak ", 1, 1, float("nan"), float("nan"), datetime(2026, 1, 1), [3.0, 4.0], [9.0, 8.0, 7.0, 6.0, 5.0, 4.0]),
-]  # fmt: skip
+    (True, 1, 1, " line\nbreak ", 1, 1, NAN, NAN, EARLY, [3.0, 4.0], HEXAGON[::-1]),
+]
 
 
 @dataclass

@@ -29,14 +29,14 @@ def test_two_values_for_one_are_refused_by_name() -> None:
 
 @pytest.mark.parametrize("text", ["abc", "nan", "inf", "-Infinity", "1,5", "1e999", "x" * 5000])
 def test_a_number_that_is_none_is_refused_with_what_is_allowed(text: str) -> None:
-    with pytest.raises(UsageError, match="^RA must be a number \\(decimal degrees\\), not '") as refusal:
+    with pytest.raises(UsageError, match=r"^RA must be a number \(decimal degrees\), not '") as refusal:
         given(("RA", text)).number("RA", allowed="decimal degrees")
     assert len(refusal.value.message) < 200
 
 
 @pytest.mark.parametrize("text", ["-1", "-0001", "1.5", "1e3", "ten", "NaN", "²", "9" * 5000])
 def test_a_wrong_maxrec_is_refused_with_what_is_allowed(text: str) -> None:
-    with pytest.raises(UsageError, match="^MAXREC must be a whole number of rows, 0 .* at most 500 rows") as refusal:
+    with pytest.raises(UsageError, match=r"^MAXREC must be a whole number of rows, 0 .* at most 500 rows") as refusal:
         given(("maxrec", text)).max_rows(limit=500)
     assert refusal.value.parameter == "MAXREC"
 

@@ -72,7 +72,7 @@ def test_json_without_rows_is_still_whole() -> None:
 
 
 @pytest.mark.parametrize("overflow", [False, True])
-def test_parquet_is_exact_and_describes_itself(overflow: bool) -> None:
+def test_parquet_is_exact_and_describes_itself(*, overflow: bool) -> None:
     file = pq.ParquetFile(io.BytesIO(document(formats.PARQUET, every_kind(overflow=overflow))))
     table = file.read()
 
@@ -84,7 +84,7 @@ def test_parquet_is_exact_and_describes_itself(overflow: bool) -> None:
 
 
 @pytest.mark.parametrize("overflow", [False, True])
-def test_arrow_is_exact_and_ends_with_its_status(overflow: bool) -> None:
+def test_arrow_is_exact_and_ends_with_its_status(*, overflow: bool) -> None:
     reader = pa.ipc.open_stream(document(formats.ARROW, every_kind(overflow=overflow)))
     parts = []
     while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ import pachon.releases.handlers
 import pachon.scs.handlers
 import pachon.tap.handlers
 from pachon.app import middleware, wiring
+from pachon.app.housekeeping import keep_tidy
 from pachon.app.settings import Settings
 from pachon.app.status import status
 from pachon.app.wiring import Services
@@ -89,9 +91,11 @@ def serve(settings: Settings) -> None:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    tidying = asyncio.create_task(keep_tidy(app.state.services))
     try:
         yield
     finally:
+        tidying.cancel()
         await app.state.services.aclose()
 
 

@@ -36,7 +36,8 @@ def page(shown: Iterable[Example], *, base_url: str) -> str:
         f'<link rel="stylesheet" href="{base_url}/api/brand/tokens.css"/>\n'
         f'<link rel="stylesheet" href="{base_url}/api/brand/base.css"/>\n</head>\n'
         '<body vocab="http://www.ivoa.net/rdf/examples#">\n<main>\n<h1>TAP examples</h1>\n'
-        f"<p>Each runs as it stands at <code>{escape(base_url)}/api/tap</code>.</p>\n{bodies}</main>\n</body>\n</html>\n"
+        f"<p>Each runs as it stands at <code>{escape(base_url)}/api/tap</code>.</p>\n{bodies}"
+        "</main>\n</body>\n</html>\n"
     )
 
 

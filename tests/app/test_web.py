@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import gzip
+import re
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from lxml import html
+
+import pachon
+from support.app import AS_HOLDER, Site, running_site
+
+PAGES = ("/", "/api/docs", "/api/tap/examples")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with running_site(Path(tmp_path_factory.mktemp("web"))) as running:
+        running.client.get("/api/tap/sync", params={"LANG": "ADQL", "QUERY": "SELECT TOP 1 id FROM sky.stars"})
+        yield running
+
+
+def test_status_tells_each_part_to_everybody(site: Site) -> None:
+    told = site.client.get("/api/status").json()
+
+    assert told == {
+        "status": "ok",
+        "version": pachon.__version__,
+        "parts": {"database": "ok", "workers": "ok", "hub": "ok"},
+    }
+
+
+def test_status_says_which_part_is_missing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(_: object) -> bool:
+        return False
+
+    monkeypatch.setattr(type(site.services.principals), "is_up", away)
+    answer = site.client.get("/api/status")
+
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "degraded"
+    assert answer.json()["parts"] == {"database": "ok", "workers": "ok", "hub": "not answering"}
+
+
+def test_releases_are_told_with_their_tables_and_columns(site: Site) -> None:
+    (release,) = site.client.get("/api/releases").json()["releases"]
+
+    assert {key: release[key] for key in ("id", "kind", "date", "simulated", "licence", "doi")} == {
+        "id": "sky", "kind": "data release", "date": "2020-01-01", "simulated": True, "licence": "CC0-1.0", "doi": None,
+    }  # fmt: skip
+    (table,) = release["tables"]
+    assert (table["name"], table["row_count"], table["has_position"]) == ("sky.stars", 20_000, True)
+    assert (table["id_column"], table["ra_column"], table["dec_column"]) == ("id", "ra", "dec")
+    assert table["columns"][1] == {
+        "name": "ra", "datatype": "double", "unit": "deg", "ucd": "pos.eq.ra;meta.main",
+        "description": "Right ascension, ICRS", "principal": True, "indexed": True,
+    }  # fmt: skip
+    assert site.client.get("/api/releases/sky").json() == release
+
+
+def test_a_closed_release_is_told_to_holders_only(site: Site) -> None:
+    for_holder = site.client.get("/api/releases", headers=AS_HOLDER).json()["releases"]
+
+    assert [release["id"] for release in for_holder] == ["future", "sky"]
+    closed, invented = site.client.get("/api/releases/future"), site.client.get("/api/releases/futura")
+    assert closed.status_code == invented.status_code == 404
+    assert closed.json()["error"]["message"] == "There is no release 'future'; there are: sky."
+    assert site.client.get("/api/releases/future", headers=AS_HOLDER).json()["id"] == "future"
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code", "message"),
+    [
+        ("/api/nowhere", 404, "NotFoundError", "There is nothing at /api/nowhere; /api/docs lists what there is."),
+        ("/api/brand/../settings.py", 404, "NotFoundError", ""),
+        ("/api/brand/settings.py", 404, "NotFoundError", "There is no brand file 'settings.py'"),
+        ("/api/queries/executions", 401, "AuthenticationError", "log in, or send a token"),
+        ("/api/tiles/sky.stars?order=-1&pixel=0", 400, "UsageError", "order"),
+    ],
+)
+def test_errors_outside_vo_are_json_with_a_request_id(
+    site: Site, path: str, status: int, code: str, message: str
+) -> None:
+    answer = site.client.get(path)
+
+    assert answer.status_code == status
+    error = answer.json()["error"]
+    assert error["code"] == code
+    assert message in error["message"]
+    assert error["request_id"] == answer.headers["x-request-id"]
+    assert (status == 401) is ("www-authenticate" in answer.headers)
+
+
+def test_a_wrong_method_says_what_is_possible(site: Site) -> None:
+    answer = site.client.post("/api/releases")
+
+    assert answer.status_code == 405
+    assert "GET" in answer.headers["allow"]
+    assert answer.json()["error"]["message"].startswith("POST is not possible at /api/releases")
+
+
+def test_a_fault_of_ours_is_logged_and_told_by_its_request_id_alone(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("secret inside")
+
+    monkeypatch.setattr(type(site.services.releases), "visible", fail)
+    answer = site.client.get("/api/releases")
+
+    assert answer.status_code == 500
+    request_id = answer.json()["error"]["request_id"]
+    assert request_id in answer.json()["error"]["message"]
+    assert "secret" not in answer.text
+    assert any(request_id in record.getMessage() and record.exc_info for record in caplog.records)
+
+
+def test_every_answer_has_its_own_request_id(site: Site) -> None:
+    ids = {site.client.get("/api/releases").headers["x-request-id"] for _ in range(3)}
+
+    assert len(ids) == 3
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_ask_nothing_of_foreign_hosts(site: Site, path: str) -> None:
+    page = html.fromstring(site.client.get(path).content)
+
+    loaded = page.xpath("//script/@src | //link[@rel!='canonical']/@href | //img/@src | //form/@action")
+    assert loaded
+    for address in loaded:
+        assert address.startswith(("/", site.url)), address
+        assert not address.startswith("//")
+        if "/api/brand/" in address:
+            assert site.client.get(address).status_code == 200, address
+
+
+def test_styles_and_scripts_ask_nothing_of_foreign_hosts(site: Site) -> None:
+    for name in ("tokens.css", "base.css", "front.css", "front.js"):
+        text = site.client.get(f"/api/brand/{name}").text
+        assert not re.search(r"(url\(|@import|import\(|fetch\()\s*['\"]?(https?:)?//", text), name
+
+
+def test_the_front_page_shows_visitors_what_is_loaded(site: Site) -> None:
+    page = site.client.get("/").text
+
+    assert "sky.stars" in page
+    assert "Simulated" in page
+    assert "future" not in page
+
+
+def test_the_page_of_the_web_apis_lists_every_address(site: Site) -> None:
+    page = site.client.get("/api/docs").text
+    paths = site.client.get("/api/openapi.json").json()["paths"]
+
+    assert {"/api/tap/sync", "/api/scs/{table}", "/api/tiles/{table}", "/api/releases", "/api/status"} <= set(paths)
+    assert [path for path in paths if path not in page] == []
+
+
+def test_every_operation_has_a_summary(site: Site) -> None:
+    paths = site.client.get("/api/openapi.json").json()["paths"]
+
+    assert [path for path, methods in paths.items() for about in methods.values() if not about.get("summary")] == []
+
+
+@pytest.mark.parametrize("path", ["/", "/api/status", "/favicon.ico", "/api/tap/sync?LANG=ADQL&QUERY=SELECT+1+AS+x"])
+def test_head_gives_the_headers_of_get_without_a_body(site: Site, path: str) -> None:
+    got, head = site.client.get(path), site.client.head(path)
+
+    assert head.status_code == got.status_code
+    assert head.headers["content-type"] == got.headers["content-type"]
+    assert head.content == b""
+
+
+def test_documents_are_compressed_and_rows_flow_as_they_are(site: Site) -> None:
+    page = site.client.get("/api/openapi.json", headers={"Accept-Encoding": "gzip"})
+    rows = site.client.get(
+        "/api/tap/sync?LANG=ADQL&QUERY=SELECT+TOP+900+ra+FROM+sky.stars", headers={"Accept-Encoding": "gzip"}
+    )
+
+    assert page.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in rows.headers
+    assert gzip.compress(page.content)
+
+
+def test_browser_clients_of_other_origins_may_read_without_credentials(site: Site) -> None:
+    answer = site.client.get("/api/scs/sky.stars?RA=0&DEC=0&SR=0", headers={"Origin": "https://aladin.example"})
+    preflight = site.client.options(
+        "/api/tap/sync", headers={"Origin": "https://aladin.example", "Access-Control-Request-Method": "POST"}
+    )
+
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in answer.headers
+    assert "X-Request-ID" in answer.headers["access-control-expose-headers"]
+    assert preflight.status_code == 200
+    assert "POST" in preflight.headers["access-control-allow-methods"]
+
+
+def test_a_body_over_the_limit_is_refused_before_it_is_read(site: Site) -> None:
+    address = httpx.URL(site.url)
+    with socket.create_connection((address.host, address.port), timeout=10) as connection:
+        connection.sendall(
+            b"POST /api/tap/sync HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n"
+            b"Content-Type: application/x-www-form-urlencoded\r\n\r\n"
+        )
+        answer = connection.recv(65536).decode()
+
+    assert answer.startswith("HTTP/1.1 413 ")
+
+
+def test_a_body_that_grows_over_the_limit_is_refused(site: Site) -> None:
+    def body() -> Iterator[bytes]:
+        for number in range(6):
+            yield b"&field%d=" % number + b"x" * 1_000_000
+
+    answer = site.client.post(
+        "/api/tap/sync", content=body(), headers={"Content-Type": "application/x-www-form-urlencoded"}
+    )
+
+    assert answer.status_code == 400
+    assert "may have at most" in answer.text
+
+
+def test_cookies_never_have_the_root_path(site: Site) -> None:
+    answer = site.client.get("/api/login?next=/")
+
+    assert answer.status_code == 303
+    assert answer.headers.get_list("set-cookie")
+    assert all("path=/api/" in cookie.lower() for cookie in answer.headers.get_list("set-cookie"))
+
+
+def test_records_past_their_destruction_are_forgotten(site: Site) -> None:
+    past = clock.now() - timedelta(days=30)
+    old = Execution(
+        id=new_id(),
+        owner="novice",
+        protocol=Protocol.SCS,
+        query="CONE sky.stars 0 0 1",
+        tables=("sky.stars",),
+        phase=Phase.COMPLETED,
+        started_at=past,
+        ended_at=past,
+        destruction=past + timedelta(days=7),
+    )
+    recent = replace(old, id=new_id(), destruction=clock.now() + timedelta(days=7))
+    for execution in (old, recent):
+        site.services.executions.add(execution)
+
+    forget(site.services)
+
+    kept = {execution.id for execution in site.services.executions.list("novice", limit=100)}
+    assert recent.id in kept
+    assert old.id not in kept

@@ -17,9 +17,20 @@
       label: 'Tutorials',
       caption: 'Open the first tutorial: the sky in a notebook'
     },
-    { id: 'pachon:open-portal', target: 'portal', label: 'Open Portal', caption: 'Look at the sky and the tables in the Portal' },
+    {
+      id: 'pachon:open-portal',
+      target: 'portal',
+      label: 'Open Portal',
+      caption: 'Look at the sky and the tables in the Portal'
+    },
     { id: 'pachon:open-api', target: 'api', label: 'Web APIs', caption: 'Read how programs ask the platform' },
-    { id: 'pachon:open-documentation', target: 'documentation', label: 'Documentation', caption: 'Read what the platform is and how to use it' }
+    {
+      id: 'pachon:open-documentation',
+      target: 'documentation',
+      label: 'Documentation',
+      card: 'Docs',
+      caption: 'Read what the platform is and how to use it'
+    }
   ];
 
   let shared;
@@ -44,9 +55,9 @@
   };
 
   const addCommands = (app, config, icon) => {
-    for (const { id, target, label, caption } of DOORS) {
+    for (const { id, target, label, card, caption } of DOORS) {
       app.commands.addCommand(id, {
-        label,
+        label: ({ isLauncher }) => (isLauncher && card) || label,
         caption,
         icon,
         isEnabled: () => Boolean(config[target]),

@@ -113,6 +113,8 @@ def _check_word(text: str, token: Token) -> None:
 
 def _check_pair(text: str, left: Token, right: Token) -> None:
     first, second = left.token_type, right.token_type
+    if first is TokenType.SLASH and second is TokenType.STAR:
+        raise error_at(text, left.start, "ADQL has no /* comments */: a comment starts with -- and ends with the line.")
     if first is TokenType.COMMA and second not in _AFTER_COMMA:
         raise error_at(text, left.start, f"after this comma a further item is expected, not '{right.text}'.")
     if first is TokenType.ALIAS and second not in _AFTER_AS:

@@ -24,6 +24,10 @@ _TYPES = {
 }
 
 
+_HALF_TURN_DEG = 180.0
+_MORE_THAN_ANY_SINE = 2.0
+
+
 def type_sql(field: Field) -> str:
     """The DuckDB type of a field."""
     is_array = field.arraysize is not None and field.datatype is not DataType.CHAR
@@ -133,17 +137,19 @@ def _haversine(ra: str, dec: str, ra0: str, dec0: str) -> str:
 
 
 def _separation(_call: Call, args: list[str]) -> str:
+    """Half the angle from its sine and cosine; `least` would turn NULL into a number."""
     ra, dec, ra0, dec0 = args
-    return f"degrees(2 * asin(sqrt(least(1.0::DOUBLE, {_haversine(ra, dec, ra0, dec0)}))))"
+    squared_sine = _haversine(ra, dec, ra0, dec0)
+    return f"degrees(2 * atan2(sqrt({squared_sine}), sqrt(abs(1.0::DOUBLE - {squared_sine}))))"
 
 
 def _in_circle(call: Call, args: list[str]) -> str:
     ra, dec, ra0, dec0, radius = args
-    term = f"least(1.0::DOUBLE, {_haversine(ra, dec, ra0, dec0)})"
     constant = _constant(call.arguments[4])
     if constant is None:
-        return f"(degrees(2 * asin(sqrt({term}))) <= {radius})"
-    return f"({term} <= {math.sin(math.radians(constant) / 2) ** 2!r}::DOUBLE)"
+        return f"({_separation(call, args[:4])} <= {radius})"
+    squared_sine = math.sin(math.radians(constant) / 2) ** 2 if constant < _HALF_TURN_DEG else _MORE_THAN_ANY_SINE
+    return f"({_haversine(ra, dec, ra0, dec0)} <= {squared_sine!r}::DOUBLE)"
 
 
 def _in_box(_call: Call, args: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import assert_never
 
 import pyarrow as pa
@@ -36,15 +37,17 @@ from pachon.queries.plan import (
 from pachon.releases.models import Partition, Table
 
 _INDEX_COLUMN = '"_healpix_29"'
-_MAX_RANGE_TERMS = 400
+_MAX_RANGE_TERMS = 6
+"""Planning time grows with the terms of a filter; a handful already skips every row group worth skipping."""
 
 
 @dataclass(slots=True)
 class Statement:
-    """SQL text, and the rows of in-memory tables it names."""
+    """SQL text, and the rows of in-memory tables it names; `max_rows` if the result is bounded."""
 
     sql: str
     rows: dict[str, pa.Table] = field(default_factory=dict)
+    max_rows: int | None = None
 
 
 def write(plan: Plan) -> Statement:
@@ -53,7 +56,7 @@ def write(plan: Plan) -> Statement:
     limit = None if plan.max_rows is None else plan.max_rows + 1
     named = [f"q{number} AS MATERIALIZED ({writer.query(query)})" for number, query in enumerate(plan.named)]
     prefix = f"WITH {', '.join(named)} " if named else ""
-    return Statement(prefix + writer.query(plan.query, limit=limit), writer.rows)
+    return Statement(prefix + writer.query(plan.query, limit=limit), writer.rows, limit)
 
 
 def _in_memory(scan: Scan) -> bool:
@@ -104,7 +107,7 @@ class _Writer:
 
     def _ordering(self, select: Select, key: Ordering) -> str:
         same = [i for i, output in enumerate(select.outputs) if output.expression == key.expression]
-        text = str(same[0] + 1) if same else self._value(key.expression)
+        text = f"{same[0] + 1}" if same else self._value(key.expression)
         return f"{text}{' DESC' if key.descending else ''} NULLS LAST"
 
     def _relation(self, relation: Relation) -> str:
@@ -188,13 +191,19 @@ def _overlaps(part: Partition, ranges: IndexRanges) -> bool:
 
 
 def _index_filter(ranges: IndexRanges) -> str:
-    if not ranges:
-        return "false"
-    bounds = f"{_INDEX_COLUMN} >= {ranges[0][0]} AND {_INDEX_COLUMN} < {ranges[-1][1]}"
-    if len(ranges) == 1 or len(ranges) > _MAX_RANGE_TERMS:
-        return bounds
-    terms = " OR ".join(f"({_INDEX_COLUMN} >= {low} AND {_INDEX_COLUMN} < {high})" for low, high in ranges)
-    return f"{bounds} AND ({terms})"
+    merged = _widest_gaps_kept(ranges)
+    terms = [f"({_INDEX_COLUMN} >= {low} AND {_INDEX_COLUMN} < {high})" for low, high in merged]
+    if len(terms) <= 1:
+        return terms[0] if terms else "false"
+    bounds = f"{_INDEX_COLUMN} >= {merged[0][0]} AND {_INDEX_COLUMN} < {merged[-1][1]}"
+    return f"{bounds} AND ({' OR '.join(terms)})"
+
+
+def _widest_gaps_kept(ranges: IndexRanges) -> IndexRanges:
+    """Fewer, wider ranges that cover the same: only the widest gaps stay."""
+    gaps = sorted(range(1, len(ranges)), key=lambda i: ranges[i - 1][1] - ranges[i][0])[: _MAX_RANGE_TERMS - 1]
+    cuts = [0, *sorted(gaps), len(ranges)]
+    return tuple((ranges[low][0], ranges[high - 1][1]) for low, high in pairwise(cuts) if low < high)
 
 
 def literal_sql(literal: Literal) -> str:

@@ -12,6 +12,7 @@ import queue
 import socket
 import sys
 import threading
+import warnings
 from typing import Any
 
 import duckdb
@@ -22,15 +23,24 @@ from pachon.queries.engines.frames import Kind
 
 _BATCH_ROWS = 65_536
 
-_FAILURES: tuple[tuple[type[duckdb.Error], str], ...] = (
-    (duckdb.InterruptException, "interrupted"),
-    (duckdb.OutOfMemoryException, "memory"),
-    (duckdb.OutOfRangeException, "range"),
-    (duckdb.ConversionException, "conversion"),
-    (duckdb.InvalidInputException, "conversion"),
-    (duckdb.IOException, "files"),
-    (duckdb.HTTPException, "files"),
+_HELD_ROWS = 120_000
+
+_FAILURES = (
+    ("INTERRUPT", "interrupted"),
+    ("Out of Memory", "memory"),
+    ("Out of Range", "range"),
+    ("Conversion", "conversion"),
+    ("Invalid Input", "conversion"),
+    ("IO Error", "files"),
+    ("HTTP", "files"),
 )
+"""How messages begin: while rows stream, DuckDB's errors arrive as Arrow's, known by their text alone."""
+
+
+def _kind_of(error: Exception) -> str:
+    if isinstance(error, MemoryError | duckdb.OutOfMemoryException):
+        return "memory"
+    return next((kind for start, kind in _FAILURES if str(error).startswith(start)), "fault")
 
 
 def connect(config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
@@ -69,7 +79,7 @@ class _Worker:
         self._requests: queue.SimpleQueue[tuple[dict[str, Any], dict[str, pa.Table]]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._running: int | None = None
-        self._cancelled = False
+        self._cancelled: int | None = None
         _, payload = frames.receive(wire)
         self._database = connect(json.loads(payload))
 
@@ -80,24 +90,20 @@ class _Worker:
         while True:
             request, tables = self._requests.get()
             with self._lock:
-                self._running, self._cancelled = request["id"], False
+                self._running = request["id"]
             try:
-                self._answer(request["sql"], tables)
-            except duckdb.Error as error:
-                self._fail(next((name for kind, name in _FAILURES if isinstance(error, kind)), "fault"), str(error))
-            except MemoryError as error:
-                self._fail("memory", str(error))
-            except (pa.ArrowException, RuntimeError) as error:
-                self._fail("interrupted" if "INTERRUPT" in str(error) else "fault", str(error))
+                self._answer(request, tables)
+            except (duckdb.Error, pa.ArrowException, OSError, MemoryError, RuntimeError) as error:
+                self._fail(_kind_of(error), str(error))
 
-    def _answer(self, sql: str, tables: dict[str, pa.Table]) -> None:
+    def _answer(self, request: dict[str, Any], tables: dict[str, pa.Table]) -> None:
         for name, table in tables.items():
             self._database.register(name, table)
         try:
-            reader = self._database.sql(sql).to_arrow_reader(_BATCH_ROWS)
+            reader = self._open(request["sql"], request["max_rows"])
             frames.send(self._wire, Kind.SCHEMA, memoryview(reader.schema.serialize()))
             for batch in reader:
-                if self._cancelled:
+                if self._cancelled == request["id"]:
                     break
                 if batch.num_rows:
                     frames.send(self._wire, Kind.BATCH, memoryview(batch.serialize()))
@@ -105,10 +111,16 @@ class _Worker:
             self._end()
             for name in tables:
                 self._database.unregister(name)
-        if self._cancelled:
+        if self._cancelled == request["id"]:
             self._fail("interrupted", "")
         else:
             frames.send(self._wire, Kind.DONE)
+
+    def _open(self, sql: str, max_rows: int | None) -> pa.RecordBatchReader:
+        """`execute` holds the result but plans once; `sql` streams but plans twice, which small answers would feel."""
+        if max_rows is not None and max_rows <= _HELD_ROWS:
+            return self._database.execute(sql).to_arrow_reader(_BATCH_ROWS)
+        return self._database.sql(sql).to_arrow_reader(_BATCH_ROWS)
 
     def _end(self) -> None:
         with self._lock:
@@ -135,13 +147,14 @@ class _Worker:
 
     def _cancel(self, request_id: int) -> None:
         with self._lock:
+            self._cancelled = request_id
             if self._running == request_id:
-                self._cancelled = True
                 self._database.interrupt()
 
 
 def main() -> None:
     """Serve the socket whose descriptor is the first argument."""
+    warnings.filterwarnings("ignore", message="Arrow output on a DB-API result")  # meant: see _Worker._open
     wire = socket.socket(fileno=int(sys.argv[1]))
     try:
         _Worker(wire).serve()

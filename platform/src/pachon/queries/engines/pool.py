@@ -81,6 +81,7 @@ class WorkerPool:
                     if worker.alive:
                         self._leases[worker.pid] = _Lease(worker, overdue_at)
                         return worker
+                    worker.close()
                     self._changed.notify_all()
                 if not self._changed.wait(timeout=until - time.monotonic()) and time.monotonic() >= until:
                     break
@@ -88,25 +89,26 @@ class WorkerPool:
 
     def release(self, worker: WorkerProcess, *, usable: bool) -> None:
         """Give a worker back; one that is not usable is ended and replaced."""
-        if not usable:
-            worker.kill()
         with self._changed:
             self._leases.pop(worker.pid, None)
-            if usable and not self._closed:
+            keep = usable and worker.alive and not self._closed
+            if keep:
                 self._idle.append(worker)
             self._changed.notify_all()
-        if usable and self._closed:
-            worker.kill()
+        if not keep:
+            worker.close()
 
     def close(self) -> None:
         """End all workers."""
         with self._changed:
             self._closed = True
             workers = [*self._idle, *(lease.worker for lease in self._leases.values())]
-            self._idle.clear()
+            idle, self._idle = self._idle, []
             self._changed.notify_all()
         for worker in workers:
             worker.kill()
+        for worker in idle:
+            worker.close()
         if self._keeper is not None:
             self._keeper.join()
 
@@ -115,17 +117,29 @@ class WorkerPool:
             with self._changed:
                 if self._closed:
                     return
-                self._idle = [worker for worker in self._idle if worker.alive]
-                overdue = [lease.worker for lease in self._leases.values() if lease.overdue_at < time.monotonic()]
+                self._let_go_of_the_dead()
+                self._end_overdue()
                 missing = self._size - len(self._idle) - len(self._leases)
-            for worker in overdue:
-                _LOG.warning("query worker %s is overdue and is ended", worker.pid)
-                worker.kill()
             if missing > 0:
                 self._add(missing)
                 continue
             with self._changed:
                 self._changed.wait(timeout=_WATCH_EVERY_S)
+
+    def _let_go_of_the_dead(self) -> None:
+        dead = [worker for worker in self._idle if not worker.alive]
+        self._idle = [worker for worker in self._idle if worker not in dead]
+        for worker in dead:
+            _LOG.warning("query worker %s ended by itself and is replaced", worker.pid)
+            worker.close()
+
+    def _end_overdue(self) -> None:
+        """End workers whose query did not stop in time; whoever still reads learns it from the closed socket."""
+        for pid, lease in list(self._leases.items()):
+            if lease.overdue_at < time.monotonic():
+                _LOG.warning("query worker %s is overdue and is ended", pid)
+                lease.worker.kill()
+                del self._leases[pid]
 
     def _add(self, count: int) -> None:
         starting = [WorkerProcess(self._config) for _ in range(count)]
@@ -134,7 +148,7 @@ class WorkerPool:
                 worker.wait_ready()
             except (ClosedError, TimeoutError):
                 _LOG.exception("a query worker did not start")
-                worker.kill()
+                worker.close()
                 time.sleep(_RETRY_AFTER_S)
                 continue
             self.release(worker, usable=True)

@@ -81,7 +81,7 @@ class WorkerProcess:
     def start(self, statement: Statement) -> None:
         """Send a statement; its answer is then read with `receive`."""
         self._id = next(self._ids)
-        request = {"id": self._id, "sql": statement.sql, "tables": list(statement.rows)}
+        request = {"id": self._id, "sql": statement.sql, "tables": list(statement.rows), "max_rows": statement.max_rows}
         self._wire.settimeout(_START_TIMEOUT_S)
         frames.send(self._wire, Kind.QUERY, json.dumps(request).encode())
         for table in statement.rows.values():
@@ -97,9 +97,13 @@ class WorkerProcess:
         frames.send(self._wire, Kind.CANCEL, json.dumps({"id": self._id}).encode())
 
     def kill(self) -> None:
-        """End the process now."""
+        """End the process now; a thread that reads from it learns so."""
         self._process.kill()
         self._process.wait()
+
+    def close(self) -> None:
+        """End the process and let go of it; nobody may read from it any more."""
+        self.kill()
         self._wire.close()
 
 

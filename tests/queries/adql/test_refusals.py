@@ -1,0 +1,176 @@
+"""Everything ADQL does not have is refused, with the place and what would be right."""
+
+from __future__ import annotations
+
+import pytest
+
+from pachon.core.errors import LimitError, PachonError, QuerySyntaxError
+from pachon.queries.adql.bind import Catalogue, bind
+from pachon.queries.plan import Plan
+
+REFUSED = [
+    # words
+    ("", None, "empty"),
+    ("SELEC ra FROM sky.stars", (1, 1), "did you mean SELECT"),
+    ("DELETE FROM sky.stars", (1, 1), "nothing but queries"),
+    ("SELECT ra FORM sky.stars", (1, 11), "did you mean FROM"),
+    ("SELECT ra FROM sky.stars LIMIT 5", (1, 26), "SELECT TOP n"),
+    ("SELECT ra FROM sky.stars;\nDROP TABLE x", (1, 25), "one statement"),
+    ("SELECT size FROM sky.stars", (1, 8), 'double quotes: "size"'),
+    ("SELECT CASE WHEN ra > 1 THEN 1 END FROM sky.stars", (1, 8), "no CASE"),
+    ("SELECT RANK() OVER (ORDER BY ra) FROM sky.stars", (1, 15), "window"),
+    ("SELECT ra INTO x FROM sky.stars", (1, 11), "reserved word"),
+    ("SELECT ra FROM sky.stars ORDER BY ra NULLS FIRST", (1, 44), "reserved word"),
+    # signs
+    ("SELECT ra, FROM sky.stars", (1, 10), "further item"),
+    ("SELECT ra FROM sky.stars,", (1, 25), "further item"),
+    ("SELECT ra FROM sky.stars WHERE name = 'abc", (1, 39), "never closed"),
+    ('SELECT "ra FROM sky.stars', (1, 8), "never closed"),
+    ("SELECT ra ^ 2 FROM sky.stars", (1, 11), "no '^'"),
+    ("SELECT ra::int FROM sky.stars", (1, 10), "no ':'"),
+    ("SELECT 0xFF FROM sky.stars", (1, 8), "not a number"),
+    ("SELECT 'a' 'b' FROM sky.stars", (1, 12), "||"),
+    ("SELECT (ra FROM sky.stars", (1, 12), "expected ')'"),
+    ("SELECT /* x */ ra FROM sky.stars", (1, 8), ""),
+    ("SELECT ra FROM sky.stars WHERE ra > 1 AND", (1, 39), "AND needs more"),
+    ("SELECT ra FROM sky.stars WHERE", None, ""),
+    # shapes of a query
+    ("SELECT 1", (1, 8), "needs FROM"),
+    ("SELECT ra FROM (SELECT ra FROM sky.stars)", None, "needs a name"),
+    ("SELECT TOP -1 ra FROM sky.stars", (1, 12), "whole number"),
+    ("SELECT TOP 1.5 ra FROM sky.stars", (1, 12), "whole number"),
+    ("SELECT ra FROM sky.stars OFFSET -10", (1, 34), "whole number"),
+    ("SELECT ra FROM sky.stars WHERE ra IN 5", None, ""),
+    ("SELECT DISTINCT ON (ra) dec FROM sky.stars", None, ""),
+    ("SELECT ra FROM read_parquet('x')", (1, 16), "no table functions"),
+    ("SELECT ra FROM sky.stars AS a JOIN sky.stars AS b", (1, 36), "ON or USING"),
+    ("SELECT a.ra FROM sky.stars AS a, sky.stars AS A", None, "used twice"),
+    ("SELECT ra FROM sky.stars WHERE ra > (SELECT MAX(ra) FROM sky.stars)", None, "subquery"),
+    ("SELECT id FROM sky.stars UNION SELECT id, ra FROM sky.stars", None, "1 and 2"),
+    ("SELECT id FROM sky.stars UNION SELECT name FROM sky.stars", None, "a number on one side and a string"),
+    ("SELECT id FROM sky.stars WHERE id IN (SELECT id, ra FROM sky.stars)", None, "one column, not 2"),
+    # names
+    ("SELECT ra\nFROM sky.starz", (2, 6), "did you mean sky.stars"),
+    ("SELECT ra FROM stars", (1, 16), "did you mean sky.stars"),
+    ("SELECT gmag FROM sky.stars", (1, 8), "did you mean g_mag"),
+    ('SELECT "RA" FROM sky.stars', (1, 8), "did you mean ra"),
+    ("SELECT _healpix_29 FROM sky.stars", (1, 8), "start with a letter"),
+    ('SELECT "_healpix_29" FROM sky.stars', (1, 8), "unknown column"),
+    ("SELECT t.ra FROM sky.stars AS s", (1, 8), "unknown table or alias 't'"),
+    ("SELECT ra FROM sky.stars AS a, sky.stars AS b", (1, 8), "more than one table"),
+    ("SELECT a.b.c.d.e FROM sky.stars", (1, 8), ""),
+    ("SELECT pg_sleep(5) FROM sky.stars", (1, 8), "unknown function 'pg_sleep'"),
+    ("SELECT SQRTT(ra) FROM sky.stars", (1, 8), "did you mean SQRT"),
+    # types and arities
+    ("SELECT name + 1 FROM sky.stars", (1, 8), "needs a number, not a string"),
+    ("SELECT ra || name FROM sky.stars", (1, 8), "needs a string, not a number"),
+    ("SELECT ra FROM sky.stars WHERE name > 5", (1, 32), "cannot be compared"),
+    ("SELECT ra FROM sky.stars WHERE ra LIKE 'a%'", (1, 32), "needs a string"),
+    ("SELECT SQRT(ra, dec) FROM sky.stars", (1, 8), "takes 1 argument, not 2"),
+    ("SELECT LOWER(ra) FROM sky.stars", (1, 14), "needs a string"),
+    ("SELECT ROUND(ra, 1.5) FROM sky.stars", (1, 18), "whole number"),
+    ("SELECT ra FROM sky.stars WHERE ra", (1, 32), "expected a condition"),
+    ("SELECT ra > 1 FROM sky.stars", (1, 8), "condition may not stand here"),
+    ("SELECT CAST(ra AS FLOAT) FROM sky.stars", None, ""),
+    ("SELECT 99999999999999999999 FROM sky.stars", (1, 8), "64 bits"),
+    ("SELECT IN_UNIT(ra, 'kg') FROM sky.stars", (1, 20), "cannot be converted"),
+    # aggregates
+    ("SELECT ra FROM sky.stars WHERE COUNT(*) > 1", (1, 32), "use HAVING"),
+    ("SELECT ra, COUNT(*) FROM sky.stars GROUP BY dec", (1, 8), "GROUP BY"),
+    ("SELECT MAX(MIN(ra)) FROM sky.stars", (1, 12), "inside another"),
+    ("SELECT SUM(name) FROM sky.stars", (1, 12), "needs a number"),
+    ("SELECT SUM(*) FROM sky.stars", (1, 8), "COUNT(*)"),
+    ("SELECT ra FROM sky.stars GROUP BY 1", (1, 35), "not positions"),
+    ("SELECT DISTINCT ra FROM sky.stars ORDER BY dec", None, "with DISTINCT"),
+    ("SELECT ra FROM sky.stars ORDER BY 2", (1, 35), "between 1 and 1"),
+    # geometry
+    ("SELECT ra FROM sky.stars WHERE CONTAINS(POINT(ra, dec), CIRCLE(1, 2, 3))", (1, 32), "1 = CONTAINS"),
+    ("SELECT ra FROM sky.stars WHERE 1 = CONTAINS(POINT(ra, dec), CIRCLE(1, 2))", (1, 61), "three numbers"),
+    ("SELECT ra FROM sky.stars WHERE 1 = CONTAINS(POINT(ra, dec), CIRCLE(1, 2, -3))", (1, 61), "0 and 180"),
+    ("SELECT ra FROM sky.stars WHERE 1 = CONTAINS(POINT(ra, dec), CIRCLE(1, 95, 3))", (1, 61), "-90 and +90"),
+    ("SELECT ra FROM sky.stars WHERE 1 = CONTAINS(POINT('GALACTIC', ra, dec), CIRCLE(1, 2, 3))", (1, 51), "ICRS"),
+    ("SELECT ra FROM sky.stars WHERE 1 = CONTAINS(POINT(ra, dec), POLYGON(1, 2, 3, 4))", (1, 61), "three vertices"),
+    (
+        "SELECT ra FROM sky.stars WHERE 1 = CONTAINS(POINT(ra, dec), POLYGON(0, 0, 2, 2, 2, 0, 0, 2))",
+        (1, 61),
+        "no agreed inside",
+    ),
+    (
+        "SELECT ra FROM sky.stars WHERE 1 = CONTAINS(POINT(ra, dec), POLYGON(0, 0, 120, 0, 240, 0))",
+        (1, 61),
+        "within 85 degrees",
+    ),
+    ("SELECT ra FROM sky.stars WHERE 1 = CONTAINS(CIRCLE(1, 2, 3), BOX(1, 2, 3, 4))", (1, 36), "not offered"),
+    ("SELECT ra FROM sky.stars WHERE DISTANCE(POINT(1, 2), CIRCLE(1, 2, 3)) < 1", (1, 54), "needs a point"),
+]
+
+
+@pytest.fixture(scope="module")
+def catalogue(sky) -> Catalogue:
+    from pachon.identity.models import ANONYMOUS  # noqa: PLC0415 -- beside its only use
+
+    return sky.service()._catalogue(ANONYMOUS)
+
+
+def bound(catalogue: Catalogue, adql: str) -> Plan:
+    return bind(adql, catalogue, max_rows=10)
+
+
+@pytest.mark.parametrize(("adql", "place", "fragment"), REFUSED, ids=[adql or "empty" for adql, _, _ in REFUSED])
+def test_what_adql_does_not_allow_is_refused_where_it_stands(catalogue, adql, place, fragment) -> None:
+    with pytest.raises(QuerySyntaxError) as caught:
+        bound(catalogue, adql)
+    assert fragment in caught.value.message
+    found = caught.value.position
+    assert place is None or (found is not None and (found.line, found.column) == place)
+    assert adql == "" or found is not None
+
+
+def test_a_hidden_table_reads_like_an_unknown_one(catalogue) -> None:
+    with pytest.raises(QuerySyntaxError) as hidden:
+        bound(catalogue, "SELECT ra FROM secret.stars")
+    with pytest.raises(QuerySyntaxError) as unknown:
+        bound(catalogue, "SELECT ra FROM sacred.stars")
+    assert hidden.value.message.replace("secret", "sacred") == unknown.value.message
+    assert "secret.stars'; did you mean sky.stars?" in hidden.value.message
+
+
+@pytest.mark.parametrize(
+    "adql",
+    [
+        "SELECT ra FROM sky.stars WHERE " + "(" * 200 + "ra > 1" + ")" * 200,
+        "SELECT " + "+".join(["ra"] * 20_000) + " FROM sky.stars",
+        "SELECT " + "- " * 20_000 + "ra FROM sky.stars",
+    ],
+    ids=["parentheses", "sum", "signs"],
+)
+def test_nesting_without_end_is_refused_and_never_a_crash(catalogue, adql) -> None:
+    with pytest.raises(LimitError):
+        bound(catalogue, adql)
+
+
+def test_long_chains_and_lists_are_taken(catalogue) -> None:
+    chain = " OR ".join(f"id = {n}" for n in range(3_000))
+    listed = ", ".join(str(n) for n in range(20_000))
+    assert bound(catalogue, f"SELECT ra FROM sky.stars WHERE {chain} AND id IN ({listed})").tables == ("sky.stars",)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_damaged_queries_end_in_an_error_of_ours_or_in_a_plan(catalogue, seed) -> None:
+    import random  # noqa: PLC0415 -- beside its only use
+
+    source = random.Random(seed)
+    words = " ".join(adql for adql, _, _ in REFUSED).split()
+    start = (
+        "SELECT TOP 5 ra , dec FROM sky.stars AS s WHERE DISTANCE ( POINT ( ra , dec ) , POINT ( 1 , 2 ) ) < 1".split()
+    )
+    for _ in range(300):
+        damaged = list(start)
+        for _ in range(source.randint(1, 4)):
+            damaged[source.randrange(len(damaged))] = source.choice(words)
+        try:
+            plan = bound(catalogue, " ".join(damaged))
+        except PachonError as error:
+            assert error.message
+        else:
+            assert plan.tables

@@ -1,0 +1,210 @@
+"""Workers: locked, bounded, replaced; an answer is whole or ends with an error."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import duckdb
+import psutil
+import pytest
+
+from pachon.core.errors import LimitError, UnavailableError, UsageError
+from pachon.core.fields import DataType, Field
+from pachon.identity.models import ANONYMOUS
+from pachon.queries.engines.duckdb_worker import connect
+from pachon.queries.models import QueryLimits, Phase
+from pachon.queries.plan import Aggregate, AggregateOp, Output, Plan, Scan, Select
+from pachon.queries.service import QueryService
+
+LONG = "SELECT COUNT(*) AS n FROM sky.stars AS a, sky.stars AS b, sky.stars AS c WHERE a.ra + b.ra + c.ra > 1e9"
+
+
+def service_on(sky, engine, **limits) -> QueryService:
+    return QueryService(sky.releases, engine, sky.executions, QueryLimits(**limits))
+
+
+def count_plan(sky) -> Plan:
+    snapshot = sky.releases.snapshot(ANONYMOUS, "sky.stars")
+    count = Aggregate(AggregateOp.COUNT, None, False, Field(name="n", datatype=DataType.LONG))
+    return Plan(query=Select(outputs=(Output("n", count),), source=Scan(0, snapshot), groups=()), max_rows=5)
+
+
+def wait_for(check, seconds: float = 15) -> None:
+    until = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.02)
+
+
+def test_a_killed_worker_fails_its_query_and_is_replaced(sky, new_engine) -> None:
+    engine = new_engine()
+    service = service_on(sky, engine)
+    service.ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
+    (pid,) = engine.worker_pids
+    threading.Timer(0.4, os.kill, (pid, signal.SIGKILL)).start()
+    with pytest.raises(UnavailableError, match="ended unexpectedly"):
+        service.ask(ANONYMOUS, LONG)
+    assert sky.executions.kept[-1].phase is Phase.ERROR
+    answer = service.ask(ANONYMOUS, "SELECT COUNT(*) AS n FROM sky.stars")
+    assert next(answer.batches)["n"][0].as_py() == sky.rows.num_rows
+    answer.close()
+    assert engine.worker_pids != (pid,)
+
+
+def test_a_worker_killed_between_batches_never_looks_like_the_end(sky, new_engine) -> None:
+    engine = new_engine()
+    wide = "SELECT a.*, b.id AS other FROM sky.stars AS a, sky.stars AS b"
+    answer = service_on(sky, engine).ask(ANONYMOUS, wide, max_rows=5_000_000)
+    next(answer.batches)
+    os.kill(engine.worker_pids[0], signal.SIGKILL)
+    with pytest.raises(UnavailableError):
+        list(answer.batches)
+    answer.close()
+
+
+def test_an_idle_worker_that_dies_is_replaced_without_a_query(sky, new_engine) -> None:
+    engine = new_engine()
+    service_on(sky, engine).ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
+    wait_for(lambda: len(engine.worker_pids) == 1)
+    (pid,) = engine.worker_pids
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: engine.worker_pids not in {(pid,), ()})
+
+
+def test_giving_up_frees_the_worker_within_a_second(sky, new_engine) -> None:
+    engine = new_engine()
+    wide = "SELECT a.*, b.id AS other FROM sky.stars AS a, sky.stars AS b"
+    answer = service_on(sky, engine).ask(ANONYMOUS, wide, max_rows=10_000_000)
+    next(answer.batches)
+    pids, started = engine.worker_pids, time.monotonic()
+    answer.close()
+    answer.close()
+    assert time.monotonic() - started < 1
+    assert sky.executions.kept[-1].phase is Phase.ABORTED
+    assert list(engine.execute(count_plan(sky), timeout_s=30))[0]["n"][0].as_py() == sky.rows.num_rows
+    assert engine.worker_pids == pids
+
+
+def test_a_query_over_its_time_says_so_and_its_worker_serves_on(sky, new_engine) -> None:
+    engine = new_engine()
+    service = service_on(sky, engine, sync_timeout_s=0.5)
+    service_on(sky, engine).ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
+    started = time.monotonic()
+    with pytest.raises(LimitError, match=r"longer than the 0\.5 s"):
+        service.ask(ANONYMOUS, LONG)
+    assert time.monotonic() - started < 2.5
+    service_on(sky, engine).ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
+
+
+def test_a_reader_who_never_comes_back_loses_the_worker_at_the_deadline(sky, new_engine) -> None:
+    engine = new_engine()
+    wide = "SELECT a.*, b.id AS other FROM sky.stars AS a, sky.stars AS b"
+    service_on(sky, engine).ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
+    answer = service_on(sky, engine, sync_timeout_s=2).ask(ANONYMOUS, wide, max_rows=10_000_000)
+    (pid,) = engine.worker_pids
+    wait_for(lambda: engine.worker_pids not in {(pid,), ()})
+    with pytest.raises(LimitError):
+        list(answer.batches)
+    answer.close()
+
+
+def test_waiting_for_a_worker_ends_with_a_time_to_retry(sky, new_engine) -> None:
+    engine = new_engine(queue_timeout_s=20)
+    holder = service_on(sky, engine).ask(ANONYMOUS, "SELECT a.* FROM sky.stars a, sky.stars b", max_rows=10_000_000)
+    engine._pool._queue_timeout_s = 0.2
+    with pytest.raises(UnavailableError) as caught:
+        service_on(sky, engine).ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars")
+    assert caught.value.retry_after_s > 0
+    holder.close()
+
+
+def test_too_little_memory_is_a_limit_not_a_fault(sky, new_engine) -> None:
+    engine = new_engine(memory_bytes=64 * 1024**2, temp_bytes=0)
+    sort = (
+        "SELECT TOP 1 a.name, b.name, a.id FROM sky.stars a, sky.stars b ORDER BY a.ra + b.dec, a.name OFFSET 60000000"
+    )
+    with pytest.raises(LimitError, match="memory"):
+        service_on(sky, engine).ask(ANONYMOUS, sort)
+    service_on(sky, engine).ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
+
+
+def test_numbers_out_of_range_are_the_askers_error(sky) -> None:
+    with pytest.raises(UsageError, match="out of the range"):
+        sky.ask("SELECT TOP 1 (id + 9223372036854775807) AS x FROM sky.stars")
+    with pytest.raises(UsageError, match="converted"):
+        sky.ask("SELECT TOP 1 CAST(name AS INTEGER) AS x FROM sky.stars WHERE name IS NOT NULL")
+
+
+def test_many_threads_share_the_workers(sky) -> None:
+    def ask(n: int) -> int:
+        return sky.ask(f"SELECT COUNT(*) AS n FROM sky.stars WHERE MOD(id, 8) = {n}")["n"][0].as_py()
+
+    with ThreadPoolExecutor(8) as threads:
+        counts = list(threads.map(ask, [*range(8)] * 3))
+    assert sum(counts[:8]) == sky.rows.num_rows
+    assert counts[:8] == counts[8:16] == counts[16:]
+
+
+def test_a_million_rows_flow_without_being_held(sky, new_engine) -> None:
+    engine = new_engine()
+    service = service_on(sky, engine)
+    service.ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
+    (worker,) = (psutil.Process(pid) for pid in engine.worker_pids)
+    before, here = worker.memory_info().rss, psutil.Process().memory_info().rss
+    answer = service.ask(ANONYMOUS, "SELECT a.*, b.id AS other FROM sky.stars a, sky.stars b", max_rows=2_000_000)
+    rows, most, most_here = 0, 0, 0
+    for batch in answer.batches:
+        rows += batch.num_rows
+        most, most_here = max(most, worker.memory_info().rss), max(most_here, psutil.Process().memory_info().rss)
+    answer.close()
+    assert rows == 2_000_000
+    assert answer.overflow
+    assert most - before < 120 * 1024**2
+    assert most_here - here < 60 * 1024**2
+
+
+def test_workers_end_with_their_owner_however_it_ends(sky, tmp_path) -> None:
+    program = (
+        "import sys, time; from pachon.queries.engines.duckdb_engine import DuckDBEngine;"
+        "from pachon.queries.engines.worker import WorkerConfig;"
+        "e = DuckDBEngine(WorkerConfig(folders=(sys.argv[1],), temp_folder=sys.argv[2]), workers=2); e.start();"
+        "\nwhile len(e.worker_pids) < 2: time.sleep(0.05)\nprint(*e.worker_pids, flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", program, str(sky.root), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        workers = [psutil.Process(int(pid)) for pid in owner.stdout.readline().split()]
+        assert len(workers) == 2
+        owner.kill()
+    gone, alive = psutil.wait_procs(workers, timeout=5)
+    assert (len(gone), alive) == (2, [])
+
+
+def test_the_database_of_a_worker_is_locked(sky, tmp_path) -> None:
+    config = {
+        "folders": [str(sky.root)],
+        "temp_folder": str(tmp_path / "spill"),
+        "threads": 1,
+        "memory_bytes": 2**27,
+        "temp_bytes": 0,
+    }
+    database = connect(config)
+    outside = tmp_path / "x.csv"
+    outside.write_text("a\n1\n")
+    for statement in (
+        "SET threads = 2",
+        "SET enable_external_access = true",
+        f"SELECT * FROM read_csv('{outside}')",
+        f"COPY (SELECT 1) TO '{tmp_path}/y.csv'",
+        "SELECT * FROM '/etc/passwd'",
+        "INSTALL httpfs",
+    ):
+        with pytest.raises(duckdb.Error):
+            database.execute(statement).fetchall()
+    database.close()

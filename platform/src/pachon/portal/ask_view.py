@@ -114,7 +114,9 @@ class AskView:
         self._dec = pn.widgets.TextInput(name="Dec [deg]", value="+24.12", **text)
         self._radius = pn.widgets.TextInput(name="Radius [deg]", value="2", **text)
         self._limits = [
-            pn.widgets.Select(name="At most", options=ROW_LIMITS, value=10_000, width=170, stylesheets=[stylesheet()], margin=(4, 6))
+            pn.widgets.Select(
+                name="At most", options=ROW_LIMITS, value=10_000, width=170, stylesheets=[stylesheet()], margin=(4, 6)
+            )
             for _ in range(2)
         ]
         self._limits[0].link(self._limits[1], value="value", bidirectional=True)
@@ -122,7 +124,9 @@ class AskView:
             language="sql", theme="textmate", height=190, sizing_mode="stretch_width", stylesheets=[stylesheet()],
             print_margin=False, margin=(6, 6),
         )  # fmt: skip
-        self._examples = pn.widgets.Select(name="Examples", options=[], width=170, stylesheets=[stylesheet()], margin=(4, 6))
+        self._examples = pn.widgets.Select(
+            name="Examples", options=[], width=170, stylesheets=[stylesheet()], margin=(4, 6)
+        )
         self._examples.param.watch(self._example_chosen, "value")
         self._searches = [
             button("Search", self._search_cone, kind="primary", classes=["search-cone"]),
@@ -212,12 +216,14 @@ def _examples(catalogue: Catalogue) -> dict[str, str]:
     """Queries that work for a catalogue, from what its columns are."""
     table = catalogue.table
     magnitudes = compute.magnitude_axes(table.columns)
-    where = f"WHERE 1 = CONTAINS(POINT({table.ra_column}, {table.dec_column}),\n                   CIRCLE(56.75, 24.12, 2))"
-    found = {"Stars of the Pleiades": f"SELECT *\nFROM {table.name}\n{where}"}  # noqa: S608 -- names the API gave
+    where = (
+        f"WHERE 1 = CONTAINS(POINT({table.ra_column}, {table.dec_column}),\n                   CIRCLE(56.75, 24.12, 2))"
+    )
+    found = {"Stars of the Pleiades": f"SELECT *\nFROM {table.name}\n{where}"}
     if magnitudes:
         name = magnitudes[0].column
         found["The brightest 1,000"] = (
-            f"SELECT TOP 1000 *\nFROM {table.name}\nWHERE {name} IS NOT NULL\nORDER BY {name}"  # noqa: S608 -- as above
+            f"SELECT TOP 1000 *\nFROM {table.name}\nWHERE {name} IS NOT NULL\nORDER BY {name}"
         )
-        found["How many are brighter than 6"] = f"SELECT COUNT(*) AS n\nFROM {table.name}\nWHERE {name} < 6"  # noqa: S608 -- as above
+        found["How many are brighter than 6"] = f"SELECT COUNT(*) AS n\nFROM {table.name}\nWHERE {name} < 6"
     return found

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import datashader
@@ -19,16 +20,16 @@ from pachon.portal.projection import View, project, unproject
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
     from pachon_client import Column, Result, Table
 
 MAP_QUERY_MARK = "-- Portal map"
 _SAFE_INTEGER = 2**53
+_FLOAT_DIGITS = 5
 _GRID_STEPS_DEG = (30.0, 15.0, 10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)
 _GRID_LINES = 5
 _POSITION = re.compile(r"line (\d+), column (\d+)")
 _BINS = 48
-
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def colour_axes(columns: Sequence[Column]) -> tuple[Axis, ...]:
     magnitudes = magnitude_axes(columns)
     pairs = [
         Axis(f"{blue.column} \N{MINUS SIGN} {red.column}", blue.column, red.column, "mag")
-        for blue, red in zip(magnitudes, magnitudes[1:], strict=False)
+        for blue, red in pairwise(magnitudes)
     ]
     return (*listed, *pairs)
 
@@ -208,12 +209,18 @@ def graticule(view: View) -> Graticule:
     step = next((s for s in _GRID_STEPS_DEG if s * _GRID_LINES <= view.field_deg), _GRID_STEPS_DEG[-1])
     ra_low, ra_high, dec_low, dec_high = _bounds(view)
     decs = _steps(max(dec_low, -90 + step), min(dec_high, 90 - step), step)
-    ra_step = step if step >= 1 and max(abs(dec_low), abs(dec_high)) > 60 else step  # noqa: PLR2004 -- near a pole
-    ras = _steps(ra_low, ra_high, ra_step)
+    ras = _steps(ra_low, ra_high, step)
     lines = Graticule([], [], [], [], [])
     for dec in decs:
         ra = np.linspace(ra_low, ra_high, 121)
-        _add_line(lines, view, ra, np.full_like(ra, dec), f"{dec:+g}\N{DEGREE SIGN}" if dec else "0\N{DEGREE SIGN}", vertical=False)
+        _add_line(
+            lines,
+            view,
+            ra,
+            np.full_like(ra, dec),
+            f"{dec:+g}\N{DEGREE SIGN}" if dec else "0\N{DEGREE SIGN}",
+            vertical=False,
+        )
     for right_ascension in ras:
         dec_line = np.linspace(max(dec_low, -90), min(dec_high, 90), 121)
         label = f"{right_ascension % 360:g}\N{DEGREE SIGN}"
@@ -236,7 +243,10 @@ def _add_line(
     lines.ys.append(y)
     edge = 14 * view.scale
     shown = in_box(
-        x, y, x_range=(view.x_range[0] + edge, view.x_range[1] - edge), y_range=(view.y_range[0] + edge, view.y_range[1] - edge)
+        x,
+        y,
+        x_range=(view.x_range[0] + edge, view.x_range[1] - edge),
+        y_range=(view.y_range[0] + edge, view.y_range[1] - edge),
     )
     if not shown.any():
         return
@@ -299,6 +309,8 @@ def _shown(column: pa.ChunkedArray) -> Any:  # noqa: ANN401 -- whatever pandas m
     if pa.types.is_int64(column.type):
         values = column.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
         return values.astype("string") if values.abs().max() > _SAFE_INTEGER else values
+    if pa.types.is_float32(column.type):
+        return column.to_pandas().astype("float64").round(_FLOAT_DIGITS)
     if pa.types.is_timestamp(column.type) or pa.types.is_nested(column.type):
         return column.to_pandas().astype("string")
     return column.to_pandas()

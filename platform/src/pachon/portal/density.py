@@ -1,6 +1,6 @@
-"""From HEALPix counts to a picture: which pixel of the sky each screen pixel shows, and how bright it is.
+"""From HEALPix counts to a picture: which piece of sky each screen pixel shows, and how bright it is.
 
-The kernels are compiled once a machine (numba, cached) and hold no lock of the interpreter. Source of the pixel numbering:
+The kernels are compiled once a machine (numba, cached) and hold no lock of the interpreter. Source of the numbering:
 K. M. Gorski et al., ApJ 622 (2005) 759, nested scheme.
 """
 
@@ -151,7 +151,7 @@ def rows_in_view(picture: Picture, grid: Grid, view: View) -> float:
 
 
 def _smoothed(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Averaged over neighbours, with weights 1-4-6-4-1: between single stars and crowds, counting noise hides shapes."""
+    """Averaged over neighbours, weights 1-4-6-4-1: between single stars and crowds, counting noise hides shapes."""
     for axis in (0, 1):
         for _ in range(2):
             before, after = np.roll(values, 1, axis), np.roll(values, -1, axis)
@@ -179,7 +179,7 @@ def _table(edges: NDArray[np.float64]) -> NDArray[np.uint8]:
     return (np.clip(levels, 0, _LEVELS - 1) + _FIRST_LEVEL).astype(np.uint8)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def _spread(value: int) -> int:
     """Put a zero bit above each of the lower 32 bits."""
     value = (value | (value << 16)) & 0x0000FFFF0000FFFF
@@ -189,7 +189,7 @@ def _spread(value: int) -> int:
     return (value | (value << 1)) & 0x5555555555555555
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def _nested(quarter_turns: float, sine: float, cosine: float, order: int) -> int:
     """Nested pixel number; longitude in quarter turns within [0, 4), latitude by its sine and cosine."""
     side = 1 << order
@@ -215,8 +215,8 @@ def _nested(quarter_turns: float, sine: float, cosine: float, order: int) -> int
     return ((base + 8) << (2 * order)) | _spread(up) | (_spread(down) << 1)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _pixels(
+@numba.njit(cache=True, nogil=True)
+def _pixels(  # noqa: PLR0917 -- numba takes no keywords
     x0: float, y0: float, scale: float, width: int, height: int, ra0: float, order: int, depth_bits: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pixel of each screen pixel, and the distinct tiles. Latitude is the same along a row, longitude linear in x."""
@@ -254,7 +254,7 @@ def _pixels(
     return pixels, tiles[:found]
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def _gather(
     pixels: NDArray[np.int64],
     numbers: NDArray[np.int64],
@@ -285,10 +285,8 @@ def _gather(
     return values
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _colour(
-    values: NDArray[np.float32], pixels: NDArray[np.int64], table: NDArray[np.uint8]
-) -> NDArray[np.uint8]:
+@numba.njit(cache=True, nogil=True)
+def _colour(values: NDArray[np.float32], pixels: NDArray[np.int64], table: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Palette index of each value."""
     image = np.zeros(values.shape, dtype=np.uint8)
     last_value, last_level = np.float32(-1), np.uint8(EMPTY)

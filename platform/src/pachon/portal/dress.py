@@ -24,11 +24,16 @@ def button(
     *,
     kind: str = "default",
     classes: Sequence[str] = (),
+    gap: int = 6,
     **options: Any,  # noqa: ANN401 -- Panel's own parameters
 ) -> pn.widgets.Button:
     """A button that calls `press`."""
     made = pn.widgets.Button(
-        name=name, button_type=kind, css_classes=list(classes), stylesheets=[stylesheet()], margin=(0, 6), **options
+        name=name, button_type=kind, css_classes=list(classes), stylesheets=[stylesheet()], margin=(0, gap), **options
     )
-    made.on_click(lambda _: press())
+
+    def pressed(_: object) -> None:
+        press()
+
+    made.on_click(pressed)
     return made

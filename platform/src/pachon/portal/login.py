@@ -1,7 +1,7 @@
 """Login: every page and websocket of the Portal belongs to a person whom the hub knows and lets in.
 
-The hub's own client does the OAuth dance (authorization code with PKCE); the token it gets stays in a signed cookie that scripts cannot read,
-on this service's path, and on the server.
+The hub's own client does the OAuth dance (authorization code with PKCE); the token it gets stays on the server and in a
+signed cookie that scripts cannot read, on this service's path.
 """
 
 from __future__ import annotations

@@ -18,9 +18,9 @@ from pachon.portal.state import Catalogue, Newest, Source, Tiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from pachon_client import Result
 
     from pachon.core.sky import Cone
+    from pachon_client import Result
 
 POINTS_FROM = 5_000
 _MOST_POINTS = 12_000

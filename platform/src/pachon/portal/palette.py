@@ -33,7 +33,9 @@ def ramp(stops: Sequence[str], size: int) -> tuple[str, ...]:
         place = index / max(1, size - 1) * len(spans)
         span = min(int(place), len(spans) - 1)
         start, end = spans[span]
-        colours.append("#" + "".join(f"{round(a + (b - a) * (place - span)):02x}" for a, b in zip(start, end, strict=True)))
+        colours.append(
+            "#" + "".join(f"{round(a + (b - a) * (place - span)):02x}" for a, b in zip(start, end, strict=True))
+        )
     return tuple(colours)
 
 

@@ -266,7 +266,9 @@ def histogram_data(bins: Histogram) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def follow_scheme(document: Document, styles: Sequence[Style]) -> None:
     """Colour models in the browser by its light or dark scheme, also when that changes."""
-    document.js_on_event(DocumentReady, CustomJS(args={"styles": [list(style) for style in styles]}, code=_FOLLOW_SCHEME))
+    document.js_on_event(
+        DocumentReady, CustomJS(args={"styles": [list(style) for style in styles]}, code=_FOLLOW_SCHEME)
+    )
 
 
 def _plain_figure(tools: list[Any], *, height: int, name: str) -> figure:

@@ -1,6 +1,6 @@
 """The whole sky on a plane: the Mollweide projection, ICRS, east to the left.
 
-The plane is the standard one for a unit sphere: x within 2 sqrt(2), y within sqrt(2) of the centre, areas kept, so that an
+The plane is the standard one for a unit sphere: x within 2 sqrt(2), y within sqrt(2) of the centre. Areas are kept: an
 area on the plane is a solid angle in steradians. Source: J. P. Snyder, Map Projections, USGS Professional Paper 1395
 (1987), pages 249-252.
 """

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 import numpy as np
 import panel as pn
 from bokeh.events import RangesUpdate, Reset, SelectionGeometry
+from bokeh.models import CustomJS
 
 from pachon.portal import compute, plots
 from pachon.portal.dress import button, stylesheet
@@ -18,13 +19,14 @@ from pachon.portal.state import Newest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from pachon_client import Column, Result
 
     from pachon.portal.compute import Axis
+    from pachon_client import Column, Result
 
 _PAGE_ROWS = 15
 _LONGEST_LINK = 4000
 _RASTER = (640, 380)
+_UNFOLD = "document.body.classList.add('has-result')"
 
 Later = Callable[[Callable[[], None]], object]
 
@@ -62,11 +64,13 @@ class ResultView:
         self.colour.figure.on_event(SelectionGeometry, self._box_drawn)
         self.colour.figure.on_event(RangesUpdate, lambda _: self._draw_colour())
         self.colour.figure.on_event(Reset, lambda _: self._fit_colour())
+        self.bars.figure.js_on_change("tags", CustomJS(code=_UNFOLD))
         self._make_widgets()
 
     def show(self, result: Result, *, adql: str, max_rows: int, seconds: float) -> None:
         """Show another result, nothing selected."""
         self._result = result
+        self.bars.figure.tags = ["has a result"]
         self._choose_axes(result)
         self.summary.object = _summary(result, max_rows=max_rows, seconds=seconds)
         self.question.object = _question(adql, max_rows=max_rows, base_url=self._base_url)
@@ -93,7 +97,7 @@ class ResultView:
         html: dict[str, Any] = {"margin": 0, "sizing_mode": "stretch_width", "stylesheets": [stylesheet()]}
         self.summary, self.question, self.chosen = (pn.pane.HTML("", **html) for _ in range(3))
         self.clear = button("Clear selection", lambda: self.select(None), visible=False, classes=["clear-selection"])
-        choice: dict[str, Any] = {"stylesheets": [stylesheet()], "margin": (0, 6, 6, 0), "options": []}
+        choice: dict[str, Any] = {"stylesheets": [stylesheet()], "margin": (0, 6, 6, 0), "options": [], "width": 150}
         self._x = pn.widgets.Select(name="Colour", **choice)
         self._y = pn.widgets.Select(name="Magnitude", **choice)
         self._bar = pn.widgets.Select(name="Histogram of", **choice)

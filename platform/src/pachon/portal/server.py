@@ -178,5 +178,7 @@ def warm_up() -> None:
 def _secret(settings: Settings) -> str:
     secret = settings.identity.cookie_secret
     if secret is None:
-        raise SetupError("identity.cookie_secret is not set: the supervisor gives it in PACHON_IDENTITY__COOKIE_SECRET.")
+        raise SetupError(
+            "identity.cookie_secret is not set: the supervisor gives it in PACHON_IDENTITY__COOKIE_SECRET."
+        )
     return f"portal:{secret.get_secret_value()}"

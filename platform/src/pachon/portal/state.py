@@ -15,6 +15,7 @@ from pachon.portal.density import Tile
 
 if TYPE_CHECKING:
     import numpy as np
+
     from pachon_client import Execution, Release, Result, Table
 
 _CACHE_BYTES = 256 * 1024**2
@@ -81,9 +82,7 @@ class Catalogue:
 
 def catalogues_of(releases: Iterable[Release]) -> tuple[Catalogue, ...]:
     """Tables that can be drawn on a map, the largest first."""
-    found = [
-        Catalogue(release, table) for release in releases for table in release.tables if table.has_position
-    ]
+    found = [Catalogue(release, table) for release in releases for table in release.tables if table.has_position]
     return tuple(sorted(found, key=lambda catalogue: -(catalogue.table.row_count or 0)))
 
 
@@ -172,9 +171,7 @@ class Newest:
         self._is_busy = False
         self._waiting: Callable[[], None] | None = None
 
-    def ask(
-        self, work: Callable[[], T], then: Callable[[T], None], failed: Callable[[BaseException], None]
-    ) -> None:
+    def ask(self, work: Callable[[], T], then: Callable[[T], None], failed: Callable[[BaseException], None]) -> None:
         """Do `work` in the background, then call `then` with its result or `failed` with what it raised."""
         if self._is_busy:
             self._waiting = lambda: self.ask(work, then, failed)
@@ -184,9 +181,7 @@ class Newest:
             lambda done: self._call_later(lambda: self._finish(done, then, failed))
         )
 
-    def _finish(
-        self, done: Future[T], then: Callable[[T], None], failed: Callable[[BaseException], None]
-    ) -> None:
+    def _finish(self, done: Future[T], then: Callable[[T], None], failed: Callable[[BaseException], None]) -> None:
         self._is_busy = False
         error = done.exception()
         if error is None:

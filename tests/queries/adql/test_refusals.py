@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from pachon.core.errors import LimitError, PachonError, QuerySyntaxError
+from pachon.identity.models import ANONYMOUS
 from pachon.queries.adql.bind import Catalogue, bind
 from pachon.queries.plan import Plan
+from support.asking import Sky
 
 REFUSED = [
     # words
@@ -106,9 +110,7 @@ REFUSED = [
 
 
 @pytest.fixture(scope="module")
-def catalogue(sky) -> Catalogue:
-    from pachon.identity.models import ANONYMOUS  # noqa: PLC0415 -- beside its only use
-
+def catalogue(sky: Sky) -> Catalogue:
     return sky.service()._catalogue(ANONYMOUS)
 
 
@@ -117,7 +119,9 @@ def bound(catalogue: Catalogue, adql: str) -> Plan:
 
 
 @pytest.mark.parametrize(("adql", "place", "fragment"), REFUSED, ids=[adql or "empty" for adql, _, _ in REFUSED])
-def test_what_adql_does_not_allow_is_refused_where_it_stands(catalogue, adql, place, fragment) -> None:
+def test_what_adql_does_not_allow_is_refused_where_it_stands(
+    catalogue: Catalogue, adql: str, place: tuple[int, int] | None, fragment: str
+) -> None:
     with pytest.raises(QuerySyntaxError) as caught:
         bound(catalogue, adql)
     assert fragment in caught.value.message
@@ -126,7 +130,7 @@ def test_what_adql_does_not_allow_is_refused_where_it_stands(catalogue, adql, pl
     assert adql == "" or found is not None
 
 
-def test_a_hidden_table_reads_like_an_unknown_one(catalogue) -> None:
+def test_a_hidden_table_reads_like_an_unknown_one(catalogue: Catalogue) -> None:
     with pytest.raises(QuerySyntaxError) as hidden:
         bound(catalogue, "SELECT ra FROM secret.stars")
     with pytest.raises(QuerySyntaxError) as unknown:
@@ -144,33 +148,59 @@ def test_a_hidden_table_reads_like_an_unknown_one(catalogue) -> None:
     ],
     ids=["parentheses", "sum", "signs"],
 )
-def test_nesting_without_end_is_refused_and_never_a_crash(catalogue, adql) -> None:
+def test_nesting_without_end_is_refused_and_never_a_crash(catalogue: Catalogue, adql: str) -> None:
     with pytest.raises(LimitError):
         bound(catalogue, adql)
 
 
-def test_long_chains_and_lists_are_taken(catalogue) -> None:
+def test_long_chains_and_lists_are_taken(catalogue: Catalogue) -> None:
     chain = " OR ".join(f"id = {n}" for n in range(3_000))
     listed = ", ".join(str(n) for n in range(20_000))
     assert bound(catalogue, f"SELECT ra FROM sky.stars WHERE {chain} AND id IN ({listed})").tables == ("sky.stars",)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_damaged_queries_end_in_an_error_of_ours_or_in_a_plan(catalogue, seed) -> None:
-    import random  # noqa: PLC0415 -- beside its only use
-
+def test_damaged_queries_end_in_an_error_of_ours_or_in_a_plan(catalogue: Catalogue, seed: int) -> None:
     source = random.Random(seed)
     words = " ".join(adql for adql, _, _ in REFUSED).split()
-    start = (
-        "SELECT TOP 5 ra , dec FROM sky.stars AS s WHERE DISTANCE ( POINT ( ra , dec ) , POINT ( 1 , 2 ) ) < 1".split()
-    )
+    start = [
+        "SELECT",
+        "TOP",
+        "5",
+        "ra",
+        ",",
+        "dec",
+        "FROM",
+        "sky.stars",
+        "AS",
+        "s",
+        "WHERE",
+        "DISTANCE",
+        "(",
+        "POINT",
+        "(",
+        "ra",
+        ",",
+        "dec",
+        ")",
+        ",",
+        "POINT",
+        "(",
+        "1",
+        ",",
+        "2",
+        ")",
+        ")",
+        "<",
+        "1",
+    ]
+    refused = 0
     for _ in range(300):
         damaged = list(start)
         for _ in range(source.randint(1, 4)):
             damaged[source.randrange(len(damaged))] = source.choice(words)
         try:
-            plan = bound(catalogue, " ".join(damaged))
-        except PachonError as error:
-            assert error.message
-        else:
-            assert plan.tables
+            assert bound(catalogue, " ".join(damaged)).tables
+        except PachonError:
+            refused += 1
+    assert refused > 100

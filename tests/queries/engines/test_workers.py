@@ -8,7 +8,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import duckdb
 import psutil
@@ -17,32 +20,34 @@ import pytest
 from pachon.core.errors import LimitError, UnavailableError, UsageError
 from pachon.core.fields import DataType, Field
 from pachon.identity.models import ANONYMOUS
+from pachon.queries.engines.duckdb_engine import DuckDBEngine
 from pachon.queries.engines.duckdb_worker import connect
-from pachon.queries.models import QueryLimits, Phase
+from pachon.queries.models import Phase, QueryLimits
 from pachon.queries.plan import Aggregate, AggregateOp, Output, Plan, Scan, Select
 from pachon.queries.service import QueryService
+from support.asking import Sky
 
 LONG = "SELECT COUNT(*) AS n FROM sky.stars AS a, sky.stars AS b, sky.stars AS c WHERE a.ra + b.ra + c.ra > 1e9"
 
 
-def service_on(sky, engine, **limits) -> QueryService:
+def service_on(sky: Sky, engine: DuckDBEngine, **limits: Any) -> QueryService:
     return QueryService(sky.releases, engine, sky.executions, QueryLimits(**limits))
 
 
-def count_plan(sky) -> Plan:
+def count_plan(sky: Sky) -> Plan:
     snapshot = sky.releases.snapshot(ANONYMOUS, "sky.stars")
     count = Aggregate(AggregateOp.COUNT, None, False, Field(name="n", datatype=DataType.LONG))
     return Plan(query=Select(outputs=(Output("n", count),), source=Scan(0, snapshot), groups=()), max_rows=5)
 
 
-def wait_for(check, seconds: float = 15) -> None:
+def wait_for(check: Callable[[], bool], seconds: float = 15) -> None:
     until = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < until, "waited in vain"
         time.sleep(0.02)
 
 
-def test_a_killed_worker_fails_its_query_and_is_replaced(sky, new_engine) -> None:
+def test_a_killed_worker_fails_its_query_and_is_replaced(sky: Sky, new_engine: Callable[..., DuckDBEngine]) -> None:
     engine = new_engine()
     service = service_on(sky, engine)
     service.ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
@@ -57,7 +62,9 @@ def test_a_killed_worker_fails_its_query_and_is_replaced(sky, new_engine) -> Non
     assert engine.worker_pids != (pid,)
 
 
-def test_a_worker_killed_between_batches_never_looks_like_the_end(sky, new_engine) -> None:
+def test_a_worker_killed_between_batches_never_looks_like_the_end(
+    sky: Sky, new_engine: Callable[..., DuckDBEngine]
+) -> None:
     engine = new_engine()
     wide = "SELECT a.*, b.id AS other FROM sky.stars AS a, sky.stars AS b"
     answer = service_on(sky, engine).ask(ANONYMOUS, wide, max_rows=5_000_000)
@@ -68,7 +75,9 @@ def test_a_worker_killed_between_batches_never_looks_like_the_end(sky, new_engin
     answer.close()
 
 
-def test_an_idle_worker_that_dies_is_replaced_without_a_query(sky, new_engine) -> None:
+def test_an_idle_worker_that_dies_is_replaced_without_a_query(
+    sky: Sky, new_engine: Callable[..., DuckDBEngine]
+) -> None:
     engine = new_engine()
     service_on(sky, engine).ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
     wait_for(lambda: len(engine.worker_pids) == 1)
@@ -77,7 +86,7 @@ def test_an_idle_worker_that_dies_is_replaced_without_a_query(sky, new_engine) -
     wait_for(lambda: engine.worker_pids not in {(pid,), ()})
 
 
-def test_giving_up_frees_the_worker_within_a_second(sky, new_engine) -> None:
+def test_giving_up_frees_the_worker_within_a_second(sky: Sky, new_engine: Callable[..., DuckDBEngine]) -> None:
     engine = new_engine()
     wide = "SELECT a.*, b.id AS other FROM sky.stars AS a, sky.stars AS b"
     answer = service_on(sky, engine).ask(ANONYMOUS, wide, max_rows=10_000_000)
@@ -91,7 +100,9 @@ def test_giving_up_frees_the_worker_within_a_second(sky, new_engine) -> None:
     assert engine.worker_pids == pids
 
 
-def test_a_query_over_its_time_says_so_and_its_worker_serves_on(sky, new_engine) -> None:
+def test_a_query_over_its_time_says_so_and_its_worker_serves_on(
+    sky: Sky, new_engine: Callable[..., DuckDBEngine]
+) -> None:
     engine = new_engine()
     service = service_on(sky, engine, sync_timeout_s=0.5)
     service_on(sky, engine).ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
@@ -102,7 +113,9 @@ def test_a_query_over_its_time_says_so_and_its_worker_serves_on(sky, new_engine)
     service_on(sky, engine).ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
 
 
-def test_a_reader_who_never_comes_back_loses_the_worker_at_the_deadline(sky, new_engine) -> None:
+def test_a_reader_who_never_comes_back_loses_the_worker_at_the_deadline(
+    sky: Sky, new_engine: Callable[..., DuckDBEngine]
+) -> None:
     engine = new_engine()
     wide = "SELECT a.*, b.id AS other FROM sky.stars AS a, sky.stars AS b"
     service_on(sky, engine).ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
@@ -114,7 +127,7 @@ def test_a_reader_who_never_comes_back_loses_the_worker_at_the_deadline(sky, new
     answer.close()
 
 
-def test_waiting_for_a_worker_ends_with_a_time_to_retry(sky, new_engine) -> None:
+def test_waiting_for_a_worker_ends_with_a_time_to_retry(sky: Sky, new_engine: Callable[..., DuckDBEngine]) -> None:
     engine = new_engine(queue_timeout_s=20)
     holder = service_on(sky, engine).ask(ANONYMOUS, "SELECT a.* FROM sky.stars a, sky.stars b", max_rows=10_000_000)
     engine._pool._queue_timeout_s = 0.2
@@ -124,7 +137,7 @@ def test_waiting_for_a_worker_ends_with_a_time_to_retry(sky, new_engine) -> None
     holder.close()
 
 
-def test_too_little_memory_is_a_limit_not_a_fault(sky, new_engine) -> None:
+def test_too_little_memory_is_a_limit_not_a_fault(sky: Sky, new_engine: Callable[..., DuckDBEngine]) -> None:
     engine = new_engine(memory_bytes=64 * 1024**2, temp_bytes=0)
     sort = (
         "SELECT TOP 1 a.name, b.name, a.id FROM sky.stars a, sky.stars b ORDER BY a.ra + b.dec, a.name OFFSET 60000000"
@@ -134,14 +147,14 @@ def test_too_little_memory_is_a_limit_not_a_fault(sky, new_engine) -> None:
     service_on(sky, engine).ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
 
 
-def test_numbers_out_of_range_are_the_askers_error(sky) -> None:
+def test_numbers_out_of_range_are_the_askers_error(sky: Sky) -> None:
     with pytest.raises(UsageError, match="out of the range"):
         sky.ask("SELECT TOP 1 (id + 9223372036854775807) AS x FROM sky.stars")
     with pytest.raises(UsageError, match="converted"):
         sky.ask("SELECT TOP 1 CAST(name AS INTEGER) AS x FROM sky.stars WHERE name IS NOT NULL")
 
 
-def test_many_threads_share_the_workers(sky) -> None:
+def test_many_threads_share_the_workers(sky: Sky) -> None:
     def ask(n: int) -> int:
         return sky.ask(f"SELECT COUNT(*) AS n FROM sky.stars WHERE MOD(id, 8) = {n}")["n"][0].as_py()
 
@@ -151,7 +164,7 @@ def test_many_threads_share_the_workers(sky) -> None:
     assert counts[:8] == counts[8:16] == counts[16:]
 
 
-def test_a_million_rows_flow_without_being_held(sky, new_engine) -> None:
+def test_a_million_rows_flow_without_being_held(sky: Sky, new_engine: Callable[..., DuckDBEngine]) -> None:
     engine = new_engine()
     service = service_on(sky, engine)
     service.ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
@@ -169,7 +182,7 @@ def test_a_million_rows_flow_without_being_held(sky, new_engine) -> None:
     assert most_here - here < 60 * 1024**2
 
 
-def test_workers_end_with_their_owner_however_it_ends(sky, tmp_path) -> None:
+def test_workers_end_with_their_owner_however_it_ends(sky: Sky, tmp_path: Path) -> None:
     program = (
         "import sys, time; from pachon.queries.engines.duckdb_engine import DuckDBEngine;"
         "from pachon.queries.engines.worker import WorkerConfig;"
@@ -186,7 +199,7 @@ def test_workers_end_with_their_owner_however_it_ends(sky, tmp_path) -> None:
     assert (len(gone), alive) == (2, [])
 
 
-def test_the_database_of_a_worker_is_locked(sky, tmp_path) -> None:
+def test_the_database_of_a_worker_is_locked(sky: Sky, tmp_path: Path) -> None:
     config = {
         "folders": [str(sky.root)],
         "temp_folder": str(tmp_path / "spill"),

@@ -241,7 +241,7 @@ class QueryService:
         )
         try:
             self._executions.add(execution)
-        except Exception:  # an answer that was delivered stays delivered
+        except Exception:  # noqa: BLE001 -- an answer that was delivered stays delivered; logged
             _LOG.exception("the record of execution %s could not be kept", record.id)
 
 

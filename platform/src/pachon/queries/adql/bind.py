@@ -5,39 +5,34 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NoReturn
 
 from sqlglot import exp
 
-from pachon.core.errors import LimitError
-from pachon.core.fields import DataType, Field
+from pachon.core.errors import LimitError, QuerySyntaxError
+from pachon.core.fields import DataType
 from pachon.queries.adql import grammar
-from pachon.queries.adql.cover import covered
 from pachon.queries.adql.functions import is_number, kind_of
 from pachon.queries.adql.scope import Scope, Source, Visible, matches
+from pachon.queries.adql.select import SelectBinder
 from pachon.queries.adql.text import error_at, start_of
 from pachon.queries.adql.values import BOOLEAN, ValueBinder
 from pachon.queries.adql.words import suggestion
 from pachon.queries.plan import (
-    Aggregate,
     Call,
     ColumnRef,
     Derived,
     Expression,
-    InQuery,
     Join,
     JoinKind,
     Literal,
     MemorySnapshot,
     NamedRows,
     Op,
-    Ordering,
     Output,
     Plan,
     Query,
     Relation,
     Scan,
-    Select,
     SetKind,
     SetOperation,
 )
@@ -45,6 +40,8 @@ from pachon.releases.models import Snapshot, Table
 
 _SETS = {exp.Union: SetKind.UNION, exp.Except: SetKind.EXCEPT, exp.Intersect: SetKind.INTERSECT}
 _MAX_COUNT = 2**63 - 1
+_Shared = tuple[Visible, Expression, tuple[Expression, Expression]]
+"""A column of USING: as it is shown, the test, and the two columns behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,28 +95,28 @@ class _Binder:
     def _name(self, node: exp.CTE) -> None:
         name = node.args["alias"].this
         if any(matches(name, other.name) for other, _ in self.names):
-            self.fail(name, f"the name '{name.name}' is given twice in WITH.")
+            raise self.error(name, f"the name '{name.name}' is given twice in WITH.")
         self.named.append(self.query(node.this, None))
         self.names.append((name, len(self.named) - 1))
 
     def query(self, node: exp.Expr, outer: Scope | None, *, top: bool = False) -> Query:
         if node.args.get("with_") is not None and not top:
-            self.fail(node, "WITH may stand only at the start of the whole query.")
+            raise self.error(node, "WITH may stand only at the start of the whole query.")
         if isinstance(node, exp.Select):
-            return _SelectBinder(self, node, Scope(self.text, parent=outer)).select()
+            return SelectBinder(self, node, Scope(self.text, parent=outer)).select()
         if isinstance(node, exp.Subquery):
             return self._parenthesised(node, outer)
         return self._set_operation(node, outer)
 
     def _parenthesised(self, node: exp.Subquery, outer: Scope | None) -> Query:
         if node.args.get("alias") is not None:
-            self.fail(node, "a name may not be given here.")
+            raise self.error(node, "a name may not be given here.")
         query = self.query(node.this, outer)
         if not node.args.get("order") and not node.args.get("offset"):
             return query
         if isinstance(query, SetOperation) and not query.order and query.offset is None:
             return replace(query, order=self._set_order(node, query.outputs), offset=self.offset(node))
-        self.fail(node, "ORDER BY and OFFSET belong inside these parentheses.")
+        raise self.error(node, "ORDER BY and OFFSET belong inside these parentheses.")
 
     def subquery(self, node: exp.Expr, outer: Scope) -> Query:
         """A query after IN or EXISTS."""
@@ -130,7 +127,7 @@ class _Binder:
         left, right = self.query(node.this, outer), self.query(node.expression, outer)
         if len(left.outputs) != len(right.outputs):
             message = f"{kind.name} needs as many columns on both sides: {len(left.outputs)} and {len(right.outputs)}."
-            self.fail(node.expression, message)
+            raise self.error(node.expression, message)
         outputs = tuple(
             self._merged(node, kind, one, two) for one, two in zip(left.outputs, right.outputs, strict=True)
         )
@@ -155,7 +152,7 @@ class _Binder:
             widest = max(one.datatype, two.datatype, key=order.index)
             return Output(left.name, Literal(None, replace(one, datatype=widest)))
         message = f"{kind.name}: column '{left.name}' is {kind_of(one)} on one side and {kind_of(two)} on the other."
-        self.fail(node.expression, message)
+        raise self.error(node.expression, message)
 
     def _set_order(self, node: exp.Expr, outputs: tuple[Output, ...]) -> tuple[tuple[int, bool], ...]:
         order = node.args.get("order")
@@ -172,13 +169,13 @@ class _Binder:
             if found:
                 return found[0]
             near = suggestion(node.name, [output.name for output in outputs])
-            self.fail(node, f"the result has no column '{node.name}'{near or '.'}")
-        self.fail(node, "the rows of a set operation are sorted by name or position of a result column.")
+            raise self.error(node, f"the result has no column '{node.name}'{near or '.'}")
+        raise self.error(node, "the rows of a set operation are sorted by name or position of a result column.")
 
     def position(self, node: exp.Expr, count: int) -> int:
         """A column position in ORDER BY, from 0."""
         if not node.name.isdigit() or not 1 <= int(node.name) <= count:
-            self.fail(node, f"ORDER BY position {node.name} is not between 1 and {count}.")
+            raise self.error(node, f"ORDER BY position {node.name} is not between 1 and {count}.")
         return int(node.name) - 1
 
     def offset(self, node: exp.Expr) -> int | None:
@@ -189,12 +186,12 @@ class _Binder:
     def count(self, node: exp.Expr, what: str) -> int:
         """The whole number after TOP or OFFSET."""
         if not isinstance(node, exp.Literal) or node.is_string or not node.name.isdigit():
-            self.fail(node, f"{what} takes a whole number that is not negative.")
+            raise self.error(node, f"{what} takes a whole number that is not negative.")
         return min(int(node.name), _MAX_COUNT)
 
-    def fail(self, node: exp.Expr, message: str) -> NoReturn:
-        """Refuse a node, with its position."""
-        raise error_at(self.text, start_of(node), message)
+    def error(self, node: exp.Expr, message: str) -> QuerySyntaxError:
+        """The error that refuses a node, with its position."""
+        return error_at(self.text, start_of(node), message)
 
     # Sources
 
@@ -212,19 +209,19 @@ class _Binder:
             scope.sources.extend(inner.sources)
             scope.visible.extend(inner.visible)
             return relation
-        self.fail(node, "expected a table or a query in parentheses.")
+        raise self.error(node, "expected a table or a query in parentheses.")
 
     def _derived(self, node: exp.Subquery, scope: Scope) -> Relation:
         alias = node.args.get("alias")
         if alias is None or alias.this is None:
-            self.fail(node, "a query in FROM needs a name: (SELECT ...) AS name.")
+            raise self.error(node, "a query in FROM needs a name: (SELECT ...) AS name.")
         query, number = self.query(node.this, scope.parent), next(self.numbers)
         self._add(node, scope, Source(alias.this.name, None, _columns(number, query.outputs)))
         return self.joined(Derived(number, query), node.args.get("joins") or [], scope)
 
     def _table(self, node: exp.Table, scope: Scope) -> Relation:
         if not isinstance(node.this, exp.Identifier):
-            self.fail(node, "expected the name of a table: ADQL has no table functions.")
+            raise self.error(node, "expected the name of a table: ADQL has no table functions.")
         alias, number = node.args.get("alias"), next(self.numbers)
         label = alias.this.name if alias is not None else node.name
         if node.args.get("db") is None:
@@ -241,7 +238,7 @@ class _Binder:
     def _add(self, node: exp.Expr, scope: Scope, source: Source) -> None:
         for other in scope.sources:
             if (other.label.lower(), other.schema) == (source.label.lower(), source.schema):
-                self.fail(node, f"the name '{source.label}' is used twice in FROM: give one an alias with AS.")
+                raise self.error(node, f"the name '{source.label}' is used twice in FROM: give one an alias with AS.")
         scope.add(source)
 
     def _find(self, node: exp.Table) -> Table:
@@ -258,10 +255,11 @@ class _Binder:
         written = ".".join(parts)
         names = {name: name for name in self.catalogue.tables}
         bare = {table.name: name for name, table in self.catalogue.tables.items()}
-        if schema is None and len(same := [n for n, t in self.catalogue.tables.items() if matches(node.this, t.name)]):
-            self.fail(node, f"unknown table '{written}'; did you mean {' or '.join(same[:3])}?")
+        same = [name for name, table in self.catalogue.tables.items() if matches(node.this, table.name)]
+        if schema is None and same:
+            raise self.error(node, f"unknown table '{written}'; did you mean {' or '.join(same[:3])}?")
         near = suggestion(written, names) or _renamed(suggestion(parts[-1], bare), bare)
-        self.fail(node, f"unknown table '{written}'{near or '.'}")
+        raise self.error(node, f"unknown table '{written}'{near or '.'}")
 
     def joined(self, relation: Relation, joins: list[exp.Join], scope: Scope) -> Relation:
         """A relation with the joins that follow it."""
@@ -272,19 +270,20 @@ class _Binder:
     def _join(self, left: Relation, node: exp.Join, scope: Scope) -> Relation:
         side, kind, method = (str(node.args.get(part) or "").upper() for part in ("side", "kind", "method"))
         if kind not in {"", "INNER", "OUTER"} or method not in {"", "NATURAL"}:
-            self.fail(node.this, f"ADQL has no {' '.join(word for word in (method, side, kind) if word)} JOIN.")
+            raise self.error(node.this, f"ADQL has no {' '.join(word for word in (method, side, kind) if word)} JOIN.")
         if kind == "OUTER" and not side:
-            self.fail(node.this, "OUTER needs LEFT, RIGHT or FULL before it.")
+            raise self.error(node.this, "OUTER needs LEFT, RIGHT or FULL before it.")
         inner = Scope(self.text, parent=scope.parent)
         right = self.relation(node.this, inner)
         how = JoinKind(side.lower()) if side else JoinKind.INNER
-        condition, merged = None, []
+        condition: Expression | None = None
+        merged: list[_Shared] = []
         if node.args.get("using"):
             merged = [self._shared(name, scope, inner, how) for name in node.args["using"]]
         elif method == "NATURAL":
             merged = self._natural(scope, inner, how)
         elif node.args.get("on") is None and (side or kind or self._is_join_word(node)):
-            self.fail(node.this, "this JOIN needs ON or USING.")
+            raise self.error(node.this, "this JOIN needs ON or USING.")
         self._merge_scopes(node, scope, inner, merged)
         if merged:
             condition = Call(Op.AND, tuple(test for _, test, _ in merged), BOOLEAN)
@@ -298,19 +297,15 @@ class _Binder:
         before = self.text[: start_of(node.this)].rstrip("( \t\r\n")
         return before.upper().endswith("JOIN")
 
-    def _shared(
-        self, name: exp.Expr, left: Scope, right: Scope, how: JoinKind
-    ) -> tuple[Visible, Expression, tuple[Expression, Expression]]:
+    def _shared(self, name: exp.Expr, left: Scope, right: Scope, how: JoinKind) -> _Shared:
         one, two = left.named(name, left.visible), right.named(name, right.visible)
         if one is None or two is None:
-            self.fail(name, f"USING: column '{name.name}' is not in both tables.")
+            raise self.error(name, f"USING: column '{name.name}' is not in both tables.")
         both = {JoinKind.LEFT: one, JoinKind.INNER: one, JoinKind.RIGHT: two}.get(how)
         shown = both or Call(Op.COALESCE, (one, two), one.field)
         return Visible(one.field.name, shown), Call(Op.EQ, (one, two), BOOLEAN), (one, two)
 
-    def _natural(
-        self, left: Scope, right: Scope, how: JoinKind
-    ) -> list[tuple[Visible, Expression, tuple[Expression, Expression]]]:
+    def _natural(self, left: Scope, right: Scope, how: JoinKind) -> list[_Shared]:
         names = {column.name.lower() for column in right.visible}
         common = [column.name for column in left.visible if column.name.lower() in names]
         return [self._shared(exp.to_identifier(name), left, right, how) for name in common]
@@ -320,7 +315,7 @@ class _Binder:
         node: exp.Join,
         scope: Scope,
         inner: Scope,
-        merged: list[tuple[Visible, Expression, tuple[Expression, Expression]]],
+        merged: list[_Shared],
     ) -> None:
         hidden = [each for _, _, pair in merged for each in pair]
         shown = [visible for visible, _, _ in merged]
@@ -345,185 +340,3 @@ def _renamed(text: str, names: Mapping[str, str]) -> str:
 
 def _is_null(expression: Expression) -> bool:
     return isinstance(expression, Literal) and expression.value is None
-
-
-@dataclass(slots=True)
-class _SelectBinder:
-    binder: _Binder
-    node: exp.Select
-    scope: Scope
-
-    def select(self) -> Select:
-        source = self._source()
-        where = self._where()
-        values = self._values("")
-        groups = self._groups()
-        outputs = self._outputs(values)
-        having_node = self.node.args.get("having")
-        having = None if having_node is None else self._values("").condition(having_node.this)
-        order = self._order(outputs)
-        found = (*(output.expression for output in outputs), having, *(key.expression for key in order))
-        if groups is None and any(each is not None and _aggregates(each) for each in found):
-            groups = ()
-        if groups is None and having is not None:
-            groups = ()
-        if groups is not None:
-            self._check_groups(outputs, having, order, groups)
-        distinct = self.node.args.get("distinct") is not None
-        if distinct and any(key.expression not in [output.expression for output in outputs] for key in order):
-            self.binder.fail(self.node.args["order"], "with DISTINCT, rows can be sorted by result columns only.")
-        limit = self.node.args.get("limit")
-        return Select(
-            outputs=outputs,
-            source=covered(source, where),
-            where=where,
-            groups=groups,
-            having=having,
-            distinct=distinct,
-            order=order,
-            offset=self.binder.offset(self.node),
-            limit=None if limit is None else self.binder.count(limit.expression, "TOP"),
-        )
-
-    def _values(self, no_aggregates: str) -> ValueBinder:
-        return ValueBinder(self.binder.text, self.scope, self.binder.subquery, no_aggregates)
-
-    def _source(self) -> Relation:
-        clause = self.node.args.get("from_")
-        if clause is None:
-            self.binder.fail(self.node, "a query needs FROM with at least one table.")
-        relation = self.binder.relation(clause.this, self.scope)
-        return self.binder.joined(relation, self.node.args.get("joins") or [], self.scope)
-
-    def _where(self) -> Expression | None:
-        clause = self.node.args.get("where")
-        return None if clause is None else self._values("WHERE; use HAVING").condition(clause.this)
-
-    def _groups(self) -> tuple[Expression, ...] | None:
-        clause = self.node.args.get("group")
-        if clause is None:
-            return None
-        values = self._values("GROUP BY")
-        for each in clause.expressions:
-            if isinstance(each, exp.Literal):
-                self.binder.fail(each, "GROUP BY takes columns or expressions, not positions.")
-        return tuple(values.value(each) for each in clause.expressions)
-
-    def _outputs(self, values: ValueBinder) -> tuple[Output, ...]:
-        taken: dict[str, int] = {}
-        outputs: list[Output] = []
-        for item in self.node.expressions:
-            outputs += [self._unique(name, expression, taken) for name, expression in self._items(item, values)]
-        if not outputs:
-            self.binder.fail(self.node, "SELECT needs at least one column.")
-        return tuple(outputs)
-
-    def _items(self, item: exp.Expr, values: ValueBinder) -> list[tuple[str, Expression]]:
-        if isinstance(item, exp.Star):
-            return [(column.name, column.expression) for column in self.scope.visible]
-        if isinstance(item, exp.Column) and isinstance(item.this, exp.Star):
-            return self._all_of(item)
-        if isinstance(item, exp.Alias):
-            return [(item.args["alias"].name, values.value(item.this))]
-        expression = values.value(item)
-        return [(expression.field.name, expression)]
-
-    def _all_of(self, item: exp.Column) -> list[tuple[str, Expression]]:
-        qualifier = item.args["table"]
-        source = self.scope.source(qualifier, item.args.get("db"))
-        if source is None:
-            near = suggestion(qualifier.name, [each.label for each in self.scope.sources])
-            self.binder.fail(item, f"unknown table or alias '{qualifier.name}'{near or '.'}")
-        return [(column.name, column.expression) for column in source.columns]
-
-    def _unique(self, name: str, expression: Expression, taken: dict[str, int]) -> Output:
-        unique, number = name, 1
-        while unique.lower() in taken:
-            number += 1
-            unique = f"{name}_{number}"
-        taken[unique.lower()] = 1
-        return Output(unique, replace(expression, field=replace(expression.field, name=unique)))
-
-    def _order(self, outputs: tuple[Output, ...]) -> tuple[Ordering, ...]:
-        clause = self.node.args.get("order")
-        return tuple(
-            Ordering(self._key(each.this, outputs), bool(each.args.get("desc")))
-            for each in (clause.expressions if clause is not None else ())
-        )
-
-    def _key(self, node: exp.Expr, outputs: tuple[Output, ...]) -> Expression:
-        if isinstance(node, exp.Literal) and not node.is_string:
-            return outputs[self.binder.position(node, len(outputs))].expression
-        if isinstance(node, exp.Column) and not node.args.get("table"):
-            named = [output for output in outputs if matches(node.this, output.name)]
-            if named:
-                return named[0].expression
-        expression = self._values("").value(node)
-        same = [output.expression for output in outputs if _bare(output.expression) == _bare(expression)]
-        return same[0] if same else expression
-
-    def _check_groups(
-        self,
-        outputs: tuple[Output, ...],
-        having: Expression | None,
-        order: tuple[Ordering, ...],
-        groups: tuple[Expression, ...],
-    ) -> None:
-        keys = [_bare(group) for group in groups]
-        for output in outputs:
-            self._check_grouped(output.expression, keys, self.node)
-        if having is not None:
-            self._check_grouped(having, keys, self.node.args["having"])
-        for key in order:
-            self._check_grouped(key.expression, keys, self.node.args["order"])
-
-    def _check_grouped(self, expression: Expression, keys: list[Expression], node: exp.Expr) -> None:
-        if _bare(expression) in keys or isinstance(expression, Aggregate | Literal):
-            return
-        if isinstance(expression, ColumnRef) and self._is_own(expression):
-            name = expression.field.name
-            place = next((c for c in node.find_all(exp.Column) if self._means(c, expression)), node)
-            self.binder.fail(place, f"column '{name}' must stand in GROUP BY or inside an aggregate such as MIN.")
-        if isinstance(expression, Call):
-            for argument in expression.arguments:
-                self._check_grouped(argument, keys, node)
-        if isinstance(expression, InQuery):
-            self._check_grouped(expression.operand, keys, node)
-
-    def _is_own(self, expression: ColumnRef) -> bool:
-        """Whether a column is of this block; one of a block around is constant here."""
-        columns = (column.expression for source in self.scope.sources for column in source.columns)
-        return any(isinstance(column, ColumnRef) and column.source == expression.source for column in columns)
-
-    def _means(self, node: exp.Column, expression: ColumnRef) -> bool:
-        if isinstance(node.this, exp.Star) or node.find_ancestor(exp.Select) is not self.node:
-            return False
-        known = [column.name for column in self.scope.visible]
-        return any(matches(node.this, name) for name in known) and _bare(self.scope.resolve(node)) == _bare(expression)
-
-
-_ANY = Field(name="", datatype=DataType.DOUBLE)
-
-
-def _bare(expression: Expression) -> Expression:
-    """An expression without its own field, to compare what is computed rather than how it is called."""
-    if isinstance(expression, Literal):
-        return expression
-    bare = replace(expression, field=_ANY)
-    if isinstance(bare, Call):
-        return replace(bare, arguments=tuple(_bare(argument) for argument in bare.arguments))
-    if isinstance(bare, Aggregate) and bare.argument is not None:
-        return replace(bare, argument=_bare(bare.argument))
-    return bare
-
-
-def _aggregates(expression: Expression) -> bool:
-    match expression:
-        case Aggregate():
-            return True
-        case Call():
-            return any(_aggregates(argument) for argument in expression.arguments)
-        case InQuery():
-            return _aggregates(expression.operand)
-        case _:
-            return False

@@ -12,7 +12,7 @@ _INT_LIMIT = 2**31
 _LONG_LIMIT = 2**63
 
 
-def number(value: float) -> Literal | None:
+def number(value: int | float) -> Literal | None:  # noqa: PYI041 -- whole numbers are kept apart
     """A numeric literal; None if it does not fit its type."""
     if isinstance(value, float):
         field = Field(name="value", datatype=DataType.DOUBLE)

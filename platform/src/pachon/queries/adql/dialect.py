@@ -1,7 +1,7 @@
 """ADQL as a cut-down sqlglot dialect: only the words and operators of ADQL 2.1, every call left anonymous.
 
-sqlglot's own tables would silently change meanings (LOG, MOD, `^`, hexadecimal) and accept much that ADQL does not have;
-here only what is listed is read at all, and `grammar` then refuses every tree that is not on its whitelist.
+sqlglot's own tables would silently change meanings (LOG, MOD, `^`, hexadecimal) and accept much that ADQL does not
+have; here only what is listed is read at all, and `grammar` then refuses every tree that is not on its whitelist.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import ClassVar
 from sqlglot import exp, tokens
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.parser import Parser as BaseParser
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 
 def _only(table: dict, *keys: object) -> dict:  # type: ignore[type-arg]

@@ -6,7 +6,7 @@ import re
 
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel, ParseError
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from pachon.core.errors import LimitError, QuerySyntaxError
 from pachon.queries.adql.dialect import ADQL
@@ -20,8 +20,8 @@ _SET_PARTS = frozenset({"this", "expression", "distinct", "order", "offset", "wi
 _ALLOWED: dict[type[exp.Expr], frozenset[str]] = {
     exp.Select: frozenset(
         {
-            "expressions", "distinct", "limit", "from_", "joins", "where", "group", "having", "order", "offset", "with_",
-            "kind", "hint", "operation_modifiers",
+            "expressions", "distinct", "limit", "from_", "joins", "where", "group", "having", "order", "offset",
+            "with_",
         }
     ),
     exp.Union: _SET_PARTS,

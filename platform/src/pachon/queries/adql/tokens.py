@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 
 from sqlglot.errors import TokenError
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from pachon.core.errors import LimitError, QuerySyntaxError
 from pachon.queries.adql.dialect import ADQL

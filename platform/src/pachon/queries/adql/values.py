@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import NoReturn
+from typing import Any, ClassVar
 
 import astropy.units as u
 from sqlglot import exp
 
 from pachon.core.errors import QuerySyntaxError
 from pachon.core.fields import DataType, Field
-from pachon.queries.adql import constants, functions, geometry
+from pachon.queries.adql import constants, functions
 from pachon.queries.adql.functions import Kind, is_number, is_string, kind_of
-from pachon.queries.adql.geometry import Shape, ShapeError
 from pachon.queries.adql.scope import Scope
+from pachon.queries.adql.shapes import ShapeBinder
 from pachon.queries.adql.text import error_at, start_of
 from pachon.queries.adql.words import suggestion
 from pachon.queries.plan import (
@@ -33,9 +33,6 @@ BOOLEAN = Field(name="value", datatype=DataType.BOOLEAN)
 _NULL = Literal(None, Field(name="value", datatype=DataType.INT))
 _ARITHMETIC = {exp.Add: Op.ADD, exp.Sub: Op.SUBTRACT, exp.Mul: Op.MULTIPLY, exp.Div: Op.DIVIDE}
 _COMPARE = {exp.EQ: Op.EQ, exp.NEQ: Op.NE, exp.LT: Op.LT, exp.LTE: Op.LE, exp.GT: Op.GT, exp.GTE: Op.GE}
-_CONDITIONS = (
-    exp.And, exp.Or, exp.Not, exp.Like, exp.ILike, exp.Is, exp.Between, exp.In, exp.Exists, *_COMPARE,
-)  # fmt: skip
 _CASTS = {
     exp.DataType.Type.SMALLINT: DataType.SHORT,
     exp.DataType.Type.INT: DataType.INT,
@@ -46,6 +43,8 @@ _CASTS = {
     exp.DataType.Type.VARCHAR: DataType.CHAR,
     exp.DataType.Type.TIMESTAMP: DataType.TIMESTAMP,
 }
+
+_Bind = Callable[[Any, Any], Expression]
 
 
 @dataclass(slots=True)
@@ -68,97 +67,71 @@ class ValueBinder:
 
     def condition(self, node: exp.Expr) -> Expression:
         """A search condition."""
-        match node:
-            case exp.Paren():
-                return self.condition(node.this)
-            case exp.And() | exp.Or():
-                op = Op.AND if isinstance(node, exp.And) else Op.OR
-                return Call(op, tuple(self.condition(part) for part in _flat(node)), BOOLEAN)
-            case exp.Not():
-                return Call(Op.NOT, (self.condition(node.this),), BOOLEAN)
-            case exp.Exists():
-                return Exists(self.bind_query(node.this, self.scope), BOOLEAN)
-            case exp.Is():
-                return self._is_null(node)
-            case exp.Between():
-                low, high = exp.GTE(this=node.this, expression=node.args["low"]), node.args["high"]
-                at_least = self._compare(low)
-                return Call(Op.AND, (at_least, self._compare(exp.LTE(this=node.this, expression=high))), BOOLEAN)
-            case exp.In():
-                return self._in(node)
-            case exp.Like() | exp.ILike():
-                return self._like(node)
-            case _ if type(node) in _COMPARE:
-                return self._compare(node)
-        self.fail(node, "expected a condition here, such as a comparison" + _condition_hint(node))
+        bind = self._CONDITIONS.get(type(node))
+        if bind is None:
+            raise self.error(node, "expected a condition here, such as a comparison" + _condition_hint(node))
+        return bind(self, node)
 
     def value(self, node: exp.Expr) -> Expression:
         """A value; geometries become arrays."""
-        match node:
-            case exp.Paren():
-                return self.value(node.this)
-            case exp.Literal():
-                return self._literal(node, node.name)
-            case exp.Null():
-                return _NULL
-            case exp.Boolean():
-                return Literal(bool(node.this), BOOLEAN)
-            case exp.Column():
-                if isinstance(node.this, exp.Star):
-                    self.fail(node, "'*' may stand only as an item of SELECT or in COUNT(*).")
-                return self.scope.resolve(node)
-            case exp.Neg():
-                return self._negate(node)
-            case exp.DPipe():
-                return self._concat(node)
-            case exp.Cast():
-                return self._cast(node)
-            case exp.Anonymous():
-                return self._function(node)
-            case _ if type(node) in _ARITHMETIC:
-                return self._arithmetic(node)
-            case exp.Subquery() | exp.Query():
-                self.fail(node, "a subquery may stand only in FROM, after IN or after EXISTS.")
-            case exp.Star():
-                self.fail(node, "'*' may stand only as an item of SELECT or in COUNT(*).")
-        if isinstance(node, _CONDITIONS):
-            self.fail(node, "a condition may not stand here: expected a value.")
-        self.fail(node, "this is not a value.")
+        bind = self._VALUES.get(type(node))
+        if bind is not None:
+            return bind(self, node)
+        if type(node) in self._CONDITIONS:
+            raise self.error(node, "a condition may not stand here: expected a value.")
+        if isinstance(node, exp.Query):
+            raise self.error(node, "a subquery may stand only in FROM, after IN or after EXISTS.")
+        raise self.error(node, "'*' may stand only as an item of SELECT or in COUNT(*).")
 
-    def fail(self, node: exp.Expr, message: str) -> NoReturn:
-        """Refuse a node, with its position."""
-        raise error_at(self.text, start_of(node), message)
+    def _chain(self, node: exp.Expr) -> Expression:
+        op = Op.AND if isinstance(node, exp.And) else Op.OR
+        return Call(op, tuple(self.condition(part) for part in _flat(node)), BOOLEAN)
 
-    def _literal(self, node: exp.Expr, spelled: str) -> Expression:
-        if isinstance(node, exp.Literal) and node.is_string:
+    def _between(self, node: exp.Expr) -> Expression:
+        at_least = self._compare(exp.GTE(this=node.this, expression=node.args["low"]))
+        return Call(Op.AND, (at_least, self._compare(exp.LTE(this=node.this, expression=node.args["high"]))), BOOLEAN)
+
+    def _column(self, node: exp.Column) -> Expression:
+        if isinstance(node.this, exp.Star):
+            raise self.error(node, "'*' may stand only as an item of SELECT or in COUNT(*).")
+        return self.scope.resolve(node)
+
+    def error(self, node: exp.Expr, message: str) -> QuerySyntaxError:
+        """The error that refuses a node, with its position."""
+        return error_at(self.text, start_of(node), message)
+
+    def _literal(self, node: exp.Literal, sign: str = "") -> Expression:
+        if node.is_string:
             return constants.string(node.name)
+        spelled = sign + node.name
         digits = spelled.lstrip("-").isdigit()
         found = constants.number(int(spelled) if digits else float(spelled))
         if found is None:
-            self.fail(node, f"the number {spelled} is too large{' for 64 bits' if digits else ''}.")
+            raise self.error(node, f"the number {spelled} is too large{' for 64 bits' if digits else ''}.")
         return found
 
     def _negate(self, node: exp.Neg) -> Expression:
         if isinstance(node.this, exp.Literal) and not node.this.is_string:
-            return self._literal(node.this, f"-{node.this.name}")
-        operand = self._number(node.this, "'-'")
+            return self._literal(node.this, "-")
+        operand = self.number(node.this, "'-'")
         return Call(Op.NEGATE, (operand,), _computed("negative", operand.field, unit=operand.field.unit))
 
-    def _number(self, node: exp.Expr, what: str) -> Expression:
+    def number(self, node: exp.Expr, what: str) -> Expression:
+        """A numeric value that `what` needs."""
         operand = self.value(node)
         if not is_number(operand.field):
-            self.fail(node, f"{what} needs a number, not {kind_of(operand.field)}.")
+            raise self.error(node, f"{what} needs a number, not {kind_of(operand.field)}.")
         return operand
 
     def _string(self, node: exp.Expr, what: str) -> Expression:
         operand = self.value(node)
         if not is_string(operand.field) and not _is_null(operand):
-            self.fail(node, f"{what} needs a string, not {kind_of(operand.field)}.")
+            raise self.error(node, f"{what} needs a string, not {kind_of(operand.field)}.")
         return operand
 
     def _arithmetic(self, node: exp.Expr) -> Expression:
         op = _ARITHMETIC[type(node)]  # type: ignore[index]
-        left, right = self._number(node.this, f"'{op}'"), self._number(node.expression, f"'{op}'")
+        left, right = self.number(node.this, f"'{op}'"), self.number(node.expression, f"'{op}'")
         whole = left.field.datatype.is_integer and right.field.datatype.is_integer
         if op is Op.DIVIDE and whole:
             op = Op.INTEGER_DIVIDE
@@ -179,14 +152,14 @@ class ValueBinder:
         datatype = _CASTS.get(target.this)
         if datatype is None:
             offered = "SMALLINT, INTEGER, BIGINT, REAL, DOUBLE PRECISION, CHAR, VARCHAR, TIMESTAMP"
-            self.fail(node, f"CAST offers {offered}.")
+            raise self.error(node, f"CAST offers {offered}.")
         source = operand.field
         if source.arraysize is not None and not is_string(source):
-            self.fail(node, f"CAST cannot convert {kind_of(source)}.")
+            raise self.error(node, f"CAST cannot convert {kind_of(source)}.")
         if datatype is DataType.TIMESTAMP and not (is_string(source) or source.datatype is DataType.TIMESTAMP):
-            self.fail(node, f"CAST to TIMESTAMP needs a string, not {kind_of(source)}.")
+            raise self.error(node, f"CAST to TIMESTAMP needs a string, not {kind_of(source)}.")
         if datatype.is_numeric and not (is_number(source) or is_string(source)):
-            self.fail(node, f"CAST to a number needs a number or a string, not {kind_of(source)}.")
+            raise self.error(node, f"CAST to a number needs a number or a string, not {kind_of(source)}.")
         size = "*" if datatype is DataType.CHAR else None
         return Call(Op.CAST, (operand,), replace(source, datatype=datatype, arraysize=size, xtype=None, utype=None))
 
@@ -206,12 +179,12 @@ class ValueBinder:
             or _is_null(right)
         )
         if not comparable:
-            self.fail(node, f"{kind_of(left.field)} cannot be compared with {kind_of(right.field)}.")
+            raise self.error(node, f"{kind_of(left.field)} cannot be compared with {kind_of(right.field)}.")
         return left, right
 
     def _is_null(self, node: exp.Is) -> Expression:
         if not isinstance(node.expression, exp.Null):
-            self.fail(node, "after IS only NULL or NOT NULL may stand.")
+            raise self.error(node, "after IS only NULL or NOT NULL may stand.")
         return Call(Op.IS_NULL, (self.value(node.this),), BOOLEAN)
 
     def _in(self, node: exp.In) -> Expression:
@@ -219,11 +192,11 @@ class ValueBinder:
         if (query := node.args.get("query")) is not None:
             bound = self.bind_query(query, self.scope)
             if len(bound.outputs) != 1:
-                self.fail(query, f"the query after IN must have one column, not {len(bound.outputs)}.")
+                raise self.error(query, f"the query after IN must have one column, not {len(bound.outputs)}.")
             self._pair(node, operand, bound.outputs[0].expression)
             return InQuery(operand, bound, BOOLEAN)
         if not node.expressions:
-            self.fail(node, "IN needs a list of values or a query in parentheses.")
+            raise self.error(node, "IN needs a list of values or a query in parentheses.")
         items = [self._pair(item, operand, self.value(item)) for item in node.expressions]
         return Call(Op.IN, (items[0][0], *(right for _, right in items)), BOOLEAN)
 
@@ -238,33 +211,34 @@ class ValueBinder:
         if isinstance(node.this, exp.Expr) or name not in functions.KNOWN:
             reason = functions.REFUSED.get(name)
             near = suggestion(name, functions.KNOWN)
-            self.fail(node, f"{reason}." if reason else f"unknown function '{node.this}'{near or '.'}")
+            raise self.error(node, f"{reason}." if reason else f"unknown function '{node.this}'{near or '.'}")
         if name in functions.AGGREGATES:
             return self._aggregate(node, name)
         for argument in node.expressions:
             if isinstance(argument, exp.Star | exp.Distinct):
-                self.fail(argument, f"{name} takes neither '*' nor DISTINCT.")
+                raise self.error(argument, f"{name} takes neither '*' nor DISTINCT.")
         if name in functions.PLAIN:
             return self._plain(node, name)
         if name in functions.GEOMETRY:
-            return self._geometric(node, name)
+            return ShapeBinder(self).value(node, name)
         return {"MOD": self._mod, "COALESCE": self._coalesce, "IN_UNIT": self._in_unit}[name](node)
 
-    def _count(self, node: exp.Anonymous, name: str, least: int, most: int) -> list[exp.Expr]:
+    def arguments(self, node: exp.Anonymous, name: str, least: int, most: int) -> list[exp.Expr]:
+        """The arguments of a call, whose number is checked."""
         given = node.expressions
         if not least <= len(given) <= most:
             allowed = str(least) if least == most else f"{least} to {most}"
-            self.fail(node, f"{name} takes {allowed} argument{'' if allowed == '1' else 's'}, not {len(given)}.")
+            raise self.error(node, f"{name} takes {allowed} argument{'' if allowed == '1' else 's'}, not {len(given)}.")
         return list(given)
 
     def _plain(self, node: exp.Anonymous, name: str) -> Expression:
         signature = functions.PLAIN[name]
-        given = self._count(node, name, signature.required, len(signature.kinds))
+        given = self.arguments(node, name, signature.required, len(signature.kinds))
         arguments = []
         for argument, kind in zip(given, signature.kinds, strict=False):
-            bound = self._string(argument, name) if kind is Kind.STRING else self._number(argument, name)
+            bound = self._string(argument, name) if kind is Kind.STRING else self.number(argument, name)
             if kind is Kind.INTEGER and not bound.field.datatype.is_integer:
-                self.fail(argument, f"{name} needs {kind.value} here.")
+                raise self.error(argument, f"{name} needs {kind.value} here.")
             arguments.append(bound)
         datatype = signature.result or arguments[0].field.datatype
         inherits = arguments and signature.op in {Op.ABS, Op.CEILING, Op.FLOOR, Op.ROUND, Op.TRUNCATE}
@@ -280,48 +254,48 @@ class ValueBinder:
         )
 
     def _mod(self, node: exp.Anonymous) -> Expression:
-        left, right = (self._number(each, "MOD") for each in self._count(node, "MOD", 2, 2))
+        left, right = (self.number(each, "MOD") for each in self.arguments(node, "MOD", 2, 2))
         whole = left.field.datatype.is_integer and right.field.datatype.is_integer
         datatype = DataType.LONG if whole else DataType.DOUBLE
         return Call(Op.MOD, (left, right), Field(name="mod", datatype=datatype))
 
     def _coalesce(self, node: exp.Anonymous) -> Expression:
-        parts = [self.value(each) for each in self._count(node, "COALESCE", 1, 100)]
+        parts = [self.value(each) for each in self.arguments(node, "COALESCE", 1, 100)]
         first = next((part for part in parts if not _is_null(part)), parts[0])
         pairs = [self._pair(each, first, part) for each, part in zip(node.expressions, parts, strict=True)]
         known = [right for _, right in pairs]
         return Call(Op.COALESCE, tuple(known), _common(first.field, [part.field for part in known]))
 
     def _in_unit(self, node: exp.Anonymous) -> Expression:
-        given = self._count(node, "IN_UNIT", 2, 2)
-        operand, target = self._number(given[0], "IN_UNIT"), given[1]
+        given = self.arguments(node, "IN_UNIT", 2, 2)
+        operand, target = self.number(given[0], "IN_UNIT"), given[1]
         if not (isinstance(target, exp.Literal) and target.is_string):
-            self.fail(target, "the second argument of IN_UNIT must be a string such as 'arcsec'.")
+            raise self.error(target, "the second argument of IN_UNIT must be a string such as 'arcsec'.")
         if operand.field.unit is None:
-            self.fail(given[0], "IN_UNIT needs a value whose unit is known; this one has none.")
+            raise self.error(given[0], "IN_UNIT needs a value whose unit is known; this one has none.")
         try:
             factor = float(u.Unit(operand.field.unit, format="vounit").to(u.Unit(target.name, format="vounit")))
         except (ValueError, u.UnitConversionError, TypeError):
-            self.fail(target, f"'{operand.field.unit}' cannot be converted to '{target.name}'.")
+            raise self.error(target, f"'{operand.field.unit}' cannot be converted to '{target.name}'.") from None
         scale = Literal(factor, Field(name="value", datatype=DataType.DOUBLE))
         result = replace(operand.field, datatype=DataType.DOUBLE, unit=target.name, utype=None)
         return Call(Op.MULTIPLY, (operand, scale), result)
 
     def _aggregate(self, node: exp.Anonymous, name: str) -> Expression:
         if self.no_aggregates:
-            self.fail(node, f"{name} is an aggregate and may not stand in {self.no_aggregates}.")
+            raise self.error(node, f"{name} is an aggregate and may not stand in {self.no_aggregates}.")
         if self._in_aggregate:
-            self.fail(node, "an aggregate may not stand inside another.")
+            raise self.error(node, "an aggregate may not stand inside another.")
         op = functions.AGGREGATES[name]
-        (given,) = self._count(node, name, 1, 1)
+        (given,) = self.arguments(node, name, 1, 1)
         distinct = isinstance(given, exp.Distinct)
         if isinstance(given, exp.Distinct):
             if len(given.expressions) != 1:
-                self.fail(node, f"{name} takes one argument, not {len(given.expressions)}.")
+                raise self.error(node, f"{name} takes one argument, not {len(given.expressions)}.")
             given = given.expressions[0]
         if isinstance(given, exp.Star):
             if op is not AggregateOp.COUNT or distinct:
-                self.fail(node, "only COUNT(*) takes '*'.")
+                raise self.error(node, "only COUNT(*) takes '*'.")
             return Aggregate(op, None, False, Field(name="count", datatype=DataType.LONG))  # noqa: FBT003 -- plan node
         self._in_aggregate = True
         try:
@@ -329,103 +303,35 @@ class ValueBinder:
         finally:
             self._in_aggregate = False
         if op in {AggregateOp.SUM, AggregateOp.AVG} and not is_number(argument.field):
-            self.fail(given, f"{name} needs a number, not {kind_of(argument.field)}.")
+            raise self.error(given, f"{name} needs a number, not {kind_of(argument.field)}.")
         return Aggregate(op, argument, distinct, _aggregate_field(op, argument.field))
 
-    def _geometric(self, node: exp.Anonymous, name: str) -> Expression:
-        try:
-            return self._geometric_value(node, name)
-        except ShapeError as error:
-            self.fail(node, str(error))
+    _CONDITIONS: ClassVar[dict[type[exp.Expr], _Bind]] = {
+        exp.Paren: lambda binder, node: binder.condition(node.this),
+        exp.And: _chain,
+        exp.Or: _chain,
+        exp.Not: lambda binder, node: Call(Op.NOT, (binder.condition(node.this),), BOOLEAN),
+        exp.Exists: lambda binder, node: Exists(binder.bind_query(node.this, binder.scope), BOOLEAN),
+        exp.Is: _is_null,
+        exp.Between: _between,
+        exp.In: _in,
+        exp.Like: _like,
+        exp.ILike: _like,
+        **dict.fromkeys(_COMPARE, _compare),
+    }
 
-    def _geometric_value(self, node: exp.Anonymous, name: str) -> Expression:
-        if name in {"CONTAINS", "INTERSECTS"}:
-            first, second = (self._shape(each) for each in self._count(node, name, 2, 2))
-            inside = geometry.contains(first, second) if name == "CONTAINS" else geometry.intersects(first, second)
-            return Call(Op.CAST, (inside,), Field(name=name.lower(), datatype=DataType.INT))
-        if name == "DISTANCE":
-            return self._distance(node)
-        if name in {"COORD1", "COORD2"}:
-            (point,) = self._count(node, name, 1, 1)
-            shape = self._shape_of(point, "point", name)
-            coordinate = shape.numbers[0 if name == "COORD1" else 1]
-            return Call(Op.CAST, (coordinate,), Field(name=name.lower(), datatype=DataType.DOUBLE, unit="deg"))
-        if name == "AREA":
-            return geometry.area(self._shape(self._count(node, name, 1, 1)[0]))
-        return geometry.as_value(self._shape(node))
-
-    def _distance(self, node: exp.Anonymous) -> Expression:
-        given = node.expressions
-        if len(given) == 4:  # noqa: PLR2004 -- two positions as four numbers
-            numbers = tuple(self._number(each, "DISTANCE") for each in given)
-            first, second = geometry.make_shape("point", numbers[:2]), geometry.make_shape("point", numbers[2:])
-            return geometry.separation(first, second)
-        if len(given) != 2:  # noqa: PLR2004 -- two points
-            self.fail(node, f"DISTANCE takes two points or four numbers, not {len(given)} arguments.")
-        first, second = (self._shape_of(each, "point", "DISTANCE") for each in given)
-        return geometry.separation(first, second)
-
-    def _shape_of(self, node: exp.Expr, kind: str, what: str) -> Shape:
-        shape = self._shape(node)
-        if shape.kind != kind:
-            self.fail(node, f"{what} needs a {kind}, not a {shape.kind}.")
-        return shape
-
-    def _shape(self, node: exp.Expr) -> Shape:
-        while isinstance(node, exp.Paren):
-            node = node.this
-        name = str(node.this).upper() if isinstance(node, exp.Anonymous) else ""
-        if name == "CENTROID":
-            (inner,) = self._count(node, name, 1, 1) if isinstance(node, exp.Anonymous) else ()
-            whole = self._shape(inner)
-            if whole.kind == "polygon":
-                self.fail(node, "CENTROID of a polygon is not offered.")
-            return Shape("point", whole.centre)
-        if isinstance(node, exp.Anonymous) and name in {"POINT", "CIRCLE", "BOX", "POLYGON"}:
-            return self._constructed(node, name)
-        try:
-            return geometry.from_value(self.value(node))
-        except ShapeError as error:
-            self.fail(node, str(error))
-
-    def _constructed(self, node: exp.Anonymous, name: str) -> Shape:
-        given = list(node.expressions)
-        if given and isinstance(given[0], exp.Literal) and given[0].is_string:
-            self._check_system(given.pop(0))
-        numbers = self._coordinates(given, name)
-        sizes = {"POINT": "two", "CIRCLE": "three", "BOX": "four"}
-        expected = {"POINT": 2, "CIRCLE": 3, "BOX": 4}.get(name)
-        if expected is not None and len(numbers) != expected:
-            self.fail(node, f"{name} takes {sizes[name]} numbers (a point counts as two), not {len(numbers)}.")
-        if name == "POLYGON" and (len(numbers) % 2 or len(numbers) < 6):  # noqa: PLR2004 -- a triangle
-            self.fail(node, "POLYGON takes at least three vertices, each as two numbers or a point.")
-        try:
-            return geometry.make_shape(name.lower(), tuple(numbers))
-        except ShapeError as error:
-            self.fail(node, str(error))
-
-    def _coordinates(self, given: list[exp.Expr], name: str) -> list[Expression]:
-        if name == "POINT":
-            return [self._number(each, name) for each in given]
-        numbers: list[Expression] = []
-        for each in given:
-            is_call = isinstance(each, exp.Anonymous) and str(each.this).upper() in {"POINT", "CENTROID"}
-            if is_call:
-                numbers += self._shape_of(each, "point", name).numbers
-                continue
-            bound = self.value(each)
-            if bound.field.xtype == "point":
-                numbers += geometry.from_value(bound).numbers
-            elif is_number(bound.field):
-                numbers.append(bound)
-            else:
-                self.fail(each, f"{name} needs numbers or points, not {kind_of(bound.field)}.")
-        return numbers
-
-    def _check_system(self, node: exp.Literal) -> None:
-        words = node.name.upper().split()
-        if words and words[0] not in {"ICRS", "FK5", "J2000", "UNKNOWNFRAME"}:
-            self.fail(node, f"positions here are ICRS; the coordinate system '{node.name}' is not offered.")
+    _VALUES: ClassVar[dict[type[exp.Expr], _Bind]] = {
+        exp.Paren: lambda binder, node: binder.value(node.this),
+        exp.Literal: _literal,
+        exp.Null: lambda _binder, _node: _NULL,
+        exp.Boolean: lambda _binder, node: Literal(bool(node.this), BOOLEAN),
+        exp.Column: _column,
+        exp.Neg: _negate,
+        exp.DPipe: _concat,
+        exp.Cast: _cast,
+        exp.Anonymous: _function,
+        **dict.fromkeys(_ARITHMETIC, _arithmetic),
+    }
 
 
 def _flat(node: exp.Expr) -> list[exp.Expr]:
@@ -519,6 +425,3 @@ def _aggregate_field(op: AggregateOp, operand: Field) -> Field:
             return Field(name=name, datatype=DataType.DOUBLE, unit=operand.unit)
         case AggregateOp.MIN | AggregateOp.MAX:
             return replace(operand, name=name, description=None, utype=None)
-
-
-__all__ = ["BOOLEAN", "QuerySyntaxError", "ValueBinder"]

@@ -90,7 +90,7 @@ class _Writer:
             for index, target in enumerate(whole.outputs)
             if _shape(side.outputs[index].field) != _shape(target.field)
         ]
-        return f"SELECT * REPLACE ({', '.join(casts)}) FROM ({text})" if casts else text
+        return f"SELECT * REPLACE ({', '.join(casts)}) FROM ({text})" if casts else text  # noqa: S608 -- from a plan
 
     def _select(self, select: Select, limit: int | None) -> str:
         outputs = [f"{self._value(output.expression)} AS c{i}" for i, output in enumerate(select.outputs)]
@@ -141,7 +141,7 @@ class _Writer:
             return f"(SELECT {', '.join(columns)} WHERE false)"
         paths = ", ".join(string_literal(str(part.path)) for part in wanted)
         files = f"read_parquet([{paths}], hive_partitioning=false, union_by_name=false)"
-        return files if scan.ranges is None else f"(SELECT * FROM {files} WHERE {_index_filter(scan.ranges)})"
+        return files if scan.ranges is None else f"(SELECT * FROM {files} WHERE {_index_filter(scan.ranges)})"  # noqa: S608 -- from a plan
 
     def _value(self, expression: Expression) -> str:
         match expression:

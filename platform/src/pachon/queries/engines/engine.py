@@ -14,8 +14,10 @@ class Run(Protocol):
     """A running plan. Iterate it once; it must be closed."""
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        """Batches with the schema `core.fields.arrow_schema(plan.fields)`; one row more than `plan.max_rows` tells
-        that there are more. An answer that cannot be completed ends with an error, never silently.
+        """Batches with the schema `core.fields.arrow_schema(plan.fields)`.
+
+        One row more than `plan.max_rows` tells that there are more. An answer that cannot be completed ends with an
+        error, never silently.
 
         Raises
         ------

@@ -13,6 +13,10 @@ import pytest
 from lxml import html
 
 import pachon
+from pachon.app.housekeeping import forget
+from pachon.core import clock
+from pachon.core.ids import new_id
+from pachon.queries.models import Execution, Phase, Protocol
 from support.app import AS_HOLDER, Site, running_site
 
 PAGES = ("/", "/api/docs", "/api/tap/examples")

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pytest
-from support.skies import make_release
 
 from pachon.core.errors import ConflictError
 from pachon.core.fields import arrow_schema
 from pachon.identity.models import ANONYMOUS, Principal
 from pachon.queries.engines.duckdb_engine import DuckDBEngine
-from pachon.queries.engines.worker import WorkerConfig
-from pachon.queries.models import Execution, QueryLimits
-from pachon.queries.plan import MemorySnapshot
+from pachon.queries.models import Execution
 from pachon.queries.service import QueryService
-from pachon.releases.folder_storage import FolderReleaseStore
 from pachon.releases.service import ReleaseService
-from pachon.rights.models import Audience
-from pachon.rights.policy import RightsPolicy
 
 HOLDERS = "rights-holders"
 
@@ -53,9 +44,11 @@ class Sky:
     executions: Executions
 
     def service(self, **changes: Any) -> QueryService:
-        return QueryService(self.releases, self.engine, self.executions, **changes: Any)
+        return QueryService(self.releases, self.engine, self.executions, **changes)
 
-    def ask(self, adql: str, *, principal: Principal = ANONYMOUS, max_rows: int | None = None, **changes: Any) -> pa.Table:
+    def ask(
+        self, adql: str, *, principal: Principal = ANONYMOUS, max_rows: int | None = None, **changes: Any
+    ) -> pa.Table:
         answer = self.service(**changes).ask(principal, adql, max_rows=max_rows)
         try:
             batches = list(answer.batches)
@@ -65,5 +58,3 @@ class Sky:
 
     def column(self, name: str) -> np.ndarray:
         return self.rows[name].to_numpy(zero_copy_only=False)
-
-

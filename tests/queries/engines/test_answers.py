@@ -253,10 +253,10 @@ def test_conditions_follow_three_valued_logic(sky: Sky) -> None:
         "name ILIKE 'sTAR 99%'": [bool(n) and n.startswith("Star 99") for n in name.to_pylist()],
         "name NOT LIKE 'Star%'": np.zeros(len(name), dtype=bool),
         "g_mag BETWEEN 15 AND 16": pc.fill_null(
-            pc.and_(pc.greater_equal(g_mag, 15), pc.less_equal(g_mag, 16)), False
+            pc.and_(pc.greater_equal(g_mag, 15), pc.less_equal(g_mag, 16)), fill_value=False
         ).to_numpy(),
         "NOT g_mag BETWEEN 15 AND 16": pc.fill_null(
-            pc.or_(pc.less(g_mag, 15), pc.greater(g_mag, 16)), False
+            pc.or_(pc.less(g_mag, 15), pc.greater(g_mag, 16)), fill_value=False
         ).to_numpy(),
         "g_mag NOT IN (1, NULL)": np.zeros(len(name), dtype=bool),
         "is_variable = TRUE": sky.column("is_variable").astype(bool),

@@ -30,13 +30,16 @@ from support.asking import Sky
 LONG = "SELECT COUNT(*) AS n FROM sky.stars AS a, sky.stars AS b, sky.stars AS c WHERE a.ra + b.ra + c.ra > 1e9"
 
 
+EngineMaker = Callable[..., DuckDBEngine]
+
+
 def service_on(sky: Sky, engine: DuckDBEngine, **limits: Any) -> QueryService:
     return QueryService(sky.releases, engine, sky.executions, QueryLimits(**limits))
 
 
 def count_plan(sky: Sky) -> Plan:
     snapshot = sky.releases.snapshot(ANONYMOUS, "sky.stars")
-    count = Aggregate(AggregateOp.COUNT, None, False, Field(name="n", datatype=DataType.LONG))
+    count = Aggregate(AggregateOp.COUNT, None, distinct=False, field=Field(name="n", datatype=DataType.LONG))
     return Plan(query=Select(outputs=(Output("n", count),), source=Scan(0, snapshot), groups=()), max_rows=5)
 
 
@@ -47,7 +50,7 @@ def wait_for(check: Callable[[], bool], seconds: float = 15) -> None:
         time.sleep(0.02)
 
 
-def test_a_killed_worker_fails_its_query_and_is_replaced(sky: Sky, new_engine: Callable[..., DuckDBEngine]) -> None:
+def test_a_killed_worker_fails_its_query_and_is_replaced(sky: Sky, new_engine: EngineMaker) -> None:
     engine = new_engine()
     service = service_on(sky, engine)
     service.ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
@@ -62,9 +65,7 @@ def test_a_killed_worker_fails_its_query_and_is_replaced(sky: Sky, new_engine: C
     assert engine.worker_pids != (pid,)
 
 
-def test_a_worker_killed_between_batches_never_looks_like_the_end(
-    sky: Sky, new_engine: Callable[..., DuckDBEngine]
-) -> None:
+def test_a_worker_killed_between_batches_never_looks_like_the_end(sky: Sky, new_engine: EngineMaker) -> None:
     engine = new_engine()
     wide = "SELECT a.*, b.id AS other FROM sky.stars AS a, sky.stars AS b"
     answer = service_on(sky, engine).ask(ANONYMOUS, wide, max_rows=5_000_000)
@@ -75,9 +76,7 @@ def test_a_worker_killed_between_batches_never_looks_like_the_end(
     answer.close()
 
 
-def test_an_idle_worker_that_dies_is_replaced_without_a_query(
-    sky: Sky, new_engine: Callable[..., DuckDBEngine]
-) -> None:
+def test_an_idle_worker_that_dies_is_replaced_without_a_query(sky: Sky, new_engine: EngineMaker) -> None:
     engine = new_engine()
     service_on(sky, engine).ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
     wait_for(lambda: len(engine.worker_pids) == 1)
@@ -86,7 +85,7 @@ def test_an_idle_worker_that_dies_is_replaced_without_a_query(
     wait_for(lambda: engine.worker_pids not in {(pid,), ()})
 
 
-def test_giving_up_frees_the_worker_within_a_second(sky: Sky, new_engine: Callable[..., DuckDBEngine]) -> None:
+def test_giving_up_frees_the_worker_within_a_second(sky: Sky, new_engine: EngineMaker) -> None:
     engine = new_engine()
     wide = "SELECT a.*, b.id AS other FROM sky.stars AS a, sky.stars AS b"
     answer = service_on(sky, engine).ask(ANONYMOUS, wide, max_rows=10_000_000)
@@ -96,13 +95,11 @@ def test_giving_up_frees_the_worker_within_a_second(sky: Sky, new_engine: Callab
     answer.close()
     assert time.monotonic() - started < 1
     assert sky.executions.kept[-1].phase is Phase.ABORTED
-    assert list(engine.execute(count_plan(sky), timeout_s=30))[0]["n"][0].as_py() == sky.rows.num_rows
+    assert next(iter(engine.execute(count_plan(sky), timeout_s=30)))["n"][0].as_py() == sky.rows.num_rows
     assert engine.worker_pids == pids
 
 
-def test_a_query_over_its_time_says_so_and_its_worker_serves_on(
-    sky: Sky, new_engine: Callable[..., DuckDBEngine]
-) -> None:
+def test_a_query_over_its_time_says_so_and_its_worker_serves_on(sky: Sky, new_engine: EngineMaker) -> None:
     engine = new_engine()
     service = service_on(sky, engine, sync_timeout_s=0.5)
     service_on(sky, engine).ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
@@ -113,9 +110,7 @@ def test_a_query_over_its_time_says_so_and_its_worker_serves_on(
     service_on(sky, engine).ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
 
 
-def test_a_reader_who_never_comes_back_loses_the_worker_at_the_deadline(
-    sky: Sky, new_engine: Callable[..., DuckDBEngine]
-) -> None:
+def test_a_reader_who_never_comes_back_loses_the_worker_at_the_deadline(sky: Sky, new_engine: EngineMaker) -> None:
     engine = new_engine()
     wide = "SELECT a.*, b.id AS other FROM sky.stars AS a, sky.stars AS b"
     service_on(sky, engine).ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
@@ -127,7 +122,7 @@ def test_a_reader_who_never_comes_back_loses_the_worker_at_the_deadline(
     answer.close()
 
 
-def test_waiting_for_a_worker_ends_with_a_time_to_retry(sky: Sky, new_engine: Callable[..., DuckDBEngine]) -> None:
+def test_waiting_for_a_worker_ends_with_a_time_to_retry(sky: Sky, new_engine: EngineMaker) -> None:
     engine = new_engine(queue_timeout_s=20)
     holder = service_on(sky, engine).ask(ANONYMOUS, "SELECT a.* FROM sky.stars a, sky.stars b", max_rows=10_000_000)
     engine._pool._queue_timeout_s = 0.2
@@ -137,7 +132,7 @@ def test_waiting_for_a_worker_ends_with_a_time_to_retry(sky: Sky, new_engine: Ca
     holder.close()
 
 
-def test_too_little_memory_is_a_limit_not_a_fault(sky: Sky, new_engine: Callable[..., DuckDBEngine]) -> None:
+def test_too_little_memory_is_a_limit_not_a_fault(sky: Sky, new_engine: EngineMaker) -> None:
     engine = new_engine(memory_bytes=64 * 1024**2, temp_bytes=0)
     sort = (
         "SELECT TOP 1 a.name, b.name, a.id FROM sky.stars a, sky.stars b ORDER BY a.ra + b.dec, a.name OFFSET 60000000"
@@ -164,7 +159,7 @@ def test_many_threads_share_the_workers(sky: Sky) -> None:
     assert counts[:8] == counts[8:16] == counts[16:]
 
 
-def test_a_million_rows_flow_without_being_held(sky: Sky, new_engine: Callable[..., DuckDBEngine]) -> None:
+def test_a_million_rows_flow_without_being_held(sky: Sky, new_engine: EngineMaker) -> None:
     engine = new_engine()
     service = service_on(sky, engine)
     service.ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()

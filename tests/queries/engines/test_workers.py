@@ -95,7 +95,9 @@ def test_giving_up_frees_the_worker_within_a_second(sky: Sky, new_engine: Engine
     answer.close()
     assert time.monotonic() - started < 1
     assert sky.executions.kept[-1].phase is Phase.ABORTED
-    assert next(iter(engine.execute(count_plan(sky), timeout_s=30)))["n"][0].as_py() == sky.rows.num_rows
+    run = engine.execute(count_plan(sky), timeout_s=30)
+    assert [batch["n"][0].as_py() for batch in run] == [sky.rows.num_rows]
+    run.close()
     assert engine.worker_pids == pids
 
 

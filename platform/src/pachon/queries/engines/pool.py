@@ -99,18 +99,16 @@ class WorkerPool:
             worker.close()
 
     def close(self) -> None:
-        """End all workers."""
+        """End all workers; queries that still run fail."""
         with self._changed:
             self._closed = True
             workers = [*self._idle, *(lease.worker for lease in self._leases.values())]
-            idle, self._idle = self._idle, []
+            self._idle.clear()
             self._changed.notify_all()
-        for worker in workers:
-            worker.kill()
-        for worker in idle:
-            worker.close()
         if self._keeper is not None:
             self._keeper.join()
+        for worker in workers:
+            worker.close()
 
     def _keep(self) -> None:
         while True:

@@ -3,7 +3,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.skies import make_release
 
 from pachon.core.errors import NotFoundError, UsageError
 from pachon.core.healpix import pixel_of
@@ -13,6 +12,7 @@ from pachon.releases.folder_storage import FolderReleaseStore
 from pachon.releases.service import ReleaseService
 from pachon.rights.models import Audience
 from pachon.rights.policy import RightsPolicy
+from support.skies import make_release
 
 HOLDER = Principal("novice", frozenset({"rights-holders"}))
 
@@ -59,7 +59,12 @@ def test_the_twelve_tiles_of_order_0_hold_every_row(sky):
 
 @pytest.mark.parametrize(
     ("order", "pixel", "parameter", "allowed"),
-    [(-1, 0, "order", "0 to 12"), (13, 0, "order", "0 to 12"), (0, 12, "pixel", "0 to 11"), (2, -1, "pixel", "0 to 191")],
+    [
+        (-1, 0, "order", "0 to 12"),
+        (13, 0, "order", "0 to 12"),
+        (0, 12, "pixel", "0 to 11"),
+        (2, -1, "pixel", "0 to 191"),
+    ],
 )
 def test_a_tile_that_does_not_exist_is_refused_by_parameter_and_range(sky, order, pixel, parameter, allowed):
     with pytest.raises(UsageError, match=allowed) as refused:

@@ -62,8 +62,10 @@ class Cone:
     radius_deg: float
 
     def __post_init__(self) -> None:
-        ra_deg, _ = check_position(self.ra_deg, self.dec_deg)
+        ra_deg, dec_deg = check_position(float(self.ra_deg), float(self.dec_deg))
         object.__setattr__(self, "ra_deg", ra_deg)
+        object.__setattr__(self, "dec_deg", dec_deg)
+        object.__setattr__(self, "radius_deg", float(self.radius_deg))
         if not (math.isfinite(self.radius_deg) and 0 <= self.radius_deg <= _HALF_TURN_DEG):
             message = f"The radius must be between 0 and 180 degrees, not {self.radius_deg}."
             raise UsageError(message, parameter="SR")

@@ -1,0 +1,118 @@
+"""A person's lab, from the login form to the end of its last process, over the one address people use."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.sync.client import ClientConnection, connect
+
+from pachon.app.settings import Settings
+from pachon.preview.build import build_default
+from support.stack import Platform, running_platform
+
+pytestmark = [pytest.mark.stack, pytest.mark.catalogues]
+
+ROOT = Path(__file__).resolve().parents[2]
+PERSON = "novice"
+TUTORIAL = "tutorials/01-first-light.ipynb"
+SPAWN_TIMEOUT_S = 120
+CELL_TIMEOUT_S = 120
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A platform over the default catalogues of this checkout, which are built where they are not there yet."""
+    settings = Settings(home=ROOT / "var")
+    build_default(settings, print)
+    with running_platform(tmp_path_factory.mktemp("lab"), settings.releases_path) as running:
+        yield running
+
+
+def test_the_first_notebook_runs_in_a_lab_that_the_hub_started_and_then_stops(platform: Platform) -> None:
+    with hub_client(platform, PERSON) as hub:
+        start_lab(hub)
+        lab = f"/user/{PERSON}/api"
+        notebook = hub.get(f"{lab}/contents/{TUTORIAL}").raise_for_status().json()["content"]
+        sources = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
+        kernel = hub.post(f"{lab}/kernels", json={"name": "python3", "path": TUTORIAL}).raise_for_status().json()["id"]
+        with open_channels(platform, hub, f"{lab}/kernels/{kernel}/channels") as channels:
+            printed = [execute(channels, source) for source in sources]
+        assert "parsecs" in "".join(printed)
+        stop_lab(hub)
+        assert hub.get(f"{lab}/status").status_code != httpx.codes.OK
+
+
+@contextmanager
+def hub_client(platform: Platform, name: str) -> Iterator[httpx.Client]:
+    """A client with a token that its owner made on the hub's token page."""
+    with platform.person(name) as browser:
+        xsrf = next(c.value for c in browser.cookies.jar if c.name == "_xsrf" and c.path == "/hub/")
+        made = browser.post(
+            f"/hub/api/users/{name}/tokens",
+            json={"note": "end-to-end test"},
+            headers={"X-XSRFToken": xsrf, "Referer": f"{platform.base_url}/hub/token"},
+        ).raise_for_status()
+    headers = {"Authorization": f"token {made.json()['token']}"}
+    with httpx.Client(base_url=platform.base_url, headers=headers, timeout=60, trust_env=False) as client:
+        yield client
+
+
+def start_lab(hub: httpx.Client) -> None:
+    hub.post(f"/hub/api/users/{PERSON}/server").raise_for_status()
+    wait_for(hub, lambda servers: servers.get("", {}).get("ready", False))
+
+
+def stop_lab(hub: httpx.Client) -> None:
+    hub.delete(f"/hub/api/users/{PERSON}/server").raise_for_status()
+    wait_for(hub, lambda servers: servers == {})
+
+
+def wait_for(hub: httpx.Client, is_done: Any) -> None:
+    deadline = time.monotonic() + SPAWN_TIMEOUT_S
+    while not is_done(servers := hub.get(f"/hub/api/users/{PERSON}").raise_for_status().json()["servers"]):
+        assert time.monotonic() < deadline, servers
+        time.sleep(0.3)
+
+
+@contextmanager
+def open_channels(platform: Platform, hub: httpx.Client, path: str) -> Iterator[ClientConnection]:
+    """The websocket of a kernel, through the proxy."""
+    address = platform.base_url.replace("http://", "ws://") + path
+    headers = {"Authorization": hub.headers["Authorization"]}
+    with connect(address, additional_headers=headers, max_size=None, proxy=None) as channels:
+        yield channels
+
+
+def execute(channels: ClientConnection, source: str) -> str:
+    """Run one cell and wait until the kernel is idle; what it printed. An error of the cell fails the test."""
+    request = uuid.uuid4().hex
+    header = {
+        "msg_id": request,
+        "msg_type": "execute_request",
+        "username": PERSON,
+        "session": request,
+        "version": "5.3",
+    }
+    content = {"code": source, "silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": True}
+    channels.send(
+        json.dumps({"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"})
+    )
+    printed = []
+    while True:
+        message = json.loads(channels.recv(timeout=CELL_TIMEOUT_S))
+        if message["parent_header"].get("msg_id") != request:
+            continue
+        kind, content = message["msg_type"], message["content"]
+        assert kind != "error", f"{content['ename']}: {content['evalue']}\nin the cell\n{source}"
+        if kind == "stream":
+            printed.append(content["text"])
+        if kind == "status" and content["execution_state"] == "idle":
+            return "".join(printed)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import MutableMapping
 from dataclasses import asdict
 from importlib import import_module
 from importlib.metadata import version as distribution_version
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperGroup
 
 from pachon.app import commands_status, commands_up
 from pachon.app.accounts import account_lines, demo_accounts
@@ -23,8 +25,29 @@ _SETUP_EXIT_CODE = 2
 _INTERRUPTED_EXIT_CODE = 130
 _SERVERS = {"api": "pachon.app.web", "portal": "pachon.portal.server"}
 
+
+class _Commands(TyperGroup):
+    """The commands; those of `data` are imported when they are asked for, since they bring seconds of imports."""
+
+    @property
+    def commands(self) -> MutableMapping[str, Any]:
+        """All of them, by name."""
+        data = typer.main.get_command(import_module("pachon.preview.commands").app)
+        return {**self._quick, "data": data}
+
+    @commands.setter
+    def commands(self, commands: MutableMapping[str, Any]) -> None:
+        self._quick = commands
+
+    def get_command(self, ctx: object, cmd_name: str) -> Any:  # noqa: ANN401 -- typer keeps the type private
+        """One of them."""
+        del ctx
+        return self._quick.get(cmd_name) or self.commands.get(cmd_name)
+
+
 app = typer.Typer(
     name="pachon",
+    cls=_Commands,
     help="An open science platform for a sky survey.",
     no_args_is_help=True,
     add_completion=False,
@@ -33,6 +56,11 @@ app = typer.Typer(
 
 Home = Annotated[Path | None, typer.Option("--home", help="Folder of everything this installation keeps.")]
 AsJSON = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+@app.callback()
+def _begin(context: typer.Context) -> None:
+    context.obj = lambda home: commands_up.settled(home, None)
 
 
 @app.command()

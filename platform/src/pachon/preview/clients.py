@@ -32,7 +32,7 @@ def run_client(command: Sequence[str], *, folder: Path, purpose: str) -> None:
             timeout=_TIMEOUT_S,
             check=False,
         )
-    except FileNotFoundError:
+    except OSError:
         raise SetupError(f"{purpose} needs the program {command[0]}, which is not on this machine.") from None
     except subprocess.TimeoutExpired:
         raise SetupError(f"{purpose} took longer than {_TIMEOUT_S} seconds and was stopped; try again later.") from None

@@ -97,6 +97,6 @@ def _apt_path(key: str) -> str:
     try:
         command = ["apt-config", "shell", "FOUND", key]
         answer = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 -- fixed words
-    except (FileNotFoundError, subprocess.CalledProcessError):
+    except (OSError, subprocess.CalledProcessError):
         raise SetupError("Getting a Debian source package needs apt, which is not on this machine.") from None
     return answer.stdout.strip().partition("=")[2].strip("'")

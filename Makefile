@@ -29,6 +29,7 @@ check: environment  ## Lint, formatting, types, imports, docs, sizes and shape
 	@$(BIN)/python tests/bench/figures.py
 
 bench: environment  ## Measure, and write the figures into docs/reference
+	@$(BIN)/pachon data build
 	$(SUITE) -o python_files='bench_*.py' tests/bench
 
 docs: environment  ## Build the documentation into docs/_build/html; warnings are errors

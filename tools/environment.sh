@@ -21,7 +21,11 @@ stop() {
 
 # What the environment depends on, as one number: contents, not dates, so that a fresh clone or a checkout is judged right.
 fingerprint() {
-    cat requirements/bootstrap.txt "requirements/$1.txt" pyproject.toml extensions/*/pyproject.toml tools/environment.sh | cksum
+    {
+        cat requirements/bootstrap.txt "requirements/$1.txt" pyproject.toml extensions/*/pyproject.toml tools/environment.sh
+        # Files for JupyterLab are copied at installation, not linked.
+        find extensions/*/jupyter-config extensions/*/src/*/labextension -type f -exec cksum {} + 2>/dev/null | sort
+    } | cksum
 }
 
 is_ready() {
@@ -31,6 +35,7 @@ is_ready() {
 # The set `dev` holds everything of `platform`.
 is_ready "$wanted" && exit 0
 [ "$wanted" = platform ] && is_ready dev && exit 0
+grep -qs '^dev ' "$stamp" && wanted=dev
 
 # Runs a step quietly; when it fails, says why in one sentence.
 step() {
@@ -78,6 +83,7 @@ step "Installing the pinned packages" $venv/bin/uv pip sync --quiet --python $ve
 
 for folder in . extensions/pachon-client extensions/pachon-lab; do
     [ -f "$folder/pyproject.toml" ] || continue
-    step "Installing $folder" $venv/bin/uv pip install --quiet --python $venv/bin/python --no-deps --no-build-isolation --editable "$folder"
+    step "Installing $folder" $venv/bin/uv pip install --quiet --no-cache --python $venv/bin/python --no-deps \
+        --no-build-isolation --editable "$folder"
 done
 echo "$wanted $(fingerprint "$wanted") $PWD" >"$stamp"

@@ -18,7 +18,7 @@ NO_ISOLATION = (
     "Use it alone or among people you trust."
 )
 _LAB_START_TIMEOUT_S = 90
-_CHECK_PROXY_EVERY_S = 10
+_TELL_ROUTES_AGAIN_EVERY_S = 10
 
 
 def configure(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- traitlets' Config takes any attribute
@@ -53,7 +53,6 @@ def _configure_proxy(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- tra
     control = f"http://{listen.host}:{listen.proxy_api_port}"
     token = _secret(settings.hub.proxy_token, "hub.proxy_token")
     c.Proxy.should_start = False
-    c.JupyterHub.proxy_check_interval = _CHECK_PROXY_EVERY_S
     if settings.hub.proxy == proxy.TRAEFIK:
         c.JupyterHub.proxy_class = "traefik_file"
         c.TraefikFileProviderProxy.dynamic_config_file = str(proxy.hub_routes_path(settings))
@@ -66,6 +65,7 @@ def _configure_proxy(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- tra
         c.ConfigurableHTTPProxy.api_url = control
         c.ConfigurableHTTPProxy.auth_token = token
         c.Proxy.extra_routes = proxy.fixed_routes(settings)
+        c.JupyterHub.last_activity_interval = _TELL_ROUTES_AGAIN_EVERY_S  # after each look at activity it checks routes
 
 
 def _configure_login(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- traitlets' Config takes any attribute

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import pytest
+from playwright.sync_api import Browser
 
 from support.browser import Visit, chromium, count_colours, visiting
 from support.skies import make_release
@@ -16,7 +18,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.stack]
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory) -> Iterator[Platform]:
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("portal")
     make_release(folder / "releases", rows=60_000)
     with running_platform(folder / "home", folder / "releases") as running:
@@ -24,7 +26,7 @@ def platform(tmp_path_factory) -> Iterator[Platform]:
 
 
 @pytest.fixture(scope="module")
-def browser():
+def browser() -> Iterator[Browser]:
     with chromium() as running:
         yield running
 
@@ -66,7 +68,7 @@ def drag_in_plot(visit: Visit) -> None:
     visit.page.mouse.up()
 
 
-def test_a_novice_looks_at_the_sky_asks_it_and_selects_among_the_answers(platform, browser):
+def test_a_novice_looks_at_the_sky_asks_it_and_selects_among_the_answers(platform: Platform, browser: Browser) -> None:
     with visiting(browser) as visit:
         log_in(visit, platform)
         open_portal(visit, platform)
@@ -100,7 +102,9 @@ def test_a_novice_looks_at_the_sky_asks_it_and_selects_among_the_answers(platfor
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "dark"), (390, "light"), (390, "dark")])
-def test_the_page_fits_and_has_its_colours(platform, browser, width, scheme):
+def test_the_page_fits_and_has_its_colours(
+    platform: Platform, browser: Browser, width: int, scheme: Literal["light", "dark"]
+) -> None:
     with visiting(browser, width=width, height=900, colour_scheme=scheme) as visit:
         log_in(visit, platform)
         open_portal(visit, platform)
@@ -113,7 +117,7 @@ def test_the_page_fits_and_has_its_colours(platform, browser, width, scheme):
         visit.assert_clean()
 
 
-def test_a_wrong_query_is_explained_with_its_place(platform, browser):
+def test_a_wrong_query_is_explained_with_its_place(platform: Platform, browser: Browser) -> None:
     with visiting(browser) as visit:
         log_in(visit, platform)
         open_portal(visit, platform)
@@ -129,7 +133,7 @@ def test_a_wrong_query_is_explained_with_its_place(platform, browser):
         visit.assert_clean()
 
 
-def test_a_visitor_is_kept_out_and_told_what_is_open(platform, browser):
+def test_a_visitor_is_kept_out_and_told_what_is_open(platform: Platform, browser: Browser) -> None:
     with visiting(browser) as visit:
         log_in(visit, platform, "visitor")
         answer = visit.page.goto(f"{platform.base_url}/portal/")

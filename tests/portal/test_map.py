@@ -15,7 +15,7 @@ def positions(count: int = 3000) -> tuple[np.ndarray, np.ndarray]:
     return ra, dec
 
 
-def test_projecting_and_back_gives_the_same_place_on_the_sky():
+def test_projecting_and_back_gives_the_same_place_on_the_sky() -> None:
     ra, dec = positions()
     x, y = project(ra, dec, ra0_deg=200.0)
     for index in range(ra.size):
@@ -27,7 +27,7 @@ def test_projecting_and_back_gives_the_same_place_on_the_sky():
 
 
 @pytest.mark.parametrize("view", [View.whole_sky(300, 160), View.around(0.1, 89.0, field_deg=6, width=200, height=150)])
-def test_every_screen_pixel_shows_the_healpix_pixel_it_covers(view):
+def test_every_screen_pixel_shows_the_healpix_pixel_it_covers(view: View) -> None:
     grid = grid_of(view)
     for row in range(0, view.height, 7):
         for column in range(0, view.width, 7):
@@ -41,7 +41,7 @@ def test_every_screen_pixel_shows_the_healpix_pixel_it_covers(view):
                 assert grid.pixels[row, column] == expected
 
 
-def test_the_rows_in_view_are_estimated_from_areas():
+def test_the_rows_in_view_are_estimated_from_areas() -> None:
     view = View.whole_sky(400, 210)
     grid = grid_of(view)
     counts = np.full(4**8, 5, dtype=np.uint8)
@@ -50,7 +50,7 @@ def test_the_rows_in_view_are_estimated_from_areas():
     assert picture.is_complete
 
 
-def test_a_missing_tile_is_drawn_from_its_ancestor_and_said_to_be_incomplete():
+def test_a_missing_tile_is_drawn_from_its_ancestor_and_said_to_be_incomplete() -> None:
     view = View.around(56.75, 24.12, field_deg=8, width=300, height=200)
     grid = grid_of(view)
     counts = np.full(4**8, 64, dtype=np.uint8)
@@ -61,14 +61,14 @@ def test_a_missing_tile_is_drawn_from_its_ancestor_and_said_to_be_incomplete():
     assert not coarse.is_complete
 
 
-def test_outside_the_sky_is_clear_and_empty_sky_is_not():
+def test_outside_the_sky_is_clear_and_empty_sky_is_not() -> None:
     grid = grid_of(View.whole_sky(200, 110))
     image = paint(grid, {number: Tile(np.zeros(4**8, dtype=np.uint8)) for number in grid.tiles}).image
     assert image[0, 0] == OUTSIDE
     assert image[55, 100] == EMPTY
 
 
-def test_zooming_never_leaves_the_sky_or_goes_below_an_arc_minute():
+def test_zooming_never_leaves_the_sky_or_goes_below_an_arc_minute() -> None:
     view = View.whole_sky(800, 400)
     assert view.zoomed(0.1).scale == view.scale
     assert view.zoomed(1e9).field_deg == pytest.approx(1 / 60)
@@ -76,14 +76,14 @@ def test_zooming_never_leaves_the_sky_or_goes_below_an_arc_minute():
     assert unproject(far.x, 0.0, ra0_deg=0.0) is not None
 
 
-def test_a_map_of_another_size_shows_all_that_was_shown():
+def test_a_map_of_another_size_shows_all_that_was_shown() -> None:
     view = View.around(10, 20, field_deg=5, width=800, height=400)
     narrow = view.resized(300, 400)
     assert narrow.scale * narrow.width == pytest.approx(view.scale * view.width)
     assert narrow.scale * narrow.height > view.scale * view.height
 
 
-def test_the_graticule_labels_lines_inside_the_view():
+def test_the_graticule_labels_lines_inside_the_view() -> None:
     view = View.around(83.8, -5.4, field_deg=10, width=900, height=450)
     lines = compute.graticule(view)
     assert len(lines.labels) >= 6

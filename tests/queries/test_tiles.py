@@ -2,6 +2,7 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from pachon.core.errors import NotFoundError, UsageError
@@ -18,7 +19,7 @@ HOLDER = Principal("novice", frozenset({"rights-holders"}))
 
 
 @pytest.fixture(scope="module")
-def sky(tmp_path_factory):
+def sky(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pa.Table]:
     root = tmp_path_factory.mktemp("releases")
     rows = make_release(root, release_id="sky")
     make_release(root, release_id="fresh", rows=500, audience=Audience.HOLDERS, release_date=date.today())  # noqa: DTZ011 -- any time zone
@@ -31,14 +32,14 @@ def service(root: Path) -> TileService:
     return TileService(releases, lambda snapshot: store.catalogue(snapshot.table.qualified_name))
 
 
-def brute_force(rows, order: int, pixel: int) -> np.ndarray:
+def brute_force(rows: pa.Table, order: int, pixel: int) -> np.ndarray:
     children = pixel_of(rows["ra"].to_numpy(), rows["dec"].to_numpy(), order=order + 8)
     inside = children[children >> 16 == pixel]
     return np.bincount(inside - (pixel << 16), minlength=TILE_SIZE)
 
 
 @pytest.mark.parametrize("order", [0, 1, 3, 12])
-def test_tiles_count_what_brute_force_counts(sky, order):
+def test_tiles_count_what_brute_force_counts(sky: tuple[Path, pa.Table], order: int) -> None:
     root, rows = sky
     tiles = service(root)
     pixels = np.unique(pixel_of(rows["ra"].to_numpy(), rows["dec"].to_numpy(), order=order))
@@ -50,7 +51,7 @@ def test_tiles_count_what_brute_force_counts(sky, order):
         assert counts.dtype.kind == "u"
 
 
-def test_the_twelve_tiles_of_order_0_hold_every_row(sky):
+def test_the_twelve_tiles_of_order_0_hold_every_row(sky: tuple[Path, pa.Table]) -> None:
     root, rows = sky
     tiles = service(root)
     total = sum(int(tiles.counts(ANONYMOUS, "sky.stars", 0, pixel).sum()) for pixel in range(12))
@@ -66,20 +67,22 @@ def test_the_twelve_tiles_of_order_0_hold_every_row(sky):
         (2, -1, "pixel", "0 to 191"),
     ],
 )
-def test_a_tile_that_does_not_exist_is_refused_by_parameter_and_range(sky, order, pixel, parameter, allowed):
+def test_a_tile_that_does_not_exist_is_refused_by_parameter_and_range(
+    sky: tuple[Path, pa.Table], order: int, pixel: int, parameter: str, allowed: str
+) -> None:
     with pytest.raises(UsageError, match=allowed) as refused:
         service(sky[0]).counts(ANONYMOUS, "sky.stars", order, pixel)
     assert refused.value.parameter == parameter
 
 
-def test_tiles_of_a_release_for_holders_are_for_holders(sky):
+def test_tiles_of_a_release_for_holders_are_for_holders(sky: tuple[Path, pa.Table]) -> None:
     tiles = service(sky[0])
     with pytest.raises(NotFoundError):
         tiles.counts(ANONYMOUS, "fresh.stars", 0, 0)
     assert sum(int(tiles.counts(HOLDER, "fresh.stars", 0, pixel).sum()) for pixel in range(12)) == 500
 
 
-def test_the_etag_changes_with_the_rows_and_only_then(tmp_path):
+def test_the_etag_changes_with_the_rows_and_only_then(tmp_path: Path) -> None:
     make_release(tmp_path, rows=300)
     tiles = service(tmp_path)
     first = tiles.etag(ANONYMOUS, "sky.stars", 0, 3)

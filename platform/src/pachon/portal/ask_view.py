@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import panel as pn
 
@@ -56,7 +57,7 @@ class AskView:
         self._run, self._cancel, self._go_to, self._map_centre = run, cancel, go_to, map_centre
         self._catalogue: Catalogue | None = None
         self._started_at = 0.0
-        self._ticking = None
+        self._ticking: Any = None
         self._make_widgets()
         self.forms = pn.Tabs(
             ("Around a position", self._cone_form()),
@@ -136,8 +137,7 @@ class AskView:
 
     def _cone_form(self) -> pn.Column:
         chips = [
-            button(name, lambda place=(ra, dec, radius): self._place_chosen(*place), kind="light")
-            for name, ra, dec, radius in PLACES
+            button(name, partial(self._place_chosen, ra, dec, radius), kind="light") for name, ra, dec, radius in PLACES
         ]
         centre = button("Map centre", self._take_centre, kind="light")
         return pn.Column(

@@ -88,8 +88,8 @@ class Picture:
         Palette index of each screen pixel, shape (height, width), uint8: `OUTSIDE`, `EMPTY`, then 254 levels.
     levels
         Rows per square degree at the lower edge of each of the 254 levels, rising.
-    row_count
-        Rows in view, as the counts tell.
+    row_count, pixel_count
+        Rows in the HEALPix pixels that were hit by a screen pixel, each counted once, and how many those are.
     is_complete
         Whether every tile was there.
     """
@@ -97,6 +97,7 @@ class Picture:
     image: NDArray[np.uint8]
     levels: NDArray[np.float64]
     row_count: float
+    pixel_count: int
     is_complete: bool
 
 
@@ -131,8 +132,8 @@ def paint(grid: Grid, tiles: Mapping[int, Tile]) -> Picture:
     for row, number in zip(stack, numbers, strict=False):
         counts = tiles[number].counts
         row[:] = counts if counts.size == row.size else counts.reshape(row.size, -1).sum(axis=1)
-    values = _gather(grid.pixels, numbers, shifts, stack, 2 * grid.depth)
-    mean = float(values.sum()) / max(1, np.count_nonzero(grid.pixels >= 0))
+    values, row_count, hit = _gather(grid.pixels, numbers, shifts, stack, 2 * grid.depth)
+    mean = float(values.sum()) / max(1, int(np.count_nonzero(grid.pixels >= 0)))
     shown = _smoothed(values) if _SPARSE < mean < _DENSE else values
     edges = _level_edges(shown)
     image = _colour(shown, grid.pixels, _table(edges))
@@ -140,23 +141,36 @@ def paint(grid: Grid, tiles: Mapping[int, Tile]) -> Picture:
     return Picture(
         image=image,
         levels=edges * per_pixel / _SQUARE_DEGREES,
-        row_count=float(values.sum()),
+        row_count=float(row_count),
+        pixel_count=int(hit),
         is_complete=len(numbers) >= len(grid.tiles) and not shifts.any(),
     )
 
 
 def rows_in_view(picture: Picture, grid: Grid, view: View) -> float:
-    """An estimate of the rows in view: areas on the plane are solid angles."""
-    return picture.row_count * view.scale**2 / (4 * math.pi / (12 * 4**grid.order))
+    """An estimate of the rows in view, corrected for pixels cut off or missed: areas on the plane are solid angles."""
+    shown_sr = int(np.count_nonzero(grid.pixels >= 0)) * view.scale**2
+    pixel_sr = 4 * math.pi / (12 * 4**grid.order)
+    return float(picture.row_count * shown_sr / pixel_sr / max(1, picture.pixel_count))
 
 
+@numba.njit(cache=True, nogil=True)
 def _smoothed(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Averaged over neighbours, weights 1-4-6-4-1: between single stars and crowds, counting noise hides shapes."""
-    for axis in (0, 1):
-        for _ in range(2):
-            before, after = np.roll(values, 1, axis), np.roll(values, -1, axis)
-            values = np.float32(0.25) * (before + after) + np.float32(0.5) * values
-    return values
+    height, width = values.shape
+    side, near, middle = np.float32(1 / 16), np.float32(4 / 16), np.float32(6 / 16)
+    across, both = values.copy(), values.copy()
+    for row in range(height):
+        for at in range(2, width - 2):
+            outer = values[row, at - 2] + values[row, at + 2]
+            inner = values[row, at - 1] + values[row, at + 1]
+            across[row, at] = side * outer + near * inner + middle * values[row, at]
+    for row in range(2, height - 2):
+        for at in range(width):
+            outer = across[row - 2, at] + across[row + 2, at]
+            inner = across[row - 1, at] + across[row + 1, at]
+            both[row, at] = side * outer + near * inner + middle * across[row, at]
+    return both
 
 
 def _level_edges(values: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -261,9 +275,14 @@ def _gather(
     shifts: NDArray[np.int64],
     stack: NDArray[np.uint32],
     depth_bits: int,
-) -> NDArray[np.float32]:
-    """Rows per pixel at the grid's order, 0 where a tile is missing; an ancestor's count is shared out evenly."""
+) -> tuple[NDArray[np.float32], float, int]:
+    """Rows per pixel at the grid's order, 0 where a tile is missing; an ancestor's count is shared out evenly.
+
+    Also the rows of all pixels met, and how many pixels those are.
+    """
     values = np.zeros(pixels.shape, dtype=np.float32)
+    seen = np.zeros(stack.shape, dtype=np.bool_)
+    rows, hit = 0.0, 0
     mask = (1 << depth_bits) - 1
     last, slot = -1, -1
     for row in range(pixels.shape[0]):
@@ -279,10 +298,13 @@ def _gather(
                     slot = -1
             if slot >= 0:
                 shift = shifts[slot]
-                count = stack[slot, (pixel >> shift) & mask]
-                if count:
-                    values[row, column] = count / (1 << shift)
-    return values
+                count = stack[slot, (pixel >> shift) & mask] / (1 << shift)
+                values[row, column] = count
+                if not seen[slot, pixel & mask]:
+                    seen[slot, pixel & mask] = True
+                    rows += count
+                    hit += 1
+    return values, rows, hit
 
 
 @numba.njit(cache=True, nogil=True)

@@ -43,7 +43,13 @@ class HistoryView:
             stylesheets=[stylesheet()],
             margin=(2, 6),
         )
-        opening = button(short, lambda: self._open_query(run.query), kind="light", classes=["history-entry"], sizing_mode="stretch_width")
+        opening = button(
+            short,
+            lambda: self._open_query(run.query),
+            kind="light",
+            classes=["history-entry"],
+            sizing_mode="stretch_width",
+        )
         return pn.Column(opening, note, sizing_mode="stretch_width", margin=(0, 0, 8, 0))
 
 

@@ -94,7 +94,7 @@ class Logins(AuthProvider):  # type: ignore[misc]
         if isinstance(handler, WSHandler) and self._owners.get(_session_of(handler), name) != name:
             _LOGGER.warning("%s tried to join another person's session", name)
             return None
-        handler.request.person = Person(name, self._hub.get_token(handler) or "")
+        vars(handler.request)["person"] = Person(name, self._hub.get_token(handler) or "")
         return name
 
 
@@ -175,7 +175,7 @@ def _refuse(handler: RequestHandler, status: HTTPStatus, title: str, text: str, 
     handler.set_header("Cache-Control", "no-store")
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         handler.set_header("Retry-After", "5")
-    handler.finish(notice(title, text, root=root))
+    _ = handler.finish(notice(title, text, root=root))
 
 
 def notice(title: str, text: str, *, root: str) -> str:

@@ -51,7 +51,8 @@ if (!isFinite(theta) || Math.abs(lon) > Math.PI) { cell.textContent = '\u2013'; 
 const dec = Math.asin((2 * theta + Math.sin(2 * theta)) / Math.PI) * 180 / Math.PI;
 const ra = (((lon * 180 / Math.PI + state.data.ra0[0]) % 360) + 360) % 360;
 const digits = (x_range.end - x_range.start) < 0.3 ? 4 : 2;
-cell.textContent = 'RA ' + ra.toFixed(digits) + '\u00b0  Dec ' + (dec < 0 ? '\u2212' : '+') + Math.abs(dec).toFixed(digits) + '\u00b0';
+const sign = dec < 0 ? '\u2212' : '+';
+cell.textContent = `RA ${ra.toFixed(digits)}\u00b0  Dec ${sign}${Math.abs(dec).toFixed(digits)}\u00b0`;
 """
 
 _FOLLOW_SCHEME = """
@@ -135,8 +136,8 @@ def _draw_map(plot: figure, sources: MapSources) -> None:
         plot.image(image="image", x="x", y="y", dw="dw", dh="dh", source=source, color_mapper=mapper, level="image")
     plot.multi_line(xs="xs", ys="ys", source=sources.lines, line_color="#ffffff", line_alpha=0.16, line_width=1)
     plot.text(
-        x="x", y="y", text="text", source=sources.labels, text_color="#c3cbec", text_alpha=0.85, text_font={"value": _FONT},
-        text_font_size="11px", x_offset=4, y_offset=-3,
+        x="x", y="y", text="text", source=sources.labels, text_color="#c3cbec", text_alpha=0.85,
+        text_font={"value": _FONT}, text_font_size="11px", x_offset=4, y_offset=-3,
     )  # fmt: skip
     stars = plot.scatter(
         x="x", y="y", size="size", source=sources.points, fill_color="#fff4d6", line_color=None, fill_alpha=0.95

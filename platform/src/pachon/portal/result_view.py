@@ -96,6 +96,7 @@ class ResultView:
     def _make_widgets(self) -> None:
         html: dict[str, Any] = {"margin": 0, "sizing_mode": "stretch_width", "stylesheets": [stylesheet()]}
         self.summary, self.question, self.chosen = (pn.pane.HTML("", **html) for _ in range(3))
+        self.chosen.sizing_mode = None
         self.clear = button("Clear selection", lambda: self.select(None), visible=False, classes=["clear-selection"])
         choice: dict[str, Any] = {"stylesheets": [stylesheet()], "margin": (0, 6, 6, 0), "options": [], "width": 150}
         self._x = pn.widgets.Select(name="Colour", **choice)
@@ -227,8 +228,9 @@ def _summary(result: Result, *, max_rows: int, seconds: float) -> str:
     text = f'<p class="result-count"><strong>{rows}</strong> <span class="muted">in {seconds:.2f} s</span></p>'
     if result.overflow:
         text += (
-            f'<p class="banner banner-warning" role="status"><strong>There are more.</strong> <span>These are the first '
-            f"{len(result):,}: the limit was {max_rows:,} rows. Raise it beside the search button, or ask for less.</span></p>"
+            '<p class="banner banner-warning" role="status"><strong>There are more.</strong> <span>These are the first '
+            f"{len(result):,}: the limit was {max_rows:,} rows. "
+            "Raise it beside the search button, or ask for less.</span></p>"
         )
     if not len(result):
         text += '<p class="banner" role="status">Nothing matches. Try a larger radius, or another catalogue.</p>'

@@ -43,7 +43,7 @@ class Health(RequestHandler):
     def get(self) -> None:
         """Answer."""
         self.set_header("Cache-Control", "no-store")
-        self.finish({"status": "ok"})
+        _ = self.finish({"status": "ok"})
 
 
 class BrandFile(RequestHandler):
@@ -57,7 +57,7 @@ class BrandFile(RequestHandler):
         kind = {"css": "text/css", "svg": "image/svg+xml", "js": "text/javascript"}[name.rpartition(".")[2]]
         self.set_header("Content-Type", f"{kind}; charset=utf-8")
         self.set_header("Cache-Control", "public, max-age=300")
-        self.finish(brand.path(name).read_bytes())
+        _ = self.finish(brand.path(name).read_bytes())
 
 
 def build(

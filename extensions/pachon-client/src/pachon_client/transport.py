@@ -78,7 +78,7 @@ class Transport:
                 yield response
         except httpx.ConnectError as error:
             raise UnreachableError(f"Nothing answers at {self.api_url}: {error}.") from None
-        except httpx.TimeoutException as error:
+        except httpx.TimeoutException:
             raise UnavailableError(f"{url} did not answer in time.") from None
         except httpx.RemoteProtocolError as error:
             raise AnswerError(f"The answer of {url} ended early: {error}.") from error

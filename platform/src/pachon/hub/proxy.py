@@ -101,6 +101,7 @@ sendAnonymousUsage = false
 
 [log]
 level = "WARN"
+noColor = true
 
 [api]
 

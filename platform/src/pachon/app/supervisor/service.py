@@ -135,9 +135,9 @@ class Supervisor:
         status = child.check()
         if status is None:
             return False
-        self._tell(f"{child.program.title} ended ({describe_status(status)}); it starts again in {child.delay_s:g} s.")
+        self._tell(f"{child.program.title}: ended ({describe_status(status)}); starts again in {child.delay_s:g} s.")
         if child.failures_in_row >= _REPEATED_FAILURES:
-            self._tell(f"{child.program.title} failed {child.failures_in_row} times in a row: read {child.log_path}.")
+            self._tell(f"{child.program.title}: failed {child.failures_in_row} times in a row; read {child.log_path}.")
         return True
 
     def _notice_health(self, child: Child) -> bool:
@@ -146,14 +146,14 @@ class Supervisor:
             return False
         child.phase = Phase.RUNNING
         if child.restarts:
-            self._tell(f"{program.title} is back (process {child.pid}).")
+            self._tell(f"{program.title}: back (process {child.pid}).")
         return True
 
     def _give_up_if_hopeless(self, *, late: bool) -> None:
         for child in self._children:
             hopeless = child.failures_in_row >= _REPEATED_FAILURES
             if hopeless or (late and child.phase is not Phase.RUNNING):
-                raise SetupError(f"{child.program.title} does not start: read {child.log_path}.")
+                raise SetupError(f"{child.program.title}: does not start; read {child.log_path}.")
         if late:
             raise SetupError(f"The platform does not answer at {self._record.base_url}: read {self._layout.logs}.")
 

@@ -83,25 +83,20 @@ def build(
         Told when a session begins and ends.
     """
     pn.extension("tabulator", "codeeditor", notifications=False, inline=False)
-    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="portal")
-    fetching = ThreadPoolExecutor(_THREADS, thread_name_prefix="portal-tiles")
-    cache = TileCache()
     base = urlsplit(settings.base_url)
+    open_page = partial(
+        PortalPage,
+        cache=TileCache(),
+        pool=ThreadPoolExecutor(_THREADS, thread_name_prefix="portal"),
+        fetching=ThreadPoolExecutor(_THREADS, thread_name_prefix="portal-tiles"),
+        base_url=settings.base_url,
+    )
 
     def application() -> pn.Template:
         document = pn.state.curdoc
-        context = document.session_context
-        person = person_of(context.request)
-        remember(context.id, person)
-        page = PortalPage(
-            person,
-            open_source,
-            cache=cache,
-            pool=pool,
-            fetching=fetching,
-            base_url=settings.base_url,
-            document=document,
-        )
+        person = person_of(document.session_context.request)
+        remember(document.session_context.id, person)
+        page = open_page(person, open_source, document=document)
         pn.state.onload(page.start)
 
         def end(ended: Any) -> None:  # noqa: ANN401 -- Bokeh's session context

@@ -101,7 +101,7 @@
         addCommands(app, config, new LabIcon({ name: 'pachon-lab:mark', svgstr: ICON }));
         addMenu(app, mainMenu, widgets);
         DOORS.forEach(({ id: command }, rank) => {
-          launcher?.add({ command, category: 'Pachon', rank });
+          launcher?.add({ command, category: 'Pachon', rank, args: { isLauncher: true } });
           palette?.addItem({ command, category: 'Pachon' });
         });
       }

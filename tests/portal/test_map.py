@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from pachon.core.healpix import pixel_count, pixel_of
-from pachon.portal import compute
+from pachon.portal.compute import in_box
 from pachon.portal.density import EMPTY, OUTSIDE, Tile, grid_of, paint, rows_in_view
+from pachon.portal.graticule import graticule
 from pachon.portal.projection import View, project, unproject
 
 
@@ -85,8 +86,6 @@ def test_a_map_of_another_size_shows_all_that_was_shown() -> None:
 
 def test_the_graticule_labels_lines_inside_the_view() -> None:
     view = View.around(83.8, -5.4, field_deg=10, width=900, height=450)
-    lines = compute.graticule(view)
+    lines = graticule(view)
     assert len(lines.labels) >= 6
-    assert compute.in_box(
-        np.array(lines.label_x), np.array(lines.label_y), x_range=view.x_range, y_range=view.y_range
-    ).all()
+    assert in_box(lines.label_x, lines.label_y, x_range=view.x_range, y_range=view.y_range).all()

@@ -16,18 +16,16 @@ import pyarrow as pa
 
 from pachon.core.errors import UsageError
 from pachon.core.sky import Cone
-from pachon.portal.projection import View, project, unproject
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from pachon.portal.projection import View
     from pachon_client import Column, Result, Table
 
 MAP_QUERY_MARK = "-- Portal map"
 _SAFE_INTEGER = 2**53
 _FLOAT_DIGITS = 5
-_GRID_STEPS_DEG = (30.0, 15.0, 10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)
-_GRID_LINES = 5
 _POSITION = re.compile(r"line (\d+), column (\d+)")
 _BINS = 48
 
@@ -191,95 +189,6 @@ def error_place(message: str) -> tuple[int, int] | None:
     """Line and column (from 1) that a message about ADQL points at."""
     found = _POSITION.search(message)
     return (int(found[1]), int(found[2])) if found else None
-
-
-@dataclass(frozen=True, slots=True)
-class Graticule:
-    """Lines of equal RA and Dec on the plane, and their labels."""
-
-    xs: list[NDArray[np.float64]]
-    ys: list[NDArray[np.float64]]
-    label_x: list[float]
-    label_y: list[float]
-    labels: list[str]
-
-
-def graticule(view: View) -> Graticule:
-    """Lines as many as a map of this size bears, labelled inside the view."""
-    step = next((s for s in _GRID_STEPS_DEG if s * _GRID_LINES <= view.field_deg), _GRID_STEPS_DEG[-1])
-    ra_low, ra_high, dec_low, dec_high = _bounds(view)
-    decs = _steps(max(dec_low, -90 + step), min(dec_high, 90 - step), step)
-    ras = _steps(ra_low, ra_high, step)
-    lines = Graticule([], [], [], [], [])
-    for dec in decs:
-        ra = np.linspace(ra_low, ra_high, 121)
-        _add_line(
-            lines,
-            view,
-            ra,
-            np.full_like(ra, dec),
-            f"{dec:+g}\N{DEGREE SIGN}" if dec else "0\N{DEGREE SIGN}",
-            vertical=False,
-        )
-    for right_ascension in ras:
-        dec_line = np.linspace(max(dec_low, -90), min(dec_high, 90), 121)
-        label = f"{right_ascension % 360:g}\N{DEGREE SIGN}"
-        _add_line(lines, view, np.full_like(dec_line, right_ascension), dec_line, label, vertical=True)
-    return lines
-
-
-def _add_line(
-    lines: Graticule,
-    view: View,
-    ra: NDArray[np.float64],
-    dec: NDArray[np.float64],
-    label: str,
-    *,
-    vertical: bool,
-) -> None:
-    inner = np.clip(ra, view.ra0_deg - 180 + 1e-9, view.ra0_deg + 180 - 1e-9)
-    x, y = project(inner, dec, ra0_deg=view.ra0_deg)
-    lines.xs.append(x)
-    lines.ys.append(y)
-    edge = 14 * view.scale
-    shown = in_box(
-        x,
-        y,
-        x_range=(view.x_range[0] + edge, view.x_range[1] - edge),
-        y_range=(view.y_range[0] + edge, view.y_range[1] - edge),
-    )
-    if not shown.any():
-        return
-    places = np.flatnonzero(shown)
-    whole = view.field_deg > 100  # noqa: PLR2004 -- the oval itself: label on its equator and middle
-    if vertical:
-        place = places[np.argmin(np.abs(dec[places]))] if whole else places[0]
-    else:
-        place = places[np.argmin(np.abs(inner[places] - view.ra0_deg))] if whole else places[-1]
-    lines.label_x.append(float(x[place]))
-    lines.label_y.append(float(y[place]))
-    lines.labels.append(label)
-
-
-def _bounds(view: View) -> tuple[float, float, float, float]:
-    """RA relative to the middle meridian and Dec that the view may show: lowest and highest of each."""
-    everything = (view.ra0_deg - 180, view.ra0_deg + 180, -90.0, 90.0)
-    corners = [
-        unproject(float(x), float(y), ra0_deg=view.ra0_deg)
-        for x in np.linspace(*view.x_range, 9)
-        for y in np.linspace(*view.y_range, 9)
-    ]
-    inside = [corner for corner in corners if corner is not None]
-    if len(inside) < len(corners):
-        return everything
-    ra = [(position[0] - view.ra0_deg + 180) % 360 - 180 + view.ra0_deg for position in inside]
-    dec = [position[1] for position in inside]
-    return min(ra), max(ra), min(dec), max(dec)
-
-
-def _steps(low: float, high: float, step: float) -> list[float]:
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [round(number * step, 6) for number in range(first, last + 1)]
 
 
 def _inside(table: Table, cone: Cone) -> str:

@@ -13,6 +13,7 @@ from bokeh.events import RangesUpdate, SelectionGeometry
 
 from pachon.portal import compute, plots
 from pachon.portal.density import Grid, Picture, grid_of, paint, rows_in_view
+from pachon.portal.graticule import Graticule, graticule
 from pachon.portal.projection import View, project
 from pachon.portal.state import Catalogue, Newest, Source, Tiles
 
@@ -36,6 +37,7 @@ class _Drawn:
     view: View
     grid: Grid
     picture: Picture
+    lines: Graticule
     row_count: float
 
 
@@ -142,15 +144,16 @@ class MapView:
     def _draw(self, table: str, view: View) -> _Drawn:
         grid = grid_of(view)
         picture = paint(grid, self._tiles.at_hand(table, grid.tile_order, grid.tiles))
-        return _Drawn(view, grid, picture, rows_in_view(picture, grid, view))
+        return _Drawn(view, grid, picture, graticule(view), rows_in_view(picture, grid, view))
 
     def _show_drawn(self, drawn: _Drawn) -> None:
         view, picture = drawn.view, drawn.picture
         sources = self.plot.sources
         sources.image.data = plots.image_data(picture.image, view)
         sources.state.data = {"ra0": [view.ra0_deg]}
-        sources.lines.data, sources.labels.data = plots.line_data(compute.graticule(view))
-        self._draw_found()
+        sources.lines.data, sources.labels.data = plots.line_data(drawn.lines)
+        if self._found is not None:
+            self._draw_found()
         self._on_change(picture, drawn.row_count)
         self._show_points(drawn)
         if not picture.is_complete:
@@ -172,7 +175,7 @@ class MapView:
         cone = compute.cone_around(drawn.view, margin=1.0)
         few = drawn.picture.is_complete and drawn.row_count < POINTS_FROM and drawn.view.field_deg < 60  # noqa: PLR2004 -- degrees
         if self._catalogue is None or cone is None or not few:
-            if self.plot.sources.points.data["x"] is not None and len(self.plot.sources.points.data["x"]):
+            if len(self.plot.sources.points.data["x"]):
                 self.plot.sources.points.data = {name: [] for name in self.plot.sources.points.data}
             return
         if self._covers(cone):

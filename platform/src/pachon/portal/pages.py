@@ -10,6 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 import panel as pn
+from panel.io.document import hold
 from panel.io.state import set_curdoc
 
 from pachon.portal import compute, plots
@@ -165,7 +166,7 @@ class PortalPage:
         self._document.add_next_tick_callback(partial(self._in_turn, call))
 
     def _in_turn(self, call: Callable[[], None]) -> None:
-        with set_curdoc(self._document):
+        with set_curdoc(self._document), hold(self._document):
             call()
 
     def _show_releases(self, releases: tuple[Release, ...]) -> None:

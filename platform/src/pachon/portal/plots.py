@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from bokeh.document import Document
     from numpy.typing import NDArray
 
-    from pachon.portal.compute import Graticule, Histogram
+    from pachon.portal.compute import Histogram
     from pachon.portal.density import Picture
+    from pachon.portal.graticule import Graticule
     from pachon.portal.projection import View
 
 RANGES_SETTLE_MS = 60
@@ -121,7 +122,7 @@ def _map_sources(view: View) -> MapSources:
     return MapSources(
         image=ColumnDataSource(no_image(), name="map-image"),
         overlay=ColumnDataSource(no_image()),
-        lines=ColumnDataSource({"xs": [], "ys": []}),
+        lines=ColumnDataSource({"x": [], "y": []}),
         labels=ColumnDataSource({"x": [], "y": [], "text": []}),
         points=ColumnDataSource({"x": [], "y": [], "size": [], "name": [], "ra": [], "dec": [], "mag": []}),
         found=ColumnDataSource({"x": [], "y": []}),
@@ -134,7 +135,7 @@ def _draw_map(plot: figure, sources: MapSources) -> None:
     for source, colours in ((sources.image, palette.SKY_PALETTE), (sources.overlay, palette.OVERLAY_PALETTE)):
         mapper = LinearColorMapper(palette=list(colours), low=0, high=len(colours) - 1)
         plot.image(image="image", x="x", y="y", dw="dw", dh="dh", source=source, color_mapper=mapper, level="image")
-    plot.multi_line(xs="xs", ys="ys", source=sources.lines, line_color="#ffffff", line_alpha=0.16, line_width=1)
+    plot.line(x="x", y="y", source=sources.lines, line_color="#ffffff", line_alpha=0.16, line_width=1)
     plot.text(
         x="x", y="y", text="text", source=sources.labels, text_color="#c3cbec", text_alpha=0.85,
         text_font={"value": _FONT}, text_font_size="11px", x_offset=4, y_offset=-3,
@@ -167,9 +168,9 @@ def image_data(image: NDArray[np.uint8], view: View) -> dict[str, list[Any]]:
     }
 
 
-def line_data(lines: Graticule) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
+def line_data(lines: Graticule) -> tuple[dict[str, Any], dict[str, Any]]:
     """Data of the graticule's lines and of its labels."""
-    return {"xs": lines.xs, "ys": lines.ys}, {"x": lines.label_x, "y": lines.label_y, "text": lines.labels}
+    return {"x": lines.x, "y": lines.y}, {"x": lines.label_x, "y": lines.label_y, "text": lines.labels}
 
 
 def legend_html(picture: Picture) -> str:

@@ -11,10 +11,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from pachon.app.settings import Settings
-from pachon.preview.build import build_default
 from support.browser import Visit, chromium, count_colours, visiting
-from support.stack import Platform, running_platform
+from support.stack import Platform
 
 pytestmark = [pytest.mark.stack, pytest.mark.catalogues, pytest.mark.browser, pytest.mark.timeout(420)]
 
@@ -26,12 +24,8 @@ DOORS = ["Tutorials", "Open Portal", "Web APIs", "Documentation"]
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """A platform over the default catalogues of this checkout, which are built where they are not there yet."""
-    settings = Settings(home=ROOT / "var")
-    build_default(settings, print)
-    with running_platform(tmp_path_factory.mktemp("lab"), settings.releases_path) as running:
-        yield running
+def platform(real_platform: Platform) -> Platform:
+    return real_platform
 
 
 @pytest.fixture

@@ -14,9 +14,7 @@ import httpx
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from pachon.app.settings import Settings
-from pachon.preview.build import build_default
-from support.stack import Platform, running_platform
+from support.stack import Platform
 
 pytestmark = [pytest.mark.stack, pytest.mark.catalogues]
 
@@ -28,12 +26,8 @@ CELL_TIMEOUT_S = 120
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """A platform over the default catalogues of this checkout, which are built where they are not there yet."""
-    settings = Settings(home=ROOT / "var")
-    build_default(settings, print)
-    with running_platform(tmp_path_factory.mktemp("lab"), settings.releases_path) as running:
-        yield running
+def platform(real_platform: Platform) -> Platform:
+    return real_platform
 
 
 def test_the_first_notebook_runs_in_a_lab_that_the_hub_started_and_then_stops(platform: Platform) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import pyvo
 
-from pachon.app.settings import Settings
-from pachon.preview.build import build_default
 from support.readme import ROOT, code_blocks
-from support.stack import Platform, running_platform
+from support.stack import Platform
 
 pytestmark = [pytest.mark.stack, pytest.mark.catalogues]
 QUICK_START = ROOT / "docs" / "tutorials" / "quick-start.md"
@@ -19,12 +16,8 @@ TOOLS = ROOT / "docs" / "howto" / "tools.md"
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """A platform over the default catalogues of this checkout, which are built where they are not there yet."""
-    settings = Settings(home=ROOT / "var")
-    build_default(settings, print)
-    with running_platform(tmp_path_factory.mktemp("readme"), settings.releases_path) as running:
-        yield running
+def platform(real_platform: Platform) -> Platform:
+    return real_platform
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import datashader
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -130,6 +129,8 @@ def rasterize(
     size: tuple[int, int],
 ) -> NDArray[np.uint8]:
     """Points per pixel as palette indices: 0 for none, then 255 steps of the logarithm; shape (height, width)."""
+    import datashader  # noqa: PLC0415 -- brings dask and xarray: seconds that the first page need not wait for
+
     canvas = datashader.Canvas(plot_width=size[0], plot_height=size[1], x_range=x_range, y_range=y_range)
     counts = canvas.points(pd.DataFrame({"x": x, "y": y}), "x", "y", agg=datashader.count()).to_numpy()
     top = math.log1p(max(1, int(counts.max(initial=0))))

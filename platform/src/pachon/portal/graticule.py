@@ -20,6 +20,7 @@ _LINES = 5
 _POINTS = 121
 _LABEL_MARGIN_PIXELS = 14
 _WHOLE_SKY_DEG = 100.0
+_SEAM_DEG = 179.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ def _label_places(
     """For each line the point that bears its label, -1 where none is in view.
 
     On the whole sky, meridians are labelled on the equator and parallels on the middle meridian; closer, at the edge.
+    The seam has no label: it is the map's outline.
     """
     edge = _LABEL_MARGIN_PIXELS * view.scale
     in_view = (x > view.x_range[0] + edge) & (x < view.x_range[1] - 2 * edge)
@@ -72,6 +74,7 @@ def _label_places(
         distance = np.where(is_meridian[:, None], np.abs(dec), np.abs(ra - view.ra0_deg))
     else:
         distance = np.where(is_meridian[:, None], np.arange(_POINTS), _POINTS - np.arange(_POINTS)).astype(float)
+    in_view &= (np.abs(ra - view.ra0_deg) < _SEAM_DEG) | ~is_meridian[:, None]
     places = np.argmin(np.where(in_view, distance, np.inf), axis=1)
     return np.where(in_view.any(axis=1), places, -1)
 

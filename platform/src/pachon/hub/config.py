@@ -90,6 +90,7 @@ def _configure_labs(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- trai
     c.Spawner.server_token_scopes = list(roles.LAB_TOKEN_SCOPES)
     c.Spawner.environment = {
         "PACHON_API_URL": f"{settings.base_url}/api",
+        "PANEL_INLINE": "true",  # a lab may reach no other host
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
     }
 

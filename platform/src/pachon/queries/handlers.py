@@ -108,12 +108,15 @@ async def events(
     last_event_id: Annotated[str, Header(description="Id of the last event seen: continues after it.")] = "",
 ) -> StreamingResponse:
     feed: Feed = request.app.state.services.events
-    after = _whole_number("Last-Event-ID", last_event_id) if last_event_id else None
+    if last_event_id:
+        after = _whole_number("Last-Event-ID", last_event_id)
+    else:
+        after = await asyncio.to_thread(request.app.state.services.outbox.latest_id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_stream(feed, principal.name, after), headers=headers, media_type="text/event-stream")
 
 
-async def _stream(feed: Feed, owner: str, after: int | None) -> AsyncIterator[str]:
+async def _stream(feed: Feed, owner: str, after: int) -> AsyncIterator[str]:
     """Events of one owner as text (WHATWG HTML, section 9.2.6), with a comment when there is none for a while."""
     yield ": connected\n\n"
     async with aclosing(feed.follow(after, key=owner)) as followed:

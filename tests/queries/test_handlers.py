@@ -1,0 +1,118 @@
+"""Tiles, executions and events over HTTP."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Iterator
+
+import httpx
+import numpy as np
+import pytest
+
+from support.app import AS_HOLDER, AS_NO_SCOPE, AS_VISITOR, Site, running_site
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with running_site(tmp_path_factory.mktemp("site")) as running:
+        yield running
+
+
+def ask(site: Site, adql: str, headers: dict[str, str]) -> None:
+    query = {"LANG": "ADQL", "QUERY": adql, "RESPONSEFORMAT": "csv"}
+    site.client.get("/api/tap/sync", params=query, headers=headers).raise_for_status()
+
+
+def executions(site: Site, headers: dict[str, str], **query: object) -> httpx.Response:
+    return site.client.get("/api/queries/executions", params=query, headers=headers)
+
+
+def listed_within(site: Site, adql: str, *, seconds: float) -> bool:
+    """A run is recorded once its answer has been delivered, so the list may lag the answer by a moment."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if adql in [run["query"] for run in executions(site, AS_HOLDER).json()["executions"]]:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_the_tiles_of_the_whole_sky_count_every_row_once(site: Site) -> None:
+    answers = [site.client.get("/api/tiles/sky.stars", params={"order": 0, "pixel": pixel}) for pixel in range(12)]
+    counts = [np.load(io.BytesIO(answer.raise_for_status().content), allow_pickle=False) for answer in answers]
+    assert {count.shape for count in counts} == {(65_536,)}
+    assert sum(int(count.sum()) for count in counts) == site.stars.num_rows
+
+
+def test_a_tile_that_is_known_is_not_sent_again(site: Site) -> None:
+    first = site.client.get("/api/tiles/sky.stars", params={"order": 1, "pixel": 3})
+    again = site.client.get(
+        "/api/tiles/sky.stars", params={"order": 1, "pixel": 3}, headers={"If-None-Match": first.headers["ETag"]}
+    )
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "words"),
+    [
+        ({"order": "deep", "pixel": 0}, 400, "order must be a whole number"),
+        ({"order": 0, "pixel": 12}, 400, "pixel"),
+        ({"order": -1, "pixel": 0}, 400, "order"),
+        ({"order": 99, "pixel": 0}, 400, "order"),
+    ],
+)
+def test_a_wrong_tile_is_explained(site: Site, query: dict[str, object], status: int, words: str) -> None:
+    answer = site.client.get("/api/tiles/sky.stars", params=query)
+    assert answer.status_code == status
+    assert words in answer.json()["error"]["message"]
+
+
+def test_tiles_of_a_closed_release_do_not_exist_for_others(site: Site) -> None:
+    query = {"order": 0, "pixel": 0}
+    closed = site.client.get("/api/tiles/future.stars", params=query, headers=AS_VISITOR)
+    absent = site.client.get("/api/tiles/future2.stars", params=query, headers=AS_VISITOR)
+    holder = site.client.get("/api/tiles/future.stars", params=query, headers=AS_HOLDER)
+    assert (closed.status_code, absent.status_code, holder.status_code) == (404, 404, 200)
+    messages = [answer.json()["error"]["message"] for answer in (closed, absent)]
+    assert messages[0] == messages[1].replace("future2", "future")
+
+
+def test_a_person_finds_their_own_runs_only(site: Site) -> None:
+    ask(site, "SELECT TOP 1 id FROM sky.stars", AS_HOLDER)
+    ask(site, "SELECT TOP 2 id FROM sky.stars", AS_VISITOR)
+    assert listed_within(site, "SELECT TOP 1 id FROM sky.stars", seconds=2)
+    assert not listed_within(site, "SELECT TOP 2 id FROM sky.stars", seconds=0.2)
+
+
+def test_runs_are_listed_page_by_page(site: Site) -> None:
+    for number in (11, 12, 13):
+        ask(site, f"SELECT TOP {number} id FROM sky.stars", AS_HOLDER)
+    assert listed_within(site, "SELECT TOP 13 id FROM sky.stars", seconds=2)
+    first = executions(site, AS_HOLDER, limit=2).json()
+    second = executions(site, AS_HOLDER, limit=2, before=first["next_before"]).json()
+    ids = [run["id"] for page in (first, second) for run in page["executions"]]
+    assert ids == sorted(set(ids), reverse=True)
+
+
+def test_who_asks_for_runs_must_be_known_and_hold_the_scope(site: Site) -> None:
+    anonymous, without = executions(site, {}), executions(site, AS_NO_SCOPE)
+    assert (anonymous.status_code, without.status_code) == (401, 403)
+    assert "custom:pachon:query" in without.json()["error"]["message"]
+    assert executions(site, AS_HOLDER, limit=0).status_code == 400
+
+
+def test_the_end_of_a_run_is_told_within_a_second(site: Site) -> None:
+    adql = "SELECT TOP 21 id FROM sky.stars"
+    with httpx.stream("GET", f"{site.url}/api/queries/events", headers=AS_HOLDER, timeout=5, trust_env=False) as events:
+        lines = events.iter_lines()
+        assert next(lines) == ": connected"
+        ask(site, adql, AS_VISITOR)
+        ask(site, adql, AS_HOLDER)
+        asked_at = time.monotonic()
+        data = next(line for line in lines if line.startswith("data: "))
+        seconds = time.monotonic() - asked_at
+    told = json.loads(data.removeprefix("data: "))
+    assert seconds < 1
+    assert told["id"] == executions(site, AS_HOLDER, limit=1).json()["executions"][0]["id"]

@@ -36,10 +36,12 @@ class Figure:
 def save(figures: Iterable[Figure]) -> None:
     """Add figures to the store, each replacing the one of the same name."""
     stored = load()
-    about = {"commit": _git("rev-parse", "--short", "HEAD"), "date": f"{datetime.now(tz=UTC):%Y-%m-%d}"}
-    about["machine"] = machine()
     for figure in figures:
-        stored[figure.name] = {**asdict(figure), **about}
+        commit = _git("rev-parse", "--short", "HEAD")
+        if _git("status", "--porcelain", "--", *figure.paths):
+            commit += "+dirty"  # no commit holds what was measured: stale from the start
+        date = f"{datetime.now(tz=UTC):%Y-%m-%d}"
+        stored[figure.name] = {**asdict(figure), "commit": commit, "date": date, "machine": machine()}
     STORE.write_text(json.dumps(dict(sorted(stored.items())), indent=1) + "\n")
 
 

@@ -11,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
+from pachon.identity.models import Scope
 from support.app import AS_HOLDER, AS_NO_SCOPE, AS_VISITOR, Site, running_site
 
 
@@ -116,3 +117,15 @@ def test_the_end_of_a_run_is_told_within_a_second(site: Site) -> None:
     told = json.loads(data.removeprefix("data: "))
     assert seconds < 1
     assert told["id"] == executions(site, AS_HOLDER, limit=1).json()["executions"][0]["id"]
+
+
+def test_a_revoked_token_ends_its_stream(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pachon.queries.handlers._HEARTBEAT_S", 0.1)
+    site.hub.know("token-to-revoke", "novice", groups=("rights-holders",), scopes=(Scope.QUERY,))
+    headers = {"Authorization": "Bearer token-to-revoke"}
+    with httpx.stream("GET", f"{site.url}/api/queries/events", headers=headers, timeout=5, trust_env=False) as events:
+        lines = events.iter_lines()
+        assert next(lines) == ": connected"
+        assert next(line for line in lines if line.startswith(":")) == ": still here"
+        del site.hub.users["token-to-revoke"]
+        assert "event: execution.ended" not in list(lines)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from typing import Annotated, Any
 
@@ -13,8 +14,8 @@ import numpy as np
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from pachon.core.errors import AuthenticationError, UsageError
-from pachon.identity.handlers import asking_principal
+from pachon.core.errors import AuthenticationError, UnavailableError, UsageError
+from pachon.identity.handlers import asking_principal, current_principal
 from pachon.identity.models import Principal
 from pachon.queries.models import Execution
 from pachon.queries.storage import EXECUTION_ENDED, ExecutionStore
@@ -113,18 +114,38 @@ async def events(
     else:
         after = await asyncio.to_thread(request.app.state.services.outbox.latest_id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_stream(feed, principal.name, after), headers=headers, media_type="text/event-stream")
+    events = _stream(feed, principal.name, after, still_known=lambda: _still_known(request, principal))
+    return StreamingResponse(events, headers=headers, media_type="text/event-stream")
 
 
-async def _stream(feed: Feed, owner: str, after: int) -> AsyncIterator[str]:
-    """Events of one owner as text (WHATWG HTML, section 9.2.6), with a comment when there is none for a while."""
+async def _still_known(request: Request, principal: Principal) -> bool:
+    """Whether the credentials of an open stream still are what they were: a revoked token ends it."""
+    services = request.app.state.services
+    try:
+        return await current_principal(request, services.principals, services.settings) == principal
+    except (AuthenticationError, UnavailableError):
+        return False
+
+
+async def _stream(
+    feed: Feed, owner: str, after: int, *, still_known: Callable[[], Awaitable[bool]]
+) -> AsyncIterator[str]:
+    """Events of one owner as text (WHATWG HTML, section 9.2.6), with a comment when there is none for a while.
+
+    Who listens is asked again every `_HEARTBEAT_S`; the stream ends when they are not known any more.
+    """
     yield ": connected\n\n"
+    asked_at = time.monotonic()
     async with aclosing(feed.follow(after, key=owner)) as followed:
         upcoming: asyncio.Task[Event] | None = None
         try:
             while True:
                 upcoming = upcoming or asyncio.ensure_future(anext(followed))
                 done, _ = await asyncio.wait({upcoming}, timeout=_HEARTBEAT_S)
+                if time.monotonic() - asked_at >= _HEARTBEAT_S:
+                    if not await still_known():
+                        return
+                    asked_at = time.monotonic()
                 if not done:
                     yield ": still here\n\n"
                     continue

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import jinja2
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 
 import pachon
 from pachon import brand
@@ -21,6 +21,8 @@ from pachon.identity.models import Principal
 router = APIRouter(include_in_schema=False)
 
 _BRAND_MAX_AGE_S = 3600
+_HUB_SESSION_COOKIE = "jupyterhub-session-id"
+"""The one cookie with path `/`: says that somebody has logged in to the hub here, not who."""
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 Anybody = Annotated[Principal, Depends(current_principal)]
@@ -28,7 +30,15 @@ Anybody = Annotated[Principal, Depends(current_principal)]
 
 @router.get("/")
 def front(request: Request, principal: Anybody) -> HTMLResponse:
-    return _page(request, "front.html", principal=principal)
+    hub_knows_them = _HUB_SESSION_COOKIE in request.cookies
+    return _page(request, "front.html", principal=principal, hub_knows_them=hub_knows_them)
+
+
+@router.get("/api/tap")
+@router.get("/api/scs")
+def service_address(request: Request) -> RedirectResponse:
+    """A browser that follows an address meant for tools finds what the tools may ask there."""
+    return RedirectResponse(f"{request.app.state.services.settings.base_url}/api/docs", status_code=303)
 
 
 @router.get("/api/docs")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from pydantic import ValidationError
 from typer.core import TyperGroup
 
 from pachon.app import commands_status, commands_up
@@ -33,6 +34,7 @@ class _Commands(TyperGroup):
     def commands(self) -> MutableMapping[str, Any]:
         """All of them, by name."""
         data = typer.main.get_command(import_module("pachon.preview.commands").app)
+        data.name = "data"
         return {**self._quick, "data": data}
 
     @commands.setter
@@ -151,10 +153,18 @@ def main() -> None:
         app()
     except SetupError as error:
         _refuse(error, _SETUP_EXIT_CODE)
+    except ValidationError as error:
+        _refuse(_explain(error), _SETUP_EXIT_CODE)
     except PachonError as error:
         _refuse(error, 1)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED_EXIT_CODE)
+
+
+def _explain(error: ValidationError) -> SetupError:
+    """What is wrong in the settings; their values are not repeated, since some are secret."""
+    wrong = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors())
+    return SetupError(f"The settings (the file of PACHON_SETTINGS, and variables PACHON_...) are wrong: {wrong}.")
 
 
 def _refuse(error: PachonError, exit_code: int) -> None:

@@ -34,7 +34,7 @@ def test_a_number_that_is_none_is_refused_with_what_is_allowed(text: str) -> Non
     assert len(refusal.value.message) < 200
 
 
-@pytest.mark.parametrize("text", ["-1", "-0001", "1.5", "1e3", "ten", "NaN", "²", "9" * 5000])
+@pytest.mark.parametrize("text", ["-1", "-0001", "--5", "+-5", "-+1", "1.5", "1e3", "ten", "NaN", "²", "9" * 5000])
 def test_a_wrong_maxrec_is_refused_with_what_is_allowed(text: str) -> None:
     with pytest.raises(UsageError, match=r"^MAXREC must be a whole number of rows, 0 .* at most 500 rows") as refusal:
         given(("maxrec", text)).max_rows(limit=500)

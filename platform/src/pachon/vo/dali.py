@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -81,7 +82,7 @@ class Parameters:
         text = self.text(name)
         if text is None:
             return None
-        if not text.lstrip("+-").isdecimal() or len(text) > _MAX_DIGITS:
+        if not re.fullmatch(r"[+-]?[0-9]+", text) or len(text) > _MAX_DIGITS:
             raise UsageError(f"{name} must be {allowed}, not '{_shown(text)}'.", parameter=name)
         return int(text)
 

@@ -141,7 +141,9 @@ def table_frame(result: Result, selected: NDArray[np.bool_] | None) -> pd.DataFr
     """The rows for the table on the page: those selected, or all. Integers too long for a browser become text."""
     table = result.table if selected is None else result.table.filter(pa.array(selected))
     columns = {name: _shown(table.column(name)) for name in table.column_names}
-    return pd.DataFrame(columns, index=pd.RangeIndex(1, table.num_rows + 1, name="row"))
+    frame = pd.DataFrame(columns)
+    frame.index = pd.RangeIndex(1, table.num_rows + 1, name="row")  # given to the constructor, it would align the rows
+    return frame
 
 
 def cone_query(table: Table, cone: Cone) -> str:
@@ -218,7 +220,7 @@ def _floats(result: Result, name: str) -> NDArray[np.float64]:
 def _shown(column: pa.ChunkedArray) -> Any:  # noqa: ANN401 -- whatever pandas makes of it
     if pa.types.is_int64(column.type):
         values = column.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
-        return values.astype("string") if values.abs().max() > _SAFE_INTEGER else values
+        return values.astype("string") if (values.abs() > _SAFE_INTEGER).any() else values
     if pa.types.is_float32(column.type):
         return column.to_pandas().astype("float64").round(_FLOAT_DIGITS)
     if pa.types.is_timestamp(column.type) or pa.types.is_nested(column.type):

@@ -123,6 +123,11 @@ def test_a_polygon_with_a_notch_is_two_triangles_joined(sky: Sky) -> None:
     assert ids(sky.ask(f"SELECT id FROM sky.stars WHERE 1 = CONTAINS({POINT}, POLYGON({notch}))")) == expected
 
 
+@pytest.mark.parametrize("corners", ["1, 1, 1, 1, 1, 1", "10, 0, 11, 0, 12, 0"])
+def test_a_polygon_without_area_holds_nothing(sky: Sky, corners: str) -> None:
+    assert ids(sky.ask(f"SELECT id FROM sky.stars WHERE 1 = CONTAINS({POINT}, POLYGON({corners}))")) == set()
+
+
 @pytest.mark.parametrize(("lon", "lat", "width", "height"), [(0, 10, 3, 2), (30, 89.5, 2, 4), (77, -20, 150, 100)])
 def test_a_box_has_great_circles_for_sides(sky: Sky, lon: float, lat: float, width: float, height: float) -> None:
     d_ra, dec, dec0 = np.radians(sky.column("ra") - lon), np.radians(sky.column("dec")), math.radians(lat)
@@ -185,6 +190,7 @@ def test_a_crossmatch_by_distance_finds_every_pair(sky: Sky) -> None:
         ("SQRT(0 * ra - 1)", None),
         ("id / (id - id)", None),
         ("ROUND(2.345, 2)", 2.35),
+        ("ROUND(2.345, 10000000000)", 2.345),
         ("ROUND(-2.5)", -3.0),
         ("TRUNCATE(-1.256, 2)", -1.25),
         ("TRUNCATE(7.9)", 7.0),

@@ -70,7 +70,6 @@ _PLAIN = {
     Op.ABS: "abs",
     Op.CEILING: "ceil",
     Op.FLOOR: "floor",
-    Op.ROUND: "round",
     Op.DEGREES: "degrees",
     Op.RADIANS: "radians",
     Op.EXP: "exp",
@@ -116,6 +115,14 @@ def _truncate(_call: Call, args: list[str]) -> str:
     if len(args) == 1:
         return f"trunc({args[0]})"
     return f"(trunc({args[0]} * pow(10.0::DOUBLE, {args[1]})) / pow(10.0::DOUBLE, {args[1]}))"
+
+
+def _round(_call: Call, args: list[str]) -> str:
+    """The engine takes places as a 32-bit integer; beyond a double's range more places change nothing."""
+    if len(args) == 1:
+        return f"round({args[0]})"
+    places = f"CAST(CASE WHEN {args[1]} > 400 THEN 400 WHEN {args[1]} < -400 THEN -400 ELSE {args[1]} END AS INTEGER)"
+    return f"round({args[0]}, {places})"
 
 
 def _cast(call: Call, args: list[str]) -> str:
@@ -169,7 +176,7 @@ def _in_polygon(call: Call, args: list[str]) -> str:
     numbers = np.array([_constant(argument) for argument in call.arguments[2:]], dtype=np.float64)
     frame = gnomonic_frame(numbers[0::2], numbers[1::2])
     ahead, x, y = (_dot(axis, args[0], args[1]) for axis in (frame.centre, frame.east, frame.north))
-    crossings = " + ".join(_crossing(edge, ahead, x, y) for edge in _edges(frame))
+    crossings = " + ".join(_crossing(edge, ahead, x, y) for edge in _edges(frame)) or "0"  # no area: nothing inside
     return f"CASE WHEN {ahead} IS NULL THEN NULL WHEN {ahead} <= 0 THEN false ELSE ({crossings}) % 2 = 1 END"
 
 
@@ -212,6 +219,7 @@ _SPECIAL: dict[Op, Callable[[Call, list[str]], str]] = {
     Op.INTEGER_DIVIDE: _integer_divide,
     Op.NEGATE: _negate,
     Op.MOD: _modulo,
+    Op.ROUND: _round,
     Op.TRUNCATE: _truncate,
     Op.CAST: _cast,
     Op.LN: _where("{} > 0", "ln({})"),

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 _STEP = 0.25
 _ZOOM = 2.0
+_NEARLY_ALL = 0.99
 
 OpenSource = Callable[[str], Source]
 
@@ -188,7 +189,16 @@ class PortalPage:
     def _map_changed(self, picture: Picture, row_count: float) -> None:
         self._legend.object = plots.legend_html(picture)
         state = "" if picture.is_complete else " \N{MIDDLE DOT} sharpening\N{HORIZONTAL ELLIPSIS}"
-        self._note.object = f'<p class="map-count">about {_rounded(row_count)} objects in view{state}</p>'
+        self._note.object = f'<p class="map-count">{self._in_view(row_count)} objects in view{state}</p>'
+
+    def _in_view(self, row_count: float) -> str:
+        """The count in view: the catalogue's own where the whole sky is in view, never more than that."""
+        rows = next((known.table.row_count for known in self._catalogues if known.name == self._selector.value), None)
+        if rows is None:
+            return f"about {_rounded(row_count)}"
+        if self.map.view.shows_whole_sky:
+            return f"{rows:,}"
+        return f"about {_rounded(row_count)}" if row_count < _NEARLY_ALL * rows else f"at most {rows:,}"
 
     def _map_trouble(self, error: BaseException) -> None:
         self._note.object = f'<p class="banner banner-error" role="alert">{escape(self._explain(error))}</p>'

@@ -118,6 +118,12 @@ class View:
         """Angle across the smaller side, degrees, as if the sky were flat; at most 180."""
         return min(180.0, math.degrees(self.scale * min(self.width, self.height)))
 
+    @property
+    def shows_whole_sky(self) -> bool:
+        """Whether no part of the sky is cut off."""
+        (left, right), (low, high) = self.x_range, self.y_range
+        return left <= -HALF_WIDTH and right >= HALF_WIDTH and low <= -HALF_HEIGHT and high >= HALF_HEIGHT
+
     def zoomed(self, factor: float) -> View:
         """The same centre, `factor` times closer; never smaller than an arc minute or larger than the whole sky."""
         widest = View.whole_sky(self.width, self.height).scale

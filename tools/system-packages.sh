@@ -9,6 +9,7 @@ command -v chromium >/dev/null || command -v chromium-browser >/dev/null || comm
 command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || need postgresql
 command -v fc-list >/dev/null && fc-list 2>/dev/null | grep -q 'DejaVu Sans' || need "fontconfig fonts-dejavu-core"
 command -v git >/dev/null || need git
+command -v stilts >/dev/null || need stilts
 
 [ -n "$missing" ] || exit 0
 

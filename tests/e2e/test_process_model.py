@@ -87,6 +87,7 @@ def test_a_labs_token_asks_as_its_owner_and_cannot_start_or_stop_anything(
     platform: Platform, lab: psutil.Process
 ) -> None:
     environment = lab.environ()
+    assert environment["PACHON_PLATFORM_HOME"] == str(platform.home)
     token = {"Authorization": f"Bearer {environment['JUPYTERHUB_API_TOKEN']}"}
     assert environment["PACHON_API_URL"] == f"{platform.base_url}/api"
     with httpx.Client(base_url=platform.base_url, headers=token, trust_env=False, timeout=30) as client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 
 import pyarrow as pa
 import pytest
@@ -98,3 +99,11 @@ def test_tables_in_memory_are_asked_like_any_other(sky: Sky) -> None:
     found = sky.ask(query, extra_tables=lambda _who: extra)
     assert found["n"].to_pylist() == ["a", "b"]
     assert sum(found["c"].to_pylist()) == 8_000
+
+
+def test_refused_text_is_kept_in_part_only(sky: Sky) -> None:
+    with pytest.raises(UsageError):
+        sky.service(limits=QueryLimits(max_query_chars=50_000)).ask(ANONYMOUS, "x" * 40_000)
+    execution = sky.executions.kept[-1]
+    assert len(execution.query) == 10_000
+    assert execution.destruction - execution.ended_at == timedelta(hours=6)

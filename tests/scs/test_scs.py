@@ -181,7 +181,7 @@ def test_clients_that_hide_messages_under_400_get_the_200_of_the_standard(site: 
     assert "User-Agent" in answer.headers["vary"]
 
 
-@pytest.mark.skipif(shutil.which("stilts") is None, reason="stilts is not installed")
+@pytest.mark.skipif(shutil.which("stilts") is None, reason="STILTS is missing")
 def test_stilts_reads_rows_and_shows_the_message_of_a_refusal(site: Site) -> None:
     ask = ["stilts", "cone", f"serviceurl={site.url}/api/scs/sky.stars?", "lon=0", "lat=90", "ofmt=csv"]
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from pachon.app import commands_status
 from pachon.app.supervisor.models import Layout
@@ -95,10 +96,12 @@ class Platform:
             yield client
 
     def stop(self) -> None:
-        """Press Ctrl-C and wait for the end."""
+        """Press Ctrl-C and wait for the end; nothing that the platform started survives it, labs included."""
         if self.supervisor.poll() is None:
+            family = psutil.Process(self.supervisor.pid).children(recursive=True)
             self.supervisor.send_signal(signal.SIGINT)
             self.supervisor.wait(_STOP_TIMEOUT_S)
+            assert [process for process in family if process.is_running()] == []
 
 
 @contextmanager

@@ -193,7 +193,7 @@ def test_the_service_is_available(site: Site) -> None:
     assert datetime.fromisoformat(str(document.findtext("{*}upSince"))) <= datetime.now(tz=UTC)
 
 
-@pytest.mark.skipif(shutil.which("stilts") is None, reason="stilts is not installed")
+@pytest.mark.skipif(shutil.which("stilts") is None, reason="STILTS is missing")
 def test_taplint_finds_no_error_in_what_is_offered(site: Site) -> None:
     stages = "TMV TME TMS TMC CPV CAP AVV QGE QPO MDQ EXA"
     command = ["stilts", "taplint", f"tapurl={site.url}/api/tap", f"stages={stages}", "format=json", "report=EWF"]

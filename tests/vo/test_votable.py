@@ -118,7 +118,7 @@ def test_a_large_batch_is_written_in_bounded_chunks() -> None:
     assert len(chunks) > 5
 
 
-@pytest.mark.skipif(shutil.which("stilts") is None, reason="stilts is not installed")
+@pytest.mark.skipif(shutil.which("stilts") is None, reason="STILTS is missing")
 @pytest.mark.parametrize("name", WRITERS)
 def test_votlint_finds_nothing_to_complain_about(name: str, tmp_path: Path) -> None:
     rows = every_kind(overflow=True)  # its check of arrays of varying length is faulty, so without the last column

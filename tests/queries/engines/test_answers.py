@@ -194,6 +194,8 @@ def test_a_crossmatch_by_distance_finds_every_pair(sky: Sky) -> None:
         ("ROUND(-2.5)", -3.0),
         ("TRUNCATE(-1.256, 2)", -1.25),
         ("TRUNCATE(7.9)", 7.0),
+        ("TRUNCATE(7.9, 10000000000)", 7.9),
+        ("TRUNCATE(7.9, -10000000000)", 0.0),
         ("CEILING(-1.5)", -1.0),
         ("FLOOR(-1.5)", -2.0),
         ("ABS(-3)", 3),

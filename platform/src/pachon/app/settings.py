@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 GIBIBYTE = 1024**3
+PLATFORM_MARK = "PACHON_PLATFORM_HOME"
+"""Environment variable that every process of a platform carries, labs too: the home it belongs to."""
+_DEMO_AUTHENTICATOR = "pachon.hub.demo.DemoAuthenticator"
 
 
 class _Group(BaseModel):
@@ -70,7 +73,7 @@ class QuerySettings(_Group):
     sync_timeout_s: float = Field(60, gt=0, description="How long a synchronous query may run, seconds.")
     queue_timeout_s: float = Field(10, ge=0, description="How long a query may wait for a free worker, seconds.")
     keep_executions_days: float = Field(7, gt=0, description="How long the record of an unnamed run is kept, days.")
-    max_query_chars: int = Field(1_000_000, ge=1, description="The longest ADQL text accepted, characters.")
+    max_query_chars: int = Field(100_000, ge=1, description="The longest ADQL text accepted, characters.")
 
 
 class ConeSettings(_Group):
@@ -89,16 +92,24 @@ class HubSettings(_Group):
     )
     proxy_token: SecretStr | None = Field(None, description="Key of the proxy's control port (secret).")
     authenticator_class: str = Field(
-        "pachon.hub.demo.DemoAuthenticator", description="JupyterHub authenticator; the default serves demo accounts."
+        _DEMO_AUTHENTICATOR, description="JupyterHub authenticator; the default serves demo accounts."
     )
     config_files: tuple[Path, ...] = Field(
         (), description="Further JupyterHub configuration files, read last (production authenticators go there)."
     )
-    admin_users: frozenset[str] = Field(frozenset({"admin"}), description="Hub administrators.")
+    admin_users: frozenset[str] = Field(
+        frozenset(), description="Hub administrators; the demo accounts bring `admin`, other authenticators nobody."
+    )
     demo_passwords: dict[str, SecretStr] = Field(
         {}, description="Passwords of the demo accounts, by name (secret); only the demo authenticator reads them."
     )
     lab_memory_bytes: int = Field(4 * GIBIBYTE, ge=0, description="Memory limit told to a lab.")
+
+    @property
+    def administrators(self) -> frozenset[str]:
+        """Who administers the hub: a name is only trusted when the authenticator in use is known to own it."""
+        demo = {"admin"} if self.authenticator_class == _DEMO_AUTHENTICATOR else set()
+        return self.admin_users | demo
 
 
 class DataSettings(_Group):

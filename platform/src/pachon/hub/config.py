@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from pachon.app.settings import Settings
+from pachon.app.settings import PLATFORM_MARK, Settings
 from pachon.core.errors import SetupError
 from pachon.hub import pages, proxy, roles
 
@@ -70,7 +70,7 @@ def _configure_proxy(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- tra
 
 def _configure_login(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- traitlets' Config takes any attribute
     c.JupyterHub.authenticator_class = settings.hub.authenticator_class
-    c.Authenticator.admin_users = set(settings.hub.admin_users)
+    c.Authenticator.admin_users = set(settings.hub.administrators)
     passwords = {name: password.get_secret_value() for name, password in settings.hub.demo_passwords.items()}
     c.DemoAuthenticator.passwords = passwords
     c.DemoAuthenticator.holder_group = min(settings.rights.holder_groups, default="rights-holders")
@@ -89,6 +89,7 @@ def _configure_labs(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- trai
     c.Spawner.mem_limit = settings.hub.lab_memory_bytes
     c.Spawner.server_token_scopes = list(roles.LAB_TOKEN_SCOPES)
     c.Spawner.environment = {
+        PLATFORM_MARK: str(settings.home.resolve()),
         "PACHON_API_URL": f"{settings.base_url}/api",
         "PANEL_INLINE": "true",  # a lab may reach no other host
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),

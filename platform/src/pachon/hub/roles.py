@@ -46,7 +46,7 @@ def roles(settings: Settings) -> list[dict[str, object]]:
             "name": "platform-admin",
             "description": "Sees the state of the whole platform",
             "scopes": [Scope.ADMIN.value],
-            "users": sorted(settings.hub.admin_users),
+            "users": sorted(settings.hub.administrators),
         },
     ]
 

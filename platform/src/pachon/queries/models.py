@@ -49,7 +49,7 @@ class QueryLimits:
     max_rows: int = 10_000_000
     sync_timeout_s: float = 60
     keep_executions_days: float = 7
-    max_query_chars: int = 1_000_000
+    max_query_chars: int = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

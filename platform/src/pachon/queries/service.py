@@ -28,6 +28,9 @@ from pachon.releases.service import ReleaseService
 from pachon.rights.models import Access
 
 _LOG = logging.getLogger(__name__)
+_KEPT_CHARS = 10_000
+"""How much is kept of the text of an anonymous or failed run: refused queries must not fill the disk."""
+_ANONYMOUS_KEPT = timedelta(hours=6)
 
 ExtraTables = Callable[[Principal], Mapping[str, MemorySnapshot]]
 """In-memory tables a person may query beside the releases, by qualified name (TAP_SCHEMA)."""
@@ -224,16 +227,19 @@ class QueryService:
 
     def _keep(self, record: _Record, *, overflow: bool) -> None:
         ended_at = self._now()
+        anonymous = record.principal.is_anonymous
+        whole = record.phase is Phase.COMPLETED and not anonymous
         execution = Execution(
             id=record.id,
             owner=record.principal.name,
             protocol=record.protocol,
-            query=record.query,
+            query=record.query if whole else record.query[:_KEPT_CHARS],
             tables=record.tables,
             phase=record.phase,
             started_at=record.started_at,
             ended_at=ended_at,
-            destruction=ended_at + timedelta(days=self._limits.keep_executions_days),
+            destruction=ended_at
+            + (_ANONYMOUS_KEPT if anonymous else timedelta(days=self._limits.keep_executions_days)),
             row_count=record.row_count,
             size_bytes=record.size_bytes,
             overflow=overflow,

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
-MARK = "PACHON_PLATFORM_HOME"
-"""Environment variable that every process of a platform carries: the home it belongs to."""
+from pachon.app.settings import PLATFORM_MARK
+
+MARK = PLATFORM_MARK
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36

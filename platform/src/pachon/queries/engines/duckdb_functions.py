@@ -114,15 +114,19 @@ def _modulo(call: Call, args: list[str]) -> str:
 def _truncate(_call: Call, args: list[str]) -> str:
     if len(args) == 1:
         return f"trunc({args[0]})"
-    return f"(trunc({args[0]} * pow(10.0::DOUBLE, {args[1]})) / pow(10.0::DOUBLE, {args[1]}))"
+    scale = f"pow(10.0::DOUBLE, {_places(args[1], 300)})"
+    scaled = f"({args[0]} * {scale})"
+    return f"(CASE WHEN isinf({scaled}) THEN CAST({args[0]} AS DOUBLE) ELSE trunc({scaled}) / {scale} END)"
 
 
 def _round(_call: Call, args: list[str]) -> str:
-    """The engine takes places as a 32-bit integer; beyond a double's range more places change nothing."""
-    if len(args) == 1:
-        return f"round({args[0]})"
-    places = f"CAST(CASE WHEN {args[1]} > 400 THEN 400 WHEN {args[1]} < -400 THEN -400 ELSE {args[1]} END AS INTEGER)"
-    return f"round({args[0]}, {places})"
+    return f"round({args[0]})" if len(args) == 1 else f"round({args[0]}, {_places(args[1], 400)})"
+
+
+def _places(places: str, most: int) -> str:
+    """Decimal places as the 32-bit integer the engine takes; beyond a double's range more change nothing."""
+    bounded = f"CASE WHEN {places} > {most} THEN {most} WHEN {places} < -{most} THEN -{most} ELSE {places} END"
+    return f"CAST({bounded} AS INTEGER)"
 
 
 def _cast(call: Call, args: list[str]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pachon.app.settings import Settings
+from pachon.core import clock
 from pachon.hub import pages, proxy
 from pachon.identity.models import ANONYMOUS
 from pachon.rights.models import Access
@@ -16,7 +17,7 @@ from pachon.rights.policy import RightsPolicy
 
 @pytest.mark.parametrize(("aspect", "access"), [("lab", Access.SPAWN), ("portal", Access.PORTAL)])
 def test_the_hub_refuses_in_the_words_of_the_rights_policy(aspect: str, access: Access) -> None:
-    decision = RightsPolicy(frozenset({"rights-holders"})).on_platform(ANONYMOUS, access)
+    decision = RightsPolicy(frozenset({"rights-holders"})).decide(ANONYMOUS, access, at=clock.now())
     assert pages.HOLDERS_ONLY[aspect] == decision.reason
 
 

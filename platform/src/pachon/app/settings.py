@@ -12,6 +12,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
+from pachon.rights.models import Access
+
 GIBIBYTE = 1024**3
 PLATFORM_MARK = "PACHON_PLATFORM_HOME"
 """Environment variable that every process of a platform carries, labs too: the home it belongs to."""
@@ -59,6 +61,10 @@ class RightsSettings(_Group):
         frozenset({"rights-holders"}), description="Hub groups whose members are data rights holders."
     )
     years_until_public: int = Field(2, ge=0, description="Years after which a release for holders is world public.")
+    open_to_all: frozenset[Access] = Field(
+        frozenset({Access.ALERT_STREAM}),
+        description="Parts of the platform that are for everybody, of `filter`, `alert-stream` and `alert-archive`.",
+    )
 
 
 class QuerySettings(_Group):

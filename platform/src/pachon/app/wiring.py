@@ -64,7 +64,8 @@ def build(settings: Settings) -> Services:
     migrate(settings.database_url)
     database = open_database(settings.database_url)
     outbox = Outbox(database)
-    policy = RightsPolicy(settings.rights.holder_groups, settings.rights.years_until_public)
+    rights = settings.rights
+    policy = RightsPolicy(rights.holder_groups, rights.years_until_public, rights.open_to_all)
     store = FolderReleaseStore(settings.releases_path)
     releases = ReleaseService(store, policy)
     executions = SqlExecutionStore(database)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -18,6 +18,32 @@ class ReleaseKind(StrEnum):
     SPECIAL_PROGRAMME = "special programme"
     CATALOGUE = "catalogue"
     PROMPT = "prompt"
+
+
+class Lifecycle(StrEnum):
+    """Where a published release stands: publishing a data release moves the older ones one step down."""
+
+    CURRENT = "current"
+    PREVIOUS = "previous"
+    ARCHIVED = "archived"
+    """Not queried any more; its files stay downloadable."""
+
+
+class Tier(StrEnum):
+    """Storage that holds a release: fast for current and previous releases, mass for archived ones."""
+
+    FAST = "fast"
+    MASS = "mass"
+
+
+class FileKind(StrEnum):
+    """What a file collection holds: all raw data behind a public product are kept and made available."""
+
+    RAW = "raw exposures"
+    CALIBRATION = "calibration frames"
+    TELEMETRY = "telemetry"
+    CONFIGURATION = "configuration"
+    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +110,46 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImageCollection:
+    """FITS images of one kind, in `images/<id>` of the release's folder.
+
+    Parameters
+    ----------
+    embargo_hours
+        For how long after its exposure an image is for nobody.
+    """
+
+    id: str
+    title: str
+    description: str = ""
+    embargo_hours: float = 0.0
+    file_count: int = 0
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileCollection:
+    """Files for download only, in `files/<id>` of the release's folder."""
+
+    id: str
+    kind: FileKind
+    title: str
+    description: str = ""
+    file_count: int = 0
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LifecycleEvent:
+    """Something that was decided about a release: that it is published, previous, archived, moved or retired."""
+
+    at: datetime
+    event: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """A dated set of tables (later also images and files).
+    """A dated set of tables, images and files.
 
     Parameters
     ----------
@@ -100,7 +164,13 @@ class Release:
     simulated
         True for simulated data, which say SIMULATED wherever they are shown.
     source, doi, licence, credit
-        Provenance of real data.
+        Where the data come from and how they may be used.
+    provenance
+        How they were made: software with versions, inputs, configuration; one statement each.
+    groups
+        Hub groups for which it is until it is public; empty for those of all data rights holders.
+    lifecycle, tier, history
+        What the registry decided.
     """
 
     id: str
@@ -114,22 +184,71 @@ class Release:
     licence: str
     credit: str = ""
     doi: str | None = None
+    provenance: tuple[str, ...] = ()
+    groups: frozenset[str] = frozenset()
+    lifecycle: Lifecycle = Lifecycle.CURRENT
+    tier: Tier = Tier.FAST
+    history: tuple[LifecycleEvent, ...] = ()
     tables: tuple[Table, ...] = ()
+    images: tuple[ImageCollection, ...] = ()
+    files: tuple[FileCollection, ...] = ()
+
+    @property
+    def is_living(self) -> bool:
+        """Whether it grows every night."""
+        return self.kind is ReleaseKind.PROMPT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """A file of a release as its manifest lists it.
+
+    Parameters
+    ----------
+    path
+        Relative to the release, with `/`: `tables/object/dataset/Norder=0/Dir=0/Npix=4.parquet`.
+    sha256
+        Digest of the contents, hexadecimal.
+    """
+
+    path: str
+    size_bytes: int
+    sha256: str
+
+    @property
+    def collection(self) -> tuple[str, str]:
+        """What it belongs to: (`tables` or `images` or `files`, name); (``""``, ``""``) for the release's own files."""
+        kind, _, rest = self.path.partition("/")
+        return (kind, rest.partition("/")[0]) if rest else ("", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """One file of a HATS catalogue: the rows whose position lies in a HEALPix pixel (nested, ICRS)."""
+    """One file of a HATS catalogue: the rows whose position lies in a HEALPix pixel (nested, ICRS).
+
+    Parameters
+    ----------
+    valid_from, valid_to
+        When a file of a living table was the one to read (UTC, half-open); None for always and still. A change of a
+        living table writes the files of the pixels it touches anew and ends the validity of the old ones.
+    """
 
     order: int
     pixel: int
     path: Path
     row_count: int
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+
+    def is_valid_at(self, moment: datetime) -> bool:
+        """Whether this was the file to read at a moment."""
+        has_begun = self.valid_from is None or self.valid_from <= moment
+        return has_begun and (self.valid_to is None or moment < self.valid_to)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A table as it stands for one query: the files to read. Living tables add deltas to this."""
+    """A table as it stands for one query: the files to read. For a living table, those valid at one moment."""
 
     table: Table
     partitions: tuple[Partition, ...]

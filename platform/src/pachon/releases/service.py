@@ -27,11 +27,11 @@ class ReleaseService:
 
     def visible(self, principal: Principal, access: Access = Access.METADATA) -> tuple[Release, ...]:
         """The releases to which this person has a kind of access today."""
-        today = self._now().date()
+        now = self._now()
         return tuple(
             release
             for release in self._store.releases()
-            if self._policy.on_release(principal, release, access, today).allowed
+            if self._policy.decide(principal, access, at=now, sources=(release,)).allowed
         )
 
     def tables(self, principal: Principal, access: Access = Access.METADATA) -> tuple[Table, ...]:

@@ -1,7 +1,7 @@
-"""The one rights policy: a pure function of who, what, which kind of access and which day.
+"""The one rights policy: a pure function of who, what, which kind of access and which moment.
 
 Source: the survey's data policy as told in the LSST overview (data releases become public two years after their
-date; Portal, Lab and mini-broker are for data rights holders; world-public data are open to everybody).
+date; Portal, Lab and mini-broker are for data rights holders; alerts as sent and world-public data are for everybody).
 
 All kinds of access to a release follow one rule, `Access.METADATA` included: a proprietary release is not even named to
 people without data rights, because names, columns and row counts of unpublished data are data too. So what a person
@@ -10,37 +10,22 @@ finds in lists, in suggestions after a typing error and in TAP_SCHEMA is what th
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import MAXYEAR, date
-from typing import Protocol
+from datetime import MAXYEAR, date, datetime, timedelta
 
-from pachon.identity.models import Principal
-from pachon.rights.models import ALLOWED, Access, Audience, Decision
+from pachon.identity.models import Principal, Scope
+from pachon.rights.models import ALLOWED, Access, Audience, Decision, Embargo, Holding
 
-_HOLDERS_ONLY = {
+_ASPECTS = {
     Access.SPAWN: "JupyterLab",
     Access.PORTAL: "The Portal",
+    Access.FILTER: "The mini-broker",
+    Access.ALERT_STREAM: "The alert stream",
+    Access.ALERT_ARCHIVE: "The alert archive",
 }
 _OPEN_TO_ALL = "Open to all without logging in: the front page, world-public catalogues through TAP and cone search."
-
-
-class Holding(Protocol):
-    """What the policy needs to know of a release."""
-
-    @property
-    def id(self) -> str:
-        """Identifier, for the reason of a refusal."""
-        ...
-
-    @property
-    def audience(self) -> Audience:
-        """For whom it is on its date."""
-        ...
-
-    @property
-    def date(self) -> date:
-        """Release date (UTC)."""
-        ...
+_OVERRIDE = Decision(allowed=True, by_override=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +38,40 @@ class RightsPolicy:
         Hub groups whose members are data rights holders.
     years_until_public
         After how many years a release for holders becomes world public, to the day (UTC).
+    open_to_all
+        Parts of the platform that are for everybody; the others are for data rights holders.
     """
 
     holder_groups: frozenset[str]
     years_until_public: int = 2
+    open_to_all: frozenset[Access] = frozenset({Access.ALERT_STREAM})
+
+    def decide(
+        self,
+        principal: Principal,
+        access: Access,
+        *,
+        at: datetime,
+        sources: Sequence[Holding] = (),
+        embargo: Embargo | None = None,
+    ) -> Decision:
+        """Whether this person has this kind of access at a moment, or why not.
+
+        Parameters
+        ----------
+        at
+            The moment (UTC).
+        sources
+            The release, or all releases that a product was derived from: the strictest decides. None for a part of the
+            platform, such as `Access.PORTAL`.
+        embargo
+            Of an image, if its collection has one.
+        """
+        refusal = self._refusal(principal, access, at, sources, embargo)
+        if refusal is None:
+            return ALLOWED
+        is_override = access.is_to_a_release and Scope.ADMIN in principal.scopes
+        return _OVERRIDE if is_override else Decision(allowed=False, reason=refusal)
 
     def is_holder(self, principal: Principal) -> bool:
         """Whether this person holds data rights."""
@@ -65,29 +80,39 @@ class RightsPolicy:
     def public_from(self, holding: Holding) -> date:
         """The first day on which everybody may read a release; 29 February becomes 1 March.
 
-        A term that leaves the calendar ends on its last day: never, for practical purposes.
+        A living release does not become public by age. A term that leaves the calendar ends on its last day: never, for
+        practical purposes.
         """
         if holding.audience is Audience.WORLD:
             return holding.date
         year = holding.date.year + self.years_until_public
-        if year > MAXYEAR:
+        if holding.is_living or year > MAXYEAR:
             return date.max
         try:
             return holding.date.replace(year=year)
         except ValueError:
             return date(year, 3, 1)
 
-    def on_platform(self, principal: Principal, access: Access) -> Decision:
-        """Whether this person may use an aspect (`Access.SPAWN`, `Access.PORTAL`)."""
-        if access not in _HOLDERS_ONLY or self.is_holder(principal):
-            return ALLOWED
-        reason = f"{_HOLDERS_ONLY[access]} is for data rights holders. {_OPEN_TO_ALL}"
-        return Decision(allowed=False, reason=reason)
+    def _refusal(
+        self, principal: Principal, access: Access, at: datetime, sources: Iterable[Holding], embargo: Embargo | None
+    ) -> str | None:
+        if not access.is_to_a_release:
+            return self._refusal_of_aspect(principal, access)
+        if embargo is not None and at < embargo.taken_at + timedelta(hours=embargo.hours):
+            ends_at = embargo.taken_at + timedelta(hours=embargo.hours)
+            return f"This image is under embargo until {ends_at:%Y-%m-%d %H:%M} UTC."
+        refusals = (self._refusal_of_release(principal, access, at.date(), source) for source in sources)
+        return next((refusal for refusal in refusals if refusal is not None), None)
 
-    def on_release(self, principal: Principal, holding: Holding, access: Access, day: date) -> Decision:
-        """Whether this person may have this kind of access to a release on a day (UTC)."""
+    def _refusal_of_aspect(self, principal: Principal, access: Access) -> str | None:
+        if access in self.open_to_all or self.is_holder(principal):
+            return None
+        return f"{_ASPECTS[access]} is for data rights holders. {_OPEN_TO_ALL}"
+
+    def _refusal_of_release(self, principal: Principal, access: Access, day: date, holding: Holding) -> str | None:
         public_from = self.public_from(holding)
-        if day >= public_from or self.is_holder(principal):
-            return ALLOWED
-        reason = f"{access.value.capitalize()} access to release {holding.id} needs data rights until {public_from}."
-        return Decision(allowed=False, reason=reason)
+        if day >= public_from or (holding.groups or self.holder_groups) & principal.groups:
+            return None
+        needed = f"membership of {' or '.join(sorted(holding.groups))}" if holding.groups else "data rights"
+        until = "" if public_from == date.max else f" until {public_from}"
+        return f"{access.value.capitalize()} access to release {holding.id} needs {needed}{until}."

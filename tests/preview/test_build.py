@@ -199,9 +199,15 @@ def test_the_manifest_names_the_file_it_was_made_from(places: Places, tycho2: Ca
     assert manifest["row_counts"] == {"stars": 4}
 
 
-def test_the_default_catalogues_are_known_by_their_full_size() -> None:
+def test_the_catalogues_are_known_by_their_full_size() -> None:
     assert {catalogue.id: catalogue.row_count for catalogue in building.DEFAULT} == {
         "openngc": 14_026,
         "hipparcos": 117_955,
         "tycho2": 2_539_913,
+    }
+    assert {catalogue.id: catalogue.row_count for catalogue in building.OPTIONAL} == {
+        "gaia_dr3_bright": 482_176,
+        "vsx": 1_933_544,
+        "gcvs": 59_099,
+        "mangrove": 295_341,
     }

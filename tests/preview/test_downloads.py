@@ -15,6 +15,7 @@ FILE = Download(
     channel=Channel.DEBIAN_SOURCE,
     package="sky",
     filename="sky.tar.xz",
+    size_bytes=len(CONTENT),
     sha256=hashlib.sha256(CONTENT).hexdigest(),
 )
 

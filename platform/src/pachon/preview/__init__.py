@@ -1,1 +1,1 @@
-"""Builds the default data: real catalogues with their sources and licences."""
+"""Builds the data there are: real catalogues with their sources and licences."""

@@ -1,4 +1,4 @@
-"""Builds the default data: downloads, reads, writes HATS, and publishes each catalogue whole."""
+"""Builds catalogues: downloads, reads, writes HATS, and publishes each catalogue whole."""
 
 from __future__ import annotations
 
@@ -12,17 +12,21 @@ import pyarrow as pa
 from pachon.core.errors import PachonError, SetupError
 from pachon.core.fields import arrow_schema
 from pachon.preview.downloads import obtain
+from pachon.preview.gaia import GAIA
 from pachon.preview.hipparcos import HIPPARCOS
+from pachon.preview.mangrove import MANGROVE
 from pachon.preview.manifest import read_manifest, recipe, write_manifest
 from pachon.preview.models import Catalogue, LineReporter, Places, PlatformSettings, Reporter
 from pachon.preview.openngc import OPENNGC
 from pachon.preview.tycho2 import TYCHO2
+from pachon.preview.variable_stars import GCVS, VSX
 from pachon.releases.felis import read_schema
 from pachon.releases.folder_storage import publication, table_folder
 from pachon.releases.hats.writer import CatalogueFormat, write_catalogue
 from pachon.releases.models import Table
 
 DEFAULT = (OPENNGC, HIPPARCOS, TYCHO2)
+OPTIONAL = (GAIA, VSX, GCVS, MANGROVE)  # built only when asked for
 
 
 def build_default(settings: PlatformSettings, report: Callable[[str], None]) -> None:

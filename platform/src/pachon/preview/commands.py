@@ -1,4 +1,4 @@
-"""`pachon data`: build, list and verify the default catalogues.
+"""`pachon data`: build, list and verify catalogues, the default ones and those built only when asked for.
 
 The program that mounts `app` gives, as the object of its context, a function from the option `--home` to the settings.
 """
@@ -15,14 +15,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from pachon.core.errors import PachonError, SetupError
-from pachon.preview.build import DEFAULT, build, build_missing, is_current
+from pachon.preview.build import DEFAULT, OPTIONAL, build, build_missing, is_current
 from pachon.preview.manifest import problems
 from pachon.preview.models import Catalogue, LineReporter, Places, PlatformSettings, Reporter
 from pachon.releases.folder_storage import read_description
 
 _EXIT_CODE = 2
+CATALOGUES = (*DEFAULT, *OPTIONAL)
 
-app = typer.Typer(help="The default catalogues: real data with their sources and licences.", no_args_is_help=True)
+app = typer.Typer(help="The catalogues: real data with their sources and licences.", no_args_is_help=True)
 
 Home = Annotated[Path | None, typer.Option("--home", help="Folder of everything this installation keeps.")]
 Only = Annotated[list[str] | None, typer.Option("--only", help="Id of a catalogue; may be repeated.")]
@@ -34,11 +35,12 @@ def build_command(
     *,
     home: Home = None,
     only: Only = None,
+    every: Annotated[bool, typer.Option("--all", help="The optional catalogues too.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Build again what is there.")] = False,
 ) -> None:
-    """Download and build the catalogues that are missing."""
+    """Download and build the default catalogues that are missing, or those that are named."""
     with _one_sentence_errors():
-        places, chosen = _places(context, home), _chosen(only)
+        places, chosen = _places(context, home), _chosen(only, every=every)
         with _reporter() as reporter:
             if not (only or force):
                 build_missing(places, reporter, chosen)
@@ -51,13 +53,15 @@ def build_command(
 
 @app.command("list")
 def list_command(context: typer.Context, *, home: Home = None) -> None:
-    """List the default catalogues and whether they are built."""
+    """List the catalogues, with size and licence, and whether they are built."""
     with _one_sentence_errors():
         places = _places(context, home)
-        for catalogue in DEFAULT:
+        for catalogue in CATALOGUES:
             release = read_description(catalogue.folder / "release.yaml")
-            typer.echo(f"{catalogue.id}: {_state(catalogue, places)}.")
-            typer.echo(f"  {release.title}, {catalogue.row_count:,} rows. {release.licence}.")
+            optional = " (optional)" if catalogue in OPTIONAL else ""
+            size = f"{catalogue.row_count:,} rows, {catalogue.download.size_bytes / 1e6:.0f} MB to download"
+            typer.echo(f"{catalogue.id}{optional}: {_state(catalogue, places)}.")
+            typer.echo(f"  {release.title}, {size}. {release.licence}.")
             typer.echo(f"  {release.source}")
 
 
@@ -66,9 +70,10 @@ def verify_command(context: typer.Context, *, home: Home = None, only: Only = No
     """Count the rows of the catalogues that are built and compare every file with its digest."""
     with _one_sentence_errors():
         places = _places(context, home)
-        built = [catalogue for catalogue in _chosen(only) if (places.releases / catalogue.id).is_dir()]
+        chosen = _chosen(only, every=not only)
+        built = [catalogue for catalogue in chosen if (places.releases / catalogue.id).is_dir()]
         if not built:
-            raise SetupError(f"No default catalogue is built in {places.releases}; 'pachon data build' builds them.")
+            raise SetupError(f"No catalogue is built in {places.releases}; 'pachon data build' builds them.")
         damaged = [catalogue.id for catalogue in built if not _is_sound(catalogue, places)]
         if damaged:
             rebuild = " ".join(f"--only {each}" for each in damaged)
@@ -87,15 +92,22 @@ def _is_sound(catalogue: Catalogue, places: Places) -> bool:
 def _state(catalogue: Catalogue, places: Places) -> str:
     if is_current(catalogue, places):
         return f"built, in {places.releases / catalogue.id}"
-    is_there = (places.releases / catalogue.id).is_dir()
-    return "built by another version; 'pachon data build' builds it anew" if is_there else "not built"
+    if not (places.releases / catalogue.id).is_dir():
+        return "not built"
+    return f"built by another version; 'pachon data build --only {catalogue.id}' builds it anew"
 
 
-def _chosen(only: list[str] | None) -> tuple[Catalogue, ...]:
-    known = {catalogue.id: catalogue for catalogue in DEFAULT}
-    if unknown := [each for each in only or () if each not in known]:
-        raise SetupError(f"There is no default catalogue '{unknown[0]}'; there are {', '.join(known)}.")
-    return tuple(known[each] for each in only) if only else DEFAULT
+def _chosen(only: list[str] | None, *, every: bool) -> tuple[Catalogue, ...]:
+    if only and every:
+        raise SetupError("Options --only and --all exclude each other; give one of them.")
+    return _named(only) if only else CATALOGUES if every else DEFAULT
+
+
+def _named(ids: list[str]) -> tuple[Catalogue, ...]:
+    known = {catalogue.id: catalogue for catalogue in CATALOGUES}
+    if unknown := [each for each in ids if each not in known]:
+        raise SetupError(f"There is no catalogue '{unknown[0]}'; there are {', '.join(known)}.")
+    return tuple(known[each] for each in ids)
 
 
 def _places(context: typer.Context, home: Path | None) -> Places:

@@ -28,7 +28,7 @@ def obtain(download: Download, places: Places, reporter: Reporter) -> Path:
         path = folder / download.filename
         if path.is_file() and sha256_of(path) == download.sha256:
             return path
-    reporter.say(f"{download.package}: downloading the {download.channel}.")
+    reporter.say(f"{download.package}: downloading the {download.channel}, {download.size_bytes / 1e6:.0f} MB.")
     partial = places.downloads / f".partial-{download.filename}"
     partial.mkdir(parents=True, exist_ok=True)
     _CLIENTS[download.channel](download, partial)

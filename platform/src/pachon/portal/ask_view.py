@@ -32,6 +32,20 @@ PLACES: tuple[tuple[str, float, float, float], ...] = (
 """Places to begin with: name, RA, Dec and radius, ICRS degrees."""
 
 
+class _NumberField(pn.widgets.TextInput):  # type: ignore[misc]  # Panel's types are left aside
+    """A field in which Enter takes what is there; Panel's own empties it when nothing was typed since it was set."""
+
+    def __init__(self, *, on_enter: Callable[[], None], **settings: Any) -> None:  # noqa: ANN401 -- Panel's parameters
+        super().__init__(**settings)
+        self._on_enter = on_enter
+
+    def _process_event(self, event: Any) -> None:  # noqa: ANN401 -- Panel's event
+        if event.event_name == "enter-pressed":
+            if event.value_input:
+                self.value = event.value_input
+            self._on_enter()
+
+
 class AskView:
     """Two ways to ask, one run at a time.
 
@@ -112,9 +126,10 @@ class AskView:
 
     def _make_widgets(self) -> None:
         text = {"stylesheets": [stylesheet()], "sizing_mode": "stretch_width", "margin": (4, 6)}
-        self._ra = pn.widgets.TextInput(name="RA [deg]", value="56.75", **text)
-        self._dec = pn.widgets.TextInput(name="Dec [deg]", value="+24.12", **text)
-        self._radius = pn.widgets.TextInput(name="Radius [deg]", value="2", **text)
+        enter = self._search_cone
+        self._ra = _NumberField(name="RA [deg]", value="56.75", on_enter=enter, **text)
+        self._dec = _NumberField(name="Dec [deg]", value="+24.12", on_enter=enter, **text)
+        self._radius = _NumberField(name="Radius [deg]", value="2", on_enter=enter, **text)
         self._limits = [
             pn.widgets.Select(
                 name="At most", options=ROW_LIMITS, value=10_000, width=170, stylesheets=[stylesheet()], margin=(4, 6)

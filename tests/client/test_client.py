@@ -4,6 +4,7 @@ import io
 import json
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import numpy as np
@@ -248,3 +249,24 @@ def test_executions_are_read_with_their_times(double: Double, client: Client) ->
     double.replies["/api/queries/executions"] = Reply(b'["no"]')
     with pytest.raises(pachon_client.AnswerError, match="no list of executions"):
         client.executions()
+
+
+def test_closing_ends_a_request_that_waits_in_another_thread_and_the_platform_learns_of_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(1) as pool:
+        silent.settimeout(10)
+        client = Client(f"http://127.0.0.1:{silent.getsockname()[1]}/api", "token")
+        asked = pool.submit(client.releases)
+        connection, _ = silent.accept()
+        with connection:
+            connection.settimeout(10)
+            assert connection.recv(65_536).startswith(b"GET /api/releases")
+            client.close()
+            with pytest.raises(pachon_client.PachonClientError):
+                asked.result(timeout=5)
+            assert connection.recv(65_536) == b""
+
+
+def test_as_many_executions_are_asked_for_as_are_wanted(double: Double, client: Client) -> None:
+    double.replies["/api/queries/executions"] = Reply(b'{"executions": []}')
+    assert client.executions(200) == ()
+    assert double.asked[-1].query["limit"] == ["200"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -106,9 +107,10 @@ class Client:
         """Tables of all releases this token may see."""
         return tuple(table for release in self.releases() for table in release.tables)
 
-    def executions(self) -> tuple[Execution, ...]:
-        """Runs of queries that the platform remembers of this person, newest first."""
-        return tuple(Execution.from_json(execution) for execution in self._json("queries/executions", "executions"))
+    def executions(self, limit: int = 50) -> tuple[Execution, ...]:
+        """Runs of queries that the platform remembers of this person, newest first; at most `limit`, 1 to 500."""
+        listed = self._json("queries/executions", "executions", params={"limit": limit})
+        return tuple(Execution.from_json(execution) for execution in listed)
 
     def tile(self, table: str, order: int, pixel: int) -> np.ndarray:
         """Row counts inside one HEALPix pixel.
@@ -183,8 +185,8 @@ class Client:
             session.headers["Authorization"] = f"Bearer {self._token}"
         return session
 
-    def _json(self, path: str, key: str) -> list[dict[str, Any]]:
-        response = self._transport.get(path)
+    def _json(self, path: str, key: str, *, params: Mapping[str, int] | None = None) -> list[dict[str, Any]]:
+        response = self._transport.get(path, params=params)
         try:
             entries: list[dict[str, Any]] = response.json()[key]
         except (ValueError, KeyError, TypeError) as error:

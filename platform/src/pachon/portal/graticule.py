@@ -19,6 +19,7 @@ _STEPS_DEG = (30.0, 15.0, 10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 
 _LINES = 5
 _POINTS = 121
 _LABEL_MARGIN_PIXELS = 14
+_LABEL_WIDTH_PIXELS = 56
 _WHOLE_SKY_DEG = 100.0
 _SEAM_DEG = 179.0
 
@@ -68,7 +69,7 @@ def _label_places(
     The seam has no label: it is the map's outline.
     """
     edge = _LABEL_MARGIN_PIXELS * view.scale
-    in_view = (x > view.x_range[0] + edge) & (x < view.x_range[1] - 2 * edge)
+    in_view = (x > view.x_range[0] + edge) & (x < view.x_range[1] - _LABEL_WIDTH_PIXELS * view.scale)
     in_view &= (y > view.y_range[0] + edge) & (y < view.y_range[1] - edge)
     if view.field_deg > _WHOLE_SKY_DEG:
         distance = np.where(is_meridian[:, None], np.abs(dec), np.abs(ra - view.ra0_deg))

@@ -98,8 +98,11 @@ def test_the_graticule_labels_lines_inside_the_view() -> None:
         View.around(83.8 + step, -5.4, field_deg=field, width=900, height=450) for step in range(4) for field in (3, 60)
     ],
 )
-def test_no_label_of_the_graticule_is_cut_at_the_edge(view: View) -> None:
+def test_no_label_of_the_graticule_is_cut_at_the_edge_or_stands_on_another(view: View) -> None:
     lines = graticule(view)
     right = np.array([x / view.scale + 8 + 7 * len(text) for x, text in zip(lines.label_x, lines.labels, strict=True)])
     assert right.size
     assert right.max() <= view.x_range[1] / view.scale
+    x, y = lines.label_x / view.scale, lines.label_y / view.scale
+    near = (np.abs(x[:, None] - x) < 40) & (np.abs(y[:, None] - y) < 15)
+    assert near.sum() == x.size

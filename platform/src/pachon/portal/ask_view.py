@@ -81,6 +81,7 @@ class AskView:
         self.forms = pn.Tabs(
             ("Around a position", self._cone_form()),
             ("ADQL", self._adql_form()),
+            css_classes=["ask-forms"],
             stylesheets=[stylesheet()],
             sizing_mode="stretch_width",
         )

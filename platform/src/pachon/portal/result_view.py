@@ -83,8 +83,7 @@ class ResultView:
         self._draw_bars()
         self._draw_colour()
         self.clear.visible = selected is not None
-        count = "" if selected is None else f"{int(selected.sum()):,} of {selected.size:,} rows selected"
-        self.chosen.object = f'<p class="selection-count" role="status">{count}</p>'
+        self.chosen.object = f'<p class="selection-count" role="status">{_selection(selected)}</p>'
         self._on_selection(selected)
 
     def _make_widgets(self) -> None:
@@ -94,7 +93,7 @@ class ResultView:
         self.clear = button(
             "Clear selection", lambda: self.select(None), turn=self._turn, visible=False, classes=["clear-selection"]
         )
-        choice: dict[str, Any] = {"stylesheets": [stylesheet()], "margin": (0, 6, 6, 0), "options": [], "width": 150}
+        choice: dict[str, Any] = {"stylesheets": [stylesheet()], "margin": (0, 6, 6, 0), "options": [], "width": 176}
         self._x = pn.widgets.Select(label="Colour", **choice)
         self._y = pn.widgets.Select(label="Magnitude", **choice)
         self._bar = pn.widgets.Select(label="Histogram of", **choice)
@@ -231,6 +230,12 @@ def _summary(result: Result, *, max_rows: int, seconds: float) -> str:
     if not len(result):
         text += '<p class="banner" role="status">Nothing matches. Try a larger radius, or another catalogue.</p>'
     return text
+
+
+def _selection(selected: NDArray[np.bool_] | None) -> str:
+    if selected is None:
+        return '<span class="muted">Draw a box in the left plot, or with Select on the map, to pick rows.</span>'
+    return f"{int(selected.sum()):,} of {selected.size:,} rows selected"
 
 
 def _question(adql: str, downloads: Mapping[str, str]) -> str:

@@ -121,7 +121,7 @@ def build(
         include_headers=["User-Agent"],
         keep_alive_milliseconds=_KEEP_ALIVE_MS,
         unused_session_lifetime_milliseconds=_UNUSED_SESSION_MS,
-        title={"/": "Portal"},
+        title={"/": "Portal \N{MIDDLE DOT} Pachon"},
         extra_patterns=[
             (r"/health", Health),
             (r"/brand/([a-z.]+)", BrandFile),

@@ -33,7 +33,10 @@ from pachon.identity.credentials import challenges
 _SHUTDOWN_S = 5
 _FORM_OVERHEAD_BYTES = 64 * 1024
 _BYTES_PER_CHAR = 4
-_EXPOSED_HEADERS = ["Location", "WWW-Authenticate", "X-Pachon-Execution", "X-VO-Authenticated", middleware.REQUEST_ID]
+_EXPOSED_HEADERS = [
+    "Location", "WWW-Authenticate", "Retry-After", "X-Pachon-Execution", "X-VO-Authenticated", middleware.REQUEST_ID,
+    "Accept-Ranges", "Content-Range", "Content-Disposition", "ETag", "Repr-Digest",
+]  # fmt: skip
 
 _status_router = APIRouter(tags=["status"])
 

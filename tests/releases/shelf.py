@@ -8,18 +8,20 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
 from pachon.app import wiring
 from pachon.app.settings import DownloadSettings, IdentitySettings, QuerySettings, Settings
-from pachon.app.web import create_app
+from pachon.app.web import abandon_stalled, create_app
 from pachon.core.errors import NotFoundError
 from pachon.identity.models import Principal
 from pachon.releases.folder_storage import FolderReleaseStore
-from pachon.releases.models import FileCollection, FileKind, ImageCollection, Lifecycle, Release, StoredFile, Tier
+from pachon.releases.models import FileCollection, FileKind, Lifecycle, Release, StoredFile, Tier
 from pachon.releases.service import ReleaseService
 from pachon.rights.models import Access, Audience
 from pachon.rights.policy import RightsPolicy
@@ -65,6 +67,7 @@ def running_shelf(root: Path, *, noise_bytes: int = 3_000_001, **limits: float) 
         hub = stack.enter_context(running_hub())
         know_people(hub)
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=512))
+        abandon_stalled(listener, timeout_s=limits.get("stall_timeout_s", 60))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         identity = IdentitySettings(hub_url=hub.url, cache_s=0, api_token=hub.client_secret)
         settings = Settings(
@@ -80,6 +83,17 @@ def running_shelf(root: Path, *, noise_bytes: int = 3_000_001, **limits: float) 
         stack.enter_context(serving(create_app(services), listener))
         client = stack.enter_context(httpx.Client(base_url=url, trust_env=False, timeout=30))
         yield Shelf(url, client, folder, noise)
+
+
+def slow_reader(url: str, path: str) -> socket.socket:
+    """A connection that has asked for a file and read only the head of the answer."""
+    reader = socket.socket()
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    reader.settimeout(30)
+    reader.connect((urlsplit(url).hostname, urlsplit(url).port))
+    reader.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert reader.recv(15) == b"HTTP/1.1 200 OK"
+    return reader
 
 
 class FileShelf(ReleaseService):
@@ -115,5 +129,10 @@ class FileShelf(ReleaseService):
 
 
 def _stored(path: str, place: Path) -> StoredFile:
-    content = place.read_bytes()
-    return StoredFile(path=path, size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+    return StoredFile(path=path, size_bytes=place.stat().st_size, sha256=_sha256(place, place.stat().st_mtime_ns))
+
+
+@cache
+def _sha256(place: Path, changed_at_ns: int) -> str:
+    del changed_at_ns
+    return hashlib.sha256(place.read_bytes()).hexdigest()

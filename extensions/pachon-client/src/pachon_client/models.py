@@ -47,13 +47,29 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """One dated set of tables with its origin."""
+    """One dated set of tables and files with its origin, and what this token may do with it.
+
+    Parameters
+    ----------
+    lifecycle
+        `current`, `previous` or `archived`: an archived release is not queried, only downloaded.
+    tier
+        Storage that holds it: `fast` or `mass`.
+    public_from
+        First day on which everybody may read it (ISO 8601, UTC); None for never.
+    """
 
     id: str
     title: str = ""
     description: str = ""
     kind: str = ""
     date: str | None = None
+    lifecycle: str = ""
+    tier: str = ""
+    audience: str = ""
+    public_from: str | None = None
+    may_query: bool = False
+    may_download: bool = False
     simulated: bool = False
     source: str | None = None
     doi: str | None = None
@@ -66,6 +82,32 @@ class Release:
         """Read what the API says; keys of a newer API are left aside."""
         tables = tuple(Table.from_json(table) for table in document.get("tables", ()))
         return cls(**{**_known(cls, document), "tables": tables})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """One file of a release.
+
+    Parameters
+    ----------
+    path
+        Relative to the release, with `/`.
+    sha256
+        Digest of the contents, hexadecimal.
+    collection
+        What it belongs to, such as `tables/stars`; None for the release's own files.
+    """
+
+    path: str
+    size_bytes: int
+    sha256: str
+    tier: str = ""
+    collection: str | None = None
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read what the API says; keys of a newer API are left aside."""
+        return cls(**_known(cls, document))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

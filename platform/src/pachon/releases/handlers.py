@@ -111,7 +111,12 @@ async def files(
     if headers["ETag"] in caller.request.headers.get("if-none-match", ""):
         return Response(status_code=NOT_MODIFIED, headers=headers)
     pieces = listed.write(await caller.manifest(release_id))
-    return _stream(caller, partial(caller.downloads.open_list, caller.person, pieces), OK, headers | {"Content-Length": str(size_bytes)})
+    return _stream(
+        caller,
+        partial(caller.downloads.open_list, caller.person, pieces),
+        OK,
+        headers | {"Content-Length": str(size_bytes)},
+    )
 
 
 @router.get("/{release_id}/files/{path:path}", summary="A file of a release, whole or in ranges")

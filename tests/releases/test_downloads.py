@@ -17,7 +17,8 @@ from urllib.parse import quote, urlsplit
 import httpx
 import pytest
 
-from releases.shelf import EMPTY, NOISE, ODD, SECRET, Shelf, running_shelf, slow_reader
+from pachon.releases.models import StoredFile
+from releases.shelf import EMPTY, NOISE, ODD, SECRET, FileShelf, Shelf, running_shelf, slow_reader
 from support.app import AS_HOLDER, AS_NO_SCOPE, AS_VISITOR
 
 PER_PERSON = 250
@@ -76,6 +77,7 @@ def test_an_unchanged_list_is_not_sent_again(shelf: Shelf) -> None:
     tag = shelf.client.get("/api/releases/sky/files").headers["etag"]
 
     again = shelf.client.get("/api/releases/sky/files", headers={"If-None-Match": tag})
+    assert shelf.client.head("/api/releases/sky/files").headers["etag"] == tag
     assert (again.status_code, again.content) == (304, b"")
     other = shelf.client.get("/api/releases/sky/files?under=files", headers={"If-None-Match": tag})
     assert other.status_code == 200
@@ -223,3 +225,14 @@ def test_many_quick_downloads_at_once_bring_the_right_bytes(shelf: Shelf) -> Non
         bodies = pool.map(lambda _: httpx.get(f"{shelf.url}{address(NOISE)}", trust_env=False).content, range(32))
 
         assert all(body == shelf.noise for body in bodies)
+
+
+def test_a_file_that_is_not_as_the_list_says_is_not_sent(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = StoredFile(path="schema.yaml", size_bytes=5, sha256="00" * 32)
+    for place, problem in (("schema.yaml", "has not the size that its manifest says"), ("gone", "cannot be read")):
+        told = (listed, shelf.folder / "sky" / place)
+        monkeypatch.setattr(FileShelf, "file", lambda *_, told=told: told)
+        answer = shelf.client.get(address("schema.yaml"))
+        assert answer.status_code == 503
+        assert problem in answer.json()["error"]["message"]
+        assert str(shelf.folder) not in answer.text

@@ -179,6 +179,24 @@ def test_a_closed_release_is_mirrored_with_a_token_by_the_command_and_else_not_f
     assert capsys.readouterr().out.endswith("files fetched, 0 were there; all are verified.\n")
 
 
+def test_a_second_mirror_to_the_same_place_is_refused(shelf: Shelf, tmp_path: Path) -> None:
+    def begin_again() -> None:
+        with pytest.raises(SetupError, match="Another process mirrors to"):
+            mirror(shelf.url, tmp_path)
+
+    assert mirror(shelf.url, tmp_path, meter=Meter(then=begin_again)).fetched
+
+
+def test_a_mirror_that_is_stopped_does_not_sit_out_its_pauses(tmp_path: Path) -> None:
+    with running_double() as double, Remote(double.url, "sky") as remote:
+        double.replies["/api/releases/sky/files"] = Reply(b"", 503, {"Retry-After": "100"})
+        threading.Timer(0.2, remote.stop).start()
+        began = time.monotonic()
+        with pytest.raises(SetupError, match="stopped"):
+            remote.save_list(tmp_path / "list")
+    assert time.monotonic() - began < 10
+
+
 def test_where_nothing_answers_one_sentence_says_so(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"

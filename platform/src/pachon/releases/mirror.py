@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import shutil
-import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -64,7 +63,6 @@ class Mirror:
         self._progress = progress
         self._target = folder.resolve() / remote.release_id
         self._state = folder.resolve() / f".mirror-{remote.release_id}"
-        self._stopped = threading.Event()
 
     def run(self, *, jobs: int, under: str = "") -> Outcome:
         """Bring the copy up to date; run again, it finds nothing to do.
@@ -107,7 +105,7 @@ class Mirror:
                 while pending:
                     pending = self._collect(pending, outcome)
             except BaseException:
-                self._stopped.set()
+                self._remote.stop()
                 pool.shutdown(cancel_futures=True)
                 raise
 
@@ -151,7 +149,6 @@ class Mirror:
                 with part.open("ab" if is_resumed else "wb") as written:
                     self._progress.add(start)
                     for piece in self._remote.pieces(file, start):
-                        self._stop_if_asked()
                         written.write(piece)
                         digest.update(piece)
                         self._progress.add(len(piece))
@@ -161,10 +158,6 @@ class Mirror:
             part.unlink(missing_ok=True)
             if not is_resumed:
                 raise FileRefusedError(f"{file.path} arrived with another digest than the platform's list says.")
-
-    def _stop_if_asked(self) -> None:
-        if self._stopped.is_set():
-            raise SetupError("The mirror was stopped.")
 
     def _place(self, path: str) -> Path:
         """Where a file goes, which is never outside the copy whatever the other platform says."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -50,11 +50,16 @@ class Remote:
     token
         A token of that platform, for what is not public.
     pause
-        Waits for so many seconds.
+        Waits for so many seconds; by default, until `stop` at the latest.
     """
 
     def __init__(
-        self, base_url: str, release_id: str, *, token: str | None = None, pause: Callable[[float], None] = time.sleep
+        self,
+        base_url: str,
+        release_id: str,
+        *,
+        token: str | None = None,
+        pause: Callable[[float], object] | None = None,
     ) -> None:
         self.release_id = release_id
         self._base = base_url.rstrip("/").removesuffix("/api")
@@ -63,13 +68,18 @@ class Remote:
         self._http = httpx.Client(
             headers=headers | ({"Authorization": f"Bearer {token}"} if token else {}), timeout=_TIMEOUT
         )
-        self._pause = pause
+        self._stopped = threading.Event()
+        self._pause = pause or self._stopped.wait
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._http.close()
+
+    def stop(self) -> None:
+        """Have all downloads end at their next piece, with an error."""
+        self._stopped.set()
 
     def save_list(self, path: Path, *, under: str = "") -> None:
         """Write the list of files to a file, one JSON object a line.
@@ -130,6 +140,7 @@ class Remote:
         while True:
             try:
                 for piece in attempt(received):
+                    self._end_if_stopped()
                     received += len(piece)
                     failed = 0
                     yield piece
@@ -139,10 +150,15 @@ class Remote:
                     raise SetupError(f"{self._base} cannot be reached: {_reason(error)}.") from None
                 asked = error.pause_s if isinstance(error, _LaterError) else None
                 self._pause(min(_FIRST_PAUSE_S * 2 ** (failed - 1) if asked is None else asked, _LONGEST_PAUSE_S))
+                self._end_if_stopped()
             except httpx.InvalidURL:
                 raise SetupError(f"'{self._base}' is no address; it may be like https://sky.example.org.") from None
             else:
                 return
+
+    def _end_if_stopped(self) -> None:
+        if self._stopped.is_set():
+            raise SetupError("The download was stopped.")
 
     @contextmanager
     def _answer(self, url: str, **request: Any) -> Iterator[httpx.Response]:  # noqa: ANN401 -- what httpx takes

@@ -21,6 +21,7 @@ from pachon.app.settings import Settings
 from pachon.app.supervisor import record
 from pachon.app.supervisor.models import Layout
 from pachon.core.errors import PachonError, SetupError
+from pachon.releases.mirror_command import mirror
 
 _SETUP_EXIT_CODE = 2
 _INTERRUPTED_EXIT_CODE = 130
@@ -55,6 +56,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+releases = typer.Typer(help="Releases of this platform and of others.", no_args_is_help=True)
+releases.command("mirror")(mirror)
+app.add_typer(releases, name="release")
 
 Home = Annotated[Path | None, typer.Option("--home", help="Folder of everything this installation keeps.")]
 AsJSON = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]

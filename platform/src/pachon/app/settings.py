@@ -89,6 +89,15 @@ class ConeSettings(_Group):
     max_rows: int = Field(1_000_000, ge=1, description="The largest MAXREC allowed.")
 
 
+class DownloadSettings(_Group):
+    """Limits of bulk download, for each process of the Web APIs."""
+
+    max_streams: int = Field(256, ge=1, description="How many downloads may be under way.")
+    max_streams_per_person: int = Field(16, ge=1, description="How many of them may be one person's.")
+    reader_threads: int = Field(4, ge=1, description="How many pieces of files are read from disk at once.")
+    stall_timeout_s: float = Field(60, gt=0, description="How long a client may take for 256 KiB, seconds.")
+
+
 class HubSettings(_Group):
     """JupyterHub, embedded."""
 
@@ -146,6 +155,7 @@ class Settings(BaseSettings):
     rights: RightsSettings = RightsSettings()
     queries: QuerySettings = QuerySettings()
     scs: ConeSettings = ConeSettings()
+    downloads: DownloadSettings = DownloadSettings()
     hub: HubSettings = HubSettings()
     data: DataSettings = DataSettings()
 

@@ -16,6 +16,7 @@ from pachon.queries.service import QueryService
 from pachon.queries.sql_storage import SqlExecutionStore
 from pachon.queries.storage import ExecutionStore
 from pachon.queries.tiles import TileService
+from pachon.releases.downloads import DownloadLimits, Downloads
 from pachon.releases.folder_storage import FolderReleaseStore
 from pachon.releases.service import ReleaseService
 from pachon.rights.policy import RightsPolicy
@@ -35,6 +36,7 @@ class Services:
     settings: Settings
     principals: HubPrincipals
     releases: ReleaseService
+    downloads: Downloads
     queries: QueryService
     executions: ExecutionStore
     tap: TapService
@@ -77,6 +79,7 @@ def build(settings: Settings) -> Services:
         settings=settings,
         principals=_principals(settings),
         releases=releases,
+        downloads=Downloads(DownloadLimits(**settings.downloads.model_dump())),
         queries=queries,
         executions=executions,
         tap=TapService(queries, releases, limits, base_url=f"{settings.base_url}/api/tap"),

@@ -16,6 +16,7 @@ from pachon.portal.downloads import Downloads, Kept
 from pachon.portal.dress import FOLDER, button, stylesheet
 from pachon.portal.history_view import HistoryView
 from pachon.portal.map_view import MapView
+from pachon.portal.releases_page import bar
 from pachon.portal.result_view import ResultView
 from pachon.portal.state import Catalogue, Newest, Person, Pools, Source, TileCache, Tiles, catalogues_of
 from pachon.portal.turn import Turn
@@ -105,7 +106,7 @@ class PortalPage:
         page = _Template(FOLDER.joinpath("page.html").read_text(encoding="utf-8"))
         for name, shown in self._panels().items():
             page.add_panel(name, shown)
-        page.add_variable("person", self._person.name)
+        page.add_variable("bar", bar(root=self._root, person=self._person.name))
         page.add_variable("root", self._root)
         page.add_variable("title", "Portal \N{MIDDLE DOT} Pachon")
         plots.follow_scheme(self._document, (*self.results.colour.styles, *self.results.bars.styles))

@@ -7,24 +7,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, date, datetime
 from functools import cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import jinja2
-from tornado.web import RequestHandler, authenticated
+from tornado.web import RequestHandler
 
 from pachon.portal.dress import FOLDER
 from pachon.portal.login import notice
-from pachon_client import AuthenticationError, PachonClientError, RequestError
+from pachon_client import NotFoundError, PachonClientError
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from bokeh.server.auth_provider import AuthProvider
+
+    from pachon.portal.pages import OpenSource
     from pachon.portal.state import Person
-    from pachon_client import Client, Release
+    from pachon_client import Release
 
 _LOGGER = logging.getLogger(__name__)
 _SIZE_STEP = 1000
@@ -40,55 +44,23 @@ AWAY = "The Web APIs are not answering at the moment. Nothing is lost; try again
 
 
 class ReleasePage(RequestHandler):
-    """`/portal/releases` lists the releases, `/portal/releases/<id>` shows one.
+    """`/portal/releases` lists the releases, `/portal/releases/<id>` shows one."""
 
-    Parameters
-    ----------
-    person_of
-        The person behind a request, None for those who must log in first.
-    open_client
-        Opens a connection to the API with a token.
-    pool
-        Where the API is asked.
-    root
-        Path below which the platform lies, without a trailing slash.
-    """
+    def initialize(self, logins: AuthProvider, open_source: OpenSource, pool: Executor, root: str) -> None:
+        """Take what the server gives."""
+        self._logins, self._open_source, self._pool, self._root = logins, open_source, pool, root
 
-    def initialize(
-        self,
-        person_of: Callable[[RequestHandler], Any],
-        open_client: Callable[[str], Client],
-        pool: Executor,
-        root: str,
-    ) -> None:
-        """Take what all requests share."""
-        self._person_of, self._open_client, self._pool, self._root = person_of, open_client, pool, root
-        self._person: Person | None = None
-
-    async def prepare(self) -> None:
-        """Find out who asks."""
-        if await self._person_of(self) is not None:
-            self._person = vars(self.request)["person"]
-            self.current_user = self._person.name
-
-    def get_login_url(self) -> str:
-        """Where those go whom the hub has not let in."""
-        return f"{self._root}/portal/login"
-
-    @authenticated
     async def get(self, release_id: str | None = None) -> None:
-        """Show the list, or one release."""
+        """Show the list, or one release, to those whom the hub lets in."""
         self.set_header("Cache-Control", "no-store")
-        person = self._person
-        if person is None:
+        if await self._logins.get_user_async(self) is None:
+            self.redirect(f"{self._root}/portal/login?next={quote(self.request.path)}")
             return
+        person: Person = vars(self.request)["person"]
         try:
-            loop = asyncio.get_running_loop()
-            page = await loop.run_in_executor(self._pool, self._page, person, release_id)
-        except RequestError as error:
+            page = await asyncio.get_running_loop().run_in_executor(self._pool, self._page, person, release_id)
+        except NotFoundError as error:
             self._refuse(HTTPStatus.NOT_FOUND, "No such release", str(error))
-        except AuthenticationError:
-            self.redirect(self.get_login_url())
         except PachonClientError as error:
             _LOGGER.info("The releases could not be had: %s", error)
             self.set_header("Retry-After", "5")
@@ -98,10 +70,10 @@ class ReleasePage(RequestHandler):
 
     def _page(self, person: Person, release_id: str | None) -> str:
         words = {"root": self._root, "person": person.name, "today": datetime.now(UTC).date().isoformat()}
-        with self._open_client(person.token) as client:
+        with closing(self._open_source(person.token)) as source:
             if release_id is None:
-                return _template("releases.html").render(words, groups=grouped(client.releases()))
-            return _template("release.html").render(words, release=client.release(release_id))
+                return _template("releases.html").render(words, groups=grouped(source.releases()))
+            return _template("release.html").render(words, release=source.release(release_id))
 
     def _refuse(self, status: HTTPStatus, title: str, text: str) -> None:
         self.set_status(status)
@@ -134,7 +106,13 @@ def openness(public_from: str | None, today: str) -> str:
         return "For rights holders"
     if public_from <= today:
         return "World public"
-    return f"For rights holders; world public from {date.fromisoformat(public_from):%d %B %Y}".replace(" 0", " ")
+    day = date.fromisoformat(public_from)
+    return f"For rights holders; world public from {day.day} {day:%B %Y}"
+
+
+def bar(*, root: str, person: str) -> str:
+    """The bar at the top of the page with the sky."""
+    return _template("bar.html").render(root=root, person=person, place="sky")
 
 
 @cache

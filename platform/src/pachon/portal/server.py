@@ -24,6 +24,7 @@ from pachon.portal.dress import FOLDER
 from pachon.portal.login import Logins, hub_client
 from pachon.portal.pages import OpenSource, PortalPage
 from pachon.portal.projection import View
+from pachon.portal.releases_page import ReleasePage
 from pachon.portal.state import Person, Pools, TileCache
 from pachon_client import Client
 
@@ -88,8 +89,10 @@ def build(
     """
     pn.extension("tabulator", "codeeditor", notifications=False, inline=False)
     base = urlsplit(settings.base_url)
-    offered = Downloads()
-    open_page = partial(PortalPage, cache=TileCache(), pools=_pools(), offered=offered, base_url=settings.base_url)
+    root = base.path.rstrip("/")
+    offered, pools = Downloads(), _pools()
+    open_page = partial(PortalPage, cache=TileCache(), pools=pools, offered=offered, base_url=settings.base_url)
+    of_releases = {"logins": logins, "open_source": open_source, "pool": pools.asking, "root": root}
 
     def application() -> pn.Template:
         document = pn.state.curdoc
@@ -109,7 +112,7 @@ def build(
         {"/": application},
         port=settings.listen.portal_port,
         address=settings.listen.host,
-        prefix=f"{base.path.rstrip('/')}/portal",
+        prefix=f"{root}/portal",
         auth_provider=logins,
         websocket_origin=[base.netloc],
         websocket_max_message_size=_MAX_MESSAGE_BYTES,
@@ -126,6 +129,7 @@ def build(
             (r"/health", Health),
             (r"/brand/([a-z.]+)", BrandFile),
             (rf"/download/([\w-]+)\.({'|'.join(FORMS)})", Download, {"downloads": offered, "logins": logins}),
+            (r"/releases(?:/([^/]+))?/?", ReleasePage, of_releases),
             (r"/assets/(.*)", StaticFileHandler, {"path": str(FOLDER / "static")}),
         ],
         show=False,

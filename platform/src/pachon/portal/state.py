@@ -36,6 +36,10 @@ class Source(Protocol):
         """Releases the person may see."""
         ...
 
+    def release(self, release_id: str) -> Release:
+        """One of them, with its history."""
+        ...
+
     def executions(self, limit: int) -> tuple[Execution, ...]:
         """The last things the person ran, newest first."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from datetime import date
 from typing import TYPE_CHECKING
 
 from pachon.core import clock
@@ -33,6 +34,11 @@ class ReleaseService:
             for release in self._store.releases()
             if self._policy.decide(principal, access, at=now, sources=(release,)).allowed
         )
+
+    def public_from(self, release: Release) -> date | None:
+        """The first day on which everybody may read a release; None for one that does not become public by age."""
+        day = self._policy.public_from(release)
+        return None if day == date.max else day
 
     def tables(self, principal: Principal, access: Access = Access.METADATA) -> tuple[Table, ...]:
         """All tables of the visible releases, in order."""

@@ -43,6 +43,7 @@ class _ReleaseFile(BaseModel):
     licence: str
     credit: str = ""
     doi: str | None = None
+    groups: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,64 @@
+"""Every byte that leaves the platform, searched for what the reader may not see."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import date
+
+import pytest
+
+from support.canaries import NO_PROBE, PROBES, routes
+from support.hunt import Findings, Ground, Situation, nobody, somebody, walk
+from support.tiny_history import WORDS, canaries, make_history
+from support.worlds import HeldMoment, People, world
+
+DAY_BEFORE, DAY_AFTER = date(2027, 6, 14), date(2027, 6, 15)
+"""Release `hist_dr2` becomes public on the second."""
+EVERYTHING = frozenset(WORDS)
+OPEN = {DAY_BEFORE: frozenset({"hist_dr1"}), DAY_AFTER: frozenset({"hist_dr1", "hist_dr2"})}
+HOLDERS, DEEP_TEAM = "rights-holders", "deep-team"
+
+
+def situations(day: date) -> tuple[Situation, ...]:
+    """From those who may see most to those who may see least, so that every cache is filled by others before."""
+    return (
+        somebody("admin", day, EVERYTHING, is_admin=True),
+        somebody("novice", day, frozenset({"hist_dr1", "hist_dr2", "hist_prompt"}), groups=[HOLDERS]),
+        somebody("member", day, OPEN[day] | {"hist_deep"}, groups=[DEEP_TEAM]),
+        somebody("visitor", day, OPEN[day]),
+        nobody(day, OPEN[day]),
+    )
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    root = tmp_path_factory.mktemp("canaries")
+    make_history(root / "releases")
+    people, now = People(), HeldMoment()
+    with (
+        world(root / "real", root / "releases", people, now) as real,
+        world(root / "twin", root / "releases", people, now) as twin,
+    ):
+        yield Ground(real, twin, people, now, open_table="hist_dr1.quollhedgetable")
+
+
+def test_every_route_has_a_probe_and_every_probe_a_route(ground: Ground) -> None:
+    known = routes(ground.real.app)
+    assert {path: NO_PROBE for path in known - set(PROBES)} == {}
+    assert set(PROBES) - known == set()
+
+
+@pytest.fixture(scope="module")
+def found(ground: Ground) -> Findings:
+    return asyncio.run(walk(ground, [*situations(DAY_BEFORE), *situations(DAY_AFTER)]))
+
+
+def test_no_answer_tells_anything_of_a_release_that_the_reader_may_not_see(found: Findings) -> None:
+    assert found.leaks == []
+
+
+def test_every_reader_finds_every_canary_that_is_theirs_to_see(found: Findings) -> None:
+    for situation in (*situations(DAY_BEFORE), *situations(DAY_AFTER)):
+        theirs = {canary for release_id in situation.may_see for canary in canaries(release_id)}
+        assert theirs - found.shown[str(situation)] == set(), situation

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import date
 
 import pytest
 
 from support.canaries import NO_PROBE, PROBES, routes
 from support.hunt import Findings, Ground, Situation, nobody, somebody, walk
-from support.tiny_history import WORDS, canaries, make_history
-from support.worlds import HeldMoment, People, world
+from support.tiny_history import WORDS, canaries
 
 DAY_BEFORE, DAY_AFTER = date(2027, 6, 14), date(2027, 6, 15)
 """Release `hist_dr2` becomes public on the second."""
@@ -29,18 +27,6 @@ def situations(day: date) -> tuple[Situation, ...]:
         somebody("visitor", day, OPEN[day]),
         nobody(day, OPEN[day]),
     )
-
-
-@pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    root = tmp_path_factory.mktemp("canaries")
-    make_history(root / "releases")
-    people, now = People(), HeldMoment()
-    with (
-        world(root / "real", root / "releases", people, now) as real,
-        world(root / "twin", root / "releases", people, now) as twin,
-    ):
-        yield Ground(real, twin, people, now, open_table="hist_dr1.quollhedgetable")
 
 
 def test_every_route_has_a_probe_and_every_probe_a_route(ground: Ground) -> None:

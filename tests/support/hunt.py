@@ -78,6 +78,8 @@ async def walk(
         Whether answers are compared with those of the twin.
     """
     findings = Findings()
+    for installation in (ground.real, ground.twin):
+        installation.services.executions.forget(datetime.max.replace(tzinfo=UTC))
     quarries = ground.quarries()
     asked = requests(probes, quarries)
     said: dict[str, set[bytes]] = {}
@@ -87,7 +89,7 @@ async def walk(
         theirs = {canary for release_id in situation.may_see for canary in canaries(release_id)}
         shown = findings.shown.setdefault(str(situation), set())
         known = said.setdefault(situation.person, set())
-        for request in (*_in_private(quarries, situation), *asked):
+        for request in (*_in_private(quarries, situation), *asked, *_in_reach(ground, situation)):
             known |= echoes(request, hidden)
             answer = await ask(ground.real.app, request, situation.credentials)
             found = found_in(answer, hidden, said=known)
@@ -107,6 +109,14 @@ def _in_private(quarries: Iterable[Quarry], situation: Situation) -> Iterator[Re
             secret = max(canaries(quarry.release), key=len).decode()
             adql = f"SELECT id FROM {quarry.name} WHERE '{secret}' = '{secret}'"
             yield Request("/api/tap/sync", (("LANG", "ADQL"), ("QUERY", adql), ("RESPONSEFORMAT", "csv")))
+
+
+def _in_reach(ground: Ground, situation: Situation) -> Iterator[Request]:
+    """Queries of every name that the binder knows for somebody, views and the like included."""
+    principal = ground.people.known.get(situation.person, ANONYMOUS)
+    for name in ground.real.services.queries._catalogue(principal).tables:
+        adql = f"SELECT s.* FROM {name} AS s, {ground.open_table} AS o ORDER BY 1, 2"
+        yield Request("/api/tap/sync", (("LANG", "ADQL"), ("QUERY", adql), ("RESPONSEFORMAT", "csv")))
 
 
 def enter(ground: Ground, situation: Situation) -> None:

@@ -56,16 +56,15 @@ async def change_groups(ground: Ground, hub: HubDouble) -> Findings:
     people = HubPeople(hub=hub)
     slowest = IdentitySettings(cache_s=LONGEST_S - PORTAL_S)
     principals = HubPrincipals(hub.url, cache_s=slowest.cache_s, monotonic=people.seconds)
-    services = ground.real.app.state.services
-    ground.real.app.state.services = replace(services, principals=principals)
-    ground.twin.app.state.services, twins = (
-        replace(ground.twin.services, principals=people),
-        ground.twin.app.state.services,
-    )
+    states = ground.real.app.state, ground.twin.app.state
+    before = tuple(each.services for each in states)
+    for each, principals_of_it in zip(states, (principals, people), strict=True):
+        each.services = replace(each.services, principals=principals_of_it)
     try:
         return await walk(replace(ground, people=people), [OUTSIDE, INSIDE, OUTSIDE])
     finally:
-        ground.real.app.state.services, ground.twin.app.state.services = services, twins
+        for each, services in zip(states, before, strict=True):
+            each.services = services
         await principals.aclose()
 
 

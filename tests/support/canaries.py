@@ -146,6 +146,13 @@ def _release(q: Quarry) -> Iterator[Request]:
         yield Request(f"/api/releases/{name}")
 
 
+def _mounts(q: Quarry) -> Iterator[Request]:
+    owner = f'{{"name": "{q.release}", "groups": ["rights-holders", "deep-team"]}}'
+    json = (("content-type", "application/json"),)
+    yield Request("/api/releases/mounts", method="POST", body=owner.encode(), headers=json)
+    yield Request("/api/releases/mounts", method="POST", body=b"[]", headers=json)
+
+
 def _executions(_: Quarry) -> Iterator[Request]:
     yield Request("/api/queries/executions", (("limit", "500"),))
     yield Request("/api/queries/executions", (("before", "z" * 26), ("owner", "admin")))
@@ -191,6 +198,7 @@ PROBES: Mapping[str, Probe] = {
     "/api/oauth_callback": _callback,
     "/api/releases": _page("/api/releases"),
     "/api/releases/{release_id}": _release,
+    "/api/releases/mounts": _mounts,
     "/api/tap": _page("/api/tap"),
     "/api/tap/sync": _sync,
     "/api/tap/capabilities": _page("/api/tap/capabilities"),

@@ -99,6 +99,9 @@ class HubSettings(_Group):
         None, description="Program of the proxy; default: beside this Python, then on the search path."
     )
     proxy_token: SecretStr | None = Field(None, description="Key of the proxy's control port (secret).")
+    labs_token: SecretStr | None = Field(
+        None, description="Token by which the hub asks which release folders a lab may see (secret)."
+    )
     authenticator_class: str = Field(
         _DEMO_AUTHENTICATOR, description="JupyterHub authenticator; the default serves demo accounts."
     )

@@ -16,6 +16,8 @@ class Scope(StrEnum):
     """Ask catalogues through the Web APIs in one's own name, and read one's own executions."""
     ADMIN = "custom:pachon:admin"
     """See the state and the totals of the whole platform."""
+    MOUNTS = "custom:pachon:mounts"
+    """Ask which release folders a person's lab may see. For the hub alone, which says whose lab it is."""
 
 
 @dataclass(frozen=True, slots=True)

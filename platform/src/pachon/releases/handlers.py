@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, Field
 
 from pachon.core.errors import NotFoundError
 from pachon.identity.handlers import current_principal
-from pachon.identity.models import Principal
+from pachon.identity.models import Principal, Scope
 from pachon.releases.models import Column, Release, Table
 from pachon.releases.service import ReleaseService
 
@@ -32,6 +33,20 @@ def releases(principal: Anybody, service: Service) -> dict[str, Any]:
 @router.get("/{release_id}", summary="One release")
 def release(release_id: str, principal: Anybody, service: Service) -> dict[str, Any]:
     return release_json(_found(service.visible(principal), release_id))
+
+
+class LabOwner(BaseModel):
+    """Whose lab starts, as the hub knows them."""
+
+    name: str = Field(min_length=1, description="Hub user name.")
+    groups: frozenset[str] = Field(frozenset(), description="Hub groups.")
+
+
+@router.post("/mounts", summary="The release folders that a person's lab may see; asked by the hub alone")
+def mounts(owner: LabOwner, principal: Anybody, service: Service) -> dict[str, Any]:
+    principal.require(Scope.MOUNTS)
+    folders = service.readable_folders(Principal(owner.name, owner.groups))
+    return {"folders": [{"release": release_id, "path": str(path)} for release_id, path in folders]}
 
 
 def _found(visible: tuple[Release, ...], release_id: str) -> Release:

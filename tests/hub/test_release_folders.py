@@ -33,8 +33,8 @@ def start(site: Site, homes: Path, *, groups: tuple[str, ...] = (), api_url: str
     spawner = LabSpawner(
         user=SimpleNamespace(name="novice", groups=[SimpleNamespace(name=group) for group in groups]),
         home_dir_template=str(homes / "novice"),
-        api_url=api_url or f"{site.url}/api",
-        api_token=LABS,
+        platform_url=api_url or f"{site.url}/api",
+        platform_token=LABS,
     )
     spawner.home_dir = str(homes / "novice")
     asyncio.run(spawner.show_releases())

@@ -31,7 +31,7 @@ def situations(day: date) -> tuple[Situation, ...]:
 
 def test_every_route_has_a_probe_and_every_probe_a_route(ground: Ground) -> None:
     known = routes(ground.real.app)
-    assert {path: NO_PROBE for path in known - set(PROBES)} == {}
+    assert dict.fromkeys(known - set(PROBES), NO_PROBE) == {}
     assert set(PROBES) - known == set()
 
 

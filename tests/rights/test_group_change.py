@@ -40,7 +40,7 @@ class HeldSeconds:
 
 @dataclass
 class HubPeople(People):
-    """People whom a hub knows: what is told to `know` is told to the hub, and a minute passes, less what the Portal takes."""
+    """People whom a hub knows: it is told what `know` is told, and a minute passes, less what the Portal takes."""
 
     hub: HubDouble = field(default_factory=HubDouble)
     seconds: HeldSeconds = field(default_factory=HeldSeconds)

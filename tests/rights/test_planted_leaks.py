@@ -166,7 +166,9 @@ def the_events(ground: Ground, patch: pytest.MonkeyPatch) -> Ground:
 
 
 def _hidden(ground: Ground) -> str:
-    return next(release for release in ground.real.store.releases() if release.id == "hist_deep").tables[0].qualified_name
+    return (
+        next(release for release in ground.real.store.releases() if release.id == "hist_deep").tables[0].qualified_name
+    )
 
 
 def _behind(ground: Ground, app: Any) -> Ground:

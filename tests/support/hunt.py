@@ -132,7 +132,7 @@ def _differences(request: Request, situation: Situation, answer: Answer, other: 
     pairs = zip(names, as_told(answer, request), as_told(other, request), strict=True)
     unequal = [(name, one, two) for name, one, two in pairs if one != two]
     return [
-        f"{request} as {situation}: the {name} is not as if hidden releases did not exist: {one!r:.300} and {two!r:.300}"
+        f"{request} as {situation}: the {name} differs if hidden releases do not exist: {one!r:.300} and {two!r:.300}"
         for name, one, two in unequal
     ]
 

@@ -48,7 +48,10 @@ class IdentitySettings(_Group):
 
     hub_url: HttpUrl | None = Field(None, description="Base of JupyterHub's REST API; default: from `listen`.")
     cache_s: float = Field(
-        30, ge=0, le=30, description="How long an answer of the hub is believed, seconds: groups change within that time."
+        30,
+        ge=0,
+        le=30,
+        description="How long an answer of the hub is believed, seconds: groups change within that time.",
     )
     timeout_s: float = Field(5, gt=0, description="How long the hub may take to answer, seconds.")
     api_token: SecretStr | None = Field(None, description="Token of the service `api` (secret).")

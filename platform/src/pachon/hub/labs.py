@@ -29,8 +29,8 @@ class LabSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]
     """
 
     started: float = 0.0
-    api_url = Unicode(help="Base of the Web APIs, which decide what a lab may read.").tag(config=True)
-    api_token = Unicode(help="Token of the service `labs`, for that question.").tag(config=True)
+    platform_url = Unicode(help="Base of the Web APIs, which decide what a lab may read.").tag(config=True)
+    platform_token = Unicode(help="Token of the service `labs`, for that question.").tag(config=True)
 
     def make_preexec_fn(self, name: str) -> Callable[[], None]:
         """What a new process does before it becomes the lab: enter its folder, keep new files private."""
@@ -58,7 +58,9 @@ class LabSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]
         reason, folders = "", dict[str, Path]()
         groups = [group.name for group in self.user.groups]
         try:
-            folders |= await release_folders.ask(self.api_url, self.api_token, name=self.user.name, groups=groups)
+            folders |= await release_folders.ask(
+                self.platform_url, self.platform_token, name=self.user.name, groups=groups
+            )
         except UnavailableError as error:
             reason = error.message
             self.log.warning("The lab of %s starts without releases: %s", self.user.name, error.__cause__)

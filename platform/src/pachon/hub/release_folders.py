@@ -21,8 +21,8 @@ _ADDRESS = "/releases/mounts"
 _AWAY = "The Web APIs did not say which releases you may read, so none is shown; stop this lab and start it again."
 _HEADING = "# Releases you may read"
 _NOTE = (
-    "Each folder here is a data release as it is served: read it, copy from it, do not write there. Which ones you see was "
-    "decided when this lab started, and is decided anew at every start."
+    "Each folder here is a data release as it is served: read it, copy from it, do not write there. Which ones you see "
+    "was decided when this lab started, and is decided anew at every start."
 )
 _NONE = "There is none today."
 

@@ -16,7 +16,9 @@ ACCESS_PORTAL = "access:services!service=portal"
 CUSTOM_SCOPES = {
     Scope.QUERY.value: {"description": "Ask catalogues in your name and read your own executions"},
     Scope.ADMIN.value: {"description": "See the state and the totals of the whole platform"},
-    Scope.MOUNTS.value: {"description": "Ask which release folders a person's lab may see: for the hub's service `labs` alone"},
+    Scope.MOUNTS.value: {
+        "description": "Ask which release folders a person's lab may see: for the hub's service `labs` alone"
+    },
 }
 
 _OWN_PROFILE = ("read:users:name!user", "read:users:groups!user")

@@ -150,9 +150,9 @@ class IdentityConfirmation:
     Source: IVOA AuthVO working draft (2025-07). Anonymous visitors never get the header. Characters that a header
     cannot hold are percent-encoded (UTF-8).
 
-    An answer that depends on who asks says so (`Vary`), and unless it says otherwise a browser asks again before it uses
-    what it kept (RFC 9111, sections 4.1 and 5.2.2.4): the next person at that browser may be another, or may have lost
-    a right.
+    An answer that depends on who asks says so (`Vary`), and unless it says otherwise a browser asks again before it
+    uses what it kept (RFC 9111, sections 4.1 and 5.2.2.4): the next person at that browser may be another, or may have
+    lost a right.
     """
 
     def __init__(self, app: ASGIApp) -> None:

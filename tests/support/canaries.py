@@ -44,6 +44,8 @@ class Quarry:
         A table, qualified, that everybody may query.
     etag
         The entity tag of the table's tile 0/4, as somebody with rights has seen it.
+    file, file_etag
+        The path of one of the table's files in the release, and the entity tag that its digest makes.
     """
 
     release: str
@@ -51,6 +53,8 @@ class Quarry:
     column: str
     open_table: str
     etag: str
+    file: str
+    file_etag: str
 
     @property
     def name(self) -> str:
@@ -146,6 +150,26 @@ def _release(q: Quarry) -> Iterator[Request]:
         yield Request(f"/api/releases/{name}")
 
 
+def _files(q: Quarry) -> Iterator[Request]:
+    for name in (q.release, q.release.upper(), _mistyped(q.release)):
+        yield Request(f"/api/releases/{name}/files")
+    path = f"/api/releases/{q.release}/files"
+    for given in (("format", "jsonl"), ("format", "text"), ("under", "tables"), ("collection", q.table)):
+        yield Request(path, (given,))
+    yield Request(path, headers=(("if-none-match", "*"),))
+
+
+def _file(q: Quarry) -> Iterator[Request]:
+    folder = f"/api/releases/{q.release}/files"
+    for path in (q.file, _mistyped(q.file), q.file.upper(), "release.yaml", "schema.yaml", "tables", f"../{q.release}"):
+        yield Request(f"{folder}/{path}")
+    for value in ("bytes=0-99", "bytes=0-1,8-99", "bytes=-50", "bytes=99999999-"):
+        yield Request(f"{folder}/{q.file}", headers=(("range", value),))
+        yield Request(f"{folder}/{q.file}", headers=(("range", value), ("if-range", q.file_etag)))
+    for tag in (q.file_etag, "*"):
+        yield Request(f"{folder}/{q.file}", headers=(("if-none-match", tag),))
+
+
 def _mounts(q: Quarry) -> Iterator[Request]:
     owner = f'{{"name": "{q.release}", "groups": ["rights-holders", "deep-team"]}}'
     json = (("content-type", "application/json"),)
@@ -198,6 +222,8 @@ PROBES: Mapping[str, Probe] = {
     "/api/oauth_callback": _callback,
     "/api/releases": _page("/api/releases"),
     "/api/releases/{release_id}": _release,
+    "/api/releases/{release_id}/files": _files,
+    "/api/releases/{release_id}/files/{path:path}": _file,
     "/api/releases/mounts": _mounts,
     "/api/tap": _page("/api/tap"),
     "/api/tap/sync": _sync,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -59,7 +60,10 @@ class Ground:
             table = release.tables[0]
             known = [c.name for c in table.columns if any(c.name.encode() in word for word in canaries(release.id))]
             etag = self.real.services.tiles.etag(OVERRIDING, table.qualified_name, 0, 4)
-            found.append(Quarry(release.id, table.name, known[0], self.open_table, etag))
+            path = self.real.store.snapshot(table.qualified_name).partitions[0].path
+            inside = "/".join(path.parts[path.parts.index("tables") :])
+            digest = f'"{hashlib.sha256(path.read_bytes()).hexdigest()}"'
+            found.append(Quarry(release.id, table.name, known[0], self.open_table, etag, inside, digest))
         return tuple(found)
 
 

@@ -170,7 +170,8 @@ class IdentityConfirmation:
             if message["type"] == "http.response.start" and principal is not None:
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("Cache-Control", "private, no-cache")
-                headers.add_vary_header("Authorization, Cookie")
+                if "authorization" not in headers.get("Vary", "").lower():
+                    headers.add_vary_header("Authorization, Cookie")
                 if not principal.is_anonymous:
                     headers["X-VO-Authenticated"] = quote(principal.name, safe=_PLAIN)
             await send(message)

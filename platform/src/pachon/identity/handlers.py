@@ -59,7 +59,7 @@ async def current_principal(
         principal = await principals.resolve(token_of(given[0]))
     else:
         principal = await _principal_of_cookie(request, principals, settings)
-    request.state.principal = principal
+    request.state.principal = principal = principal.as_far_as_scopes_reach()
     return principal
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,10 +15,10 @@ from pachon.app import wiring
 from pachon.app.settings import DataSettings, IdentitySettings, QuerySettings, Settings
 from pachon.app.web import create_app
 from pachon.app.wiring import Services
-from pachon.core.errors import AuthenticationError
+from pachon.core.errors import AuthenticationError, NotFoundError
 from pachon.identity.models import Principal, Scope
 from pachon.releases.folder_storage import FolderReleaseStore
-from pachon.releases.models import Release, Snapshot
+from pachon.releases.models import Release
 
 BASE_URL = "http://pachon.example"
 
@@ -66,13 +66,21 @@ class Shown:
         self.ids: frozenset[str] | None = None
 
     def releases(self) -> tuple[Release, ...]:
-        return tuple(release for release in self._store.releases() if self.ids is None or release.id in self.ids)
+        return tuple(release for release in self._store.releases() if self._is_here(release.id))
 
-    def snapshot(self, table_name: str, **options: object) -> Snapshot:
-        return self._store.snapshot(table_name, **options)
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        """Any other method of a store: its first argument is the id of a release, or begins with it."""
+        method = getattr(self._store, name)
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._store, name)
+        def call(thing: str, *given: object, **named: object) -> object:
+            if not self._is_here(thing.partition(".")[0]):
+                raise NotFoundError(f"There is no '{thing}'.")
+            return method(thing, *given, **named)
+
+        return call
+
+    def _is_here(self, release_id: str) -> bool:
+        return self.ids is None or release_id in self.ids
 
 
 @dataclass

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy import Engine as Database
 
 from pachon.app.settings import Settings
+from pachon.core import clock
+from pachon.core.clock import Clock
 from pachon.identity.hub import HubPrincipals
 from pachon.queries.engines.duckdb_engine import DuckDBEngine
 from pachon.queries.engines.engine import Engine
@@ -54,8 +56,13 @@ class Services:
         self.database.dispose()
 
 
-def build(settings: Settings) -> Services:
+def build(settings: Settings, *, now: Clock = clock.now) -> Services:
     """The services of an installation; workers start at once, connections are made when first used.
+
+    Parameters
+    ----------
+    now
+        The clock by which rights are decided and runs are dated.
 
     Raises
     ------
@@ -69,11 +76,11 @@ def build(settings: Settings) -> Services:
     rights = settings.rights
     policy = RightsPolicy(rights.holder_groups, rights.years_until_public, rights.open_to_all)
     store = FolderReleaseStore(settings.releases_path)
-    releases = ReleaseService(store, policy)
+    releases = ReleaseService(store, policy, now=now)
     executions = SqlExecutionStore(database)
     engine = _engine(settings)
     limits = _query_limits(settings)
-    queries = QueryService(releases, engine, executions, limits, extra_tables=TapSchema(releases))
+    queries = QueryService(releases, engine, executions, limits, extra_tables=TapSchema(releases), now=now)
     cone_limits = ConeLimits(max_radius_deg=settings.scs.max_radius_deg, max_rows=settings.scs.max_rows)
     return Services(
         settings=settings,

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from pachon_client import Execution, Release, Result, Table
 
 _CACHE_BYTES = 256 * 1024**2
-_FRESH_S = 300.0
+_FRESH_S = 30.0
+"""With the time for which the Web APIs believe the hub, rights that are lost are lost within a minute."""
 
 T = TypeVar("T")
 

@@ -43,6 +43,7 @@ class _ReleaseFile(BaseModel):
     licence: str
     credit: str = ""
     doi: str | None = None
+    groups: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,19 @@ class FolderReleaseStore:
         if published is None or table_name not in published.snapshots:
             raise NotFoundError(f"There is no table '{table_name}'.")
         return published.snapshots[table_name]
+
+    def folder(self, release_id: str) -> Path:
+        """Where the files of a release lie on this machine.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such release.
+        """
+        self._refresh()
+        if release_id not in self._published:
+            raise NotFoundError(f"There is no release '{release_id}'.")
+        return (self._path / release_id).resolve()
 
     def catalogue(self, table_name: str) -> HatsCatalogue:
         """The HATS catalogue of a table, by qualified name.

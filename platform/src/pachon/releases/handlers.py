@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
 
 from pachon.core.errors import NotFoundError, UsageError
 from pachon.identity.handlers import asking_principal, current_principal
-from pachon.identity.models import Principal
+from pachon.identity.models import Principal, Scope
 from pachon.releases.documents import Permissions, release_json
 from pachon.releases.downloads import Downloads, attachment, represent
 from pachon.releases.listing import FileList, ListFormat
@@ -140,6 +141,20 @@ def _stream(caller: _Caller, source: Source, status: int, headers: dict[str, str
     return ByteStream(
         source, status_code=status, headers=headers, stall_timeout_s=caller.downloads.limits.stall_timeout_s
     )
+
+
+class LabOwner(BaseModel):
+    """Whose lab starts, as the hub knows them."""
+
+    name: str = Field(min_length=1, description="Hub user name.")
+    groups: frozenset[str] = Field(frozenset(), description="Hub groups.")
+
+
+@router.post("/mounts", summary="The release folders that a person's lab may see; asked by the hub alone")
+def mounts(owner: LabOwner, principal: Anybody, service: Service) -> dict[str, Any]:
+    principal.require(Scope.MOUNTS)
+    folders = service.readable_folders(Principal(owner.name, owner.groups))
+    return {"folders": [{"release": release_id, "path": str(path)} for release_id, path in folders]}
 
 
 def _found(visible: tuple[Release, ...], release_id: str) -> Release:

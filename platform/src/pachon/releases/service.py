@@ -11,6 +11,8 @@ from pachon.core.errors import NotFoundError
 from pachon.rights.models import Access
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pachon.core.clock import Clock
     from pachon.identity.models import Principal
     from pachon.releases.models import Release, Snapshot, Table
@@ -61,6 +63,12 @@ class ReleaseService:
     def snapshot(self, principal: Principal, name: str, access: Access = Access.QUERY) -> Snapshot:
         """The files of a table that this person may read."""
         return self._store.snapshot(self.table(principal, name, access).qualified_name)
+
+    def readable_folders(self, principal: Principal) -> tuple[tuple[str, Path], ...]:
+        """The releases whose folders a lab of this person may show, by id, and where they lie."""
+        if not self._policy.decide(principal, Access.SPAWN, at=self._now()).allowed:
+            return ()
+        return tuple((release.id, self._store.folder(release.id)) for release in self.visible(principal, Access.FILE))
 
     @staticmethod
     def _suggestion(name: str, tables: dict[str, Table]) -> str:

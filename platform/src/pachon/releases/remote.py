@@ -25,6 +25,7 @@ _REFUSED = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
 _ATTEMPTS = 6
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 120.0
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+_LIST_TIMEOUT = httpx.Timeout(900.0, connect=10.0)
 _READ_BYTES = 1024 * 1024
 
 
@@ -92,7 +93,7 @@ class Remote:
         params = {"format": "jsonl", "under": under}
 
         def attempt(_: int) -> Iterator[bytes]:
-            with self._answer(self._files, params=params) as answer, path.open("wb") as written:
+            with self._answer(self._files, params=params, timeout=_LIST_TIMEOUT) as answer, path.open("wb") as written:
                 for piece in answer.iter_bytes(_READ_BYTES):
                     written.write(piece)
                     yield piece

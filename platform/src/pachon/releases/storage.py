@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
-from pachon.releases.models import Release, Snapshot
+from pachon.releases.models import Release, Snapshot, StoredFile
 
 
 class ReleaseStore(Protocol):
@@ -14,12 +17,37 @@ class ReleaseStore(Protocol):
         """All published releases, sorted by id."""
         ...
 
-    def snapshot(self, table_name: str) -> Snapshot:
+    def snapshot(self, table_name: str, *, as_of: datetime | None = None) -> Snapshot:
         """The files of a table, by qualified name.
+
+        Parameters
+        ----------
+        as_of
+            For a living table, the moment (UTC) as of which it is read; None for now. An immutable table has one state.
 
         Raises
         ------
         NotFoundError
             If there is no such table.
+        """
+        ...
+
+    def manifest(self, release_id: str) -> Iterator[StoredFile]:
+        """All files of a release, sorted by path, one at a time: a release may have millions.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such release.
+        """
+        ...
+
+    def file(self, release_id: str, path: str) -> tuple[StoredFile, Path]:
+        """One file of a release by its path in the manifest, and where it lies on this machine.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such release, or the manifest has no such path.
         """
         ...

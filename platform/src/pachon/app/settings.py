@@ -122,6 +122,14 @@ class DataSettings(_Group):
     """Where releases are read from."""
 
     path: Path | None = Field(None, description="Folder of releases; default: `releases` in `home`.")
+    mass_path: Path | None = Field(
+        None, description="Folder of archived releases, on storage that may be slow; default: `mass` in `home`."
+    )
+    keep_replaced_hours: float = Field(
+        24,
+        ge=0,
+        description="How long files that are not read any more are kept; longer than any query runs, hours.",
+    )
     default_catalogues: bool = Field(
         default=True, description="Whether `pachon up` builds the default catalogues that are missing."
     )
@@ -194,3 +202,8 @@ class Settings(BaseSettings):
     def releases_path(self) -> Path:
         """Folder of releases."""
         return self.data.path or self.home.resolve() / "releases"
+
+    @property
+    def mass_path(self) -> Path:
+        """Folder of archived releases."""
+        return self.data.mass_path or self.home.resolve() / "mass"

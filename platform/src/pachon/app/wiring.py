@@ -17,6 +17,7 @@ from pachon.queries.sql_storage import SqlExecutionStore
 from pachon.queries.storage import ExecutionStore
 from pachon.queries.tiles import TileService
 from pachon.releases.folder_storage import FolderReleaseStore
+from pachon.releases.registry import Registry
 from pachon.releases.service import ReleaseService
 from pachon.rights.policy import RightsPolicy
 from pachon.scs.models import ConeLimits
@@ -35,6 +36,7 @@ class Services:
     settings: Settings
     principals: HubPrincipals
     releases: ReleaseService
+    registry: Registry
     queries: QueryService
     executions: ExecutionStore
     tap: TapService
@@ -66,8 +68,8 @@ def build(settings: Settings) -> Services:
     outbox = Outbox(database)
     rights = settings.rights
     policy = RightsPolicy(rights.holder_groups, rights.years_until_public, rights.open_to_all)
-    store = FolderReleaseStore(settings.releases_path)
-    releases = ReleaseService(store, policy)
+    store = FolderReleaseStore(settings.releases_path, settings.mass_path)
+    releases = ReleaseService(store, policy, base_url=settings.base_url)
     executions = SqlExecutionStore(database)
     engine = _engine(settings)
     limits = _query_limits(settings)
@@ -77,6 +79,7 @@ def build(settings: Settings) -> Services:
         settings=settings,
         principals=_principals(settings),
         releases=releases,
+        registry=Registry(settings.releases_path, settings.mass_path),
         queries=queries,
         executions=executions,
         tap=TapService(queries, releases, limits, base_url=f"{settings.base_url}/api/tap"),

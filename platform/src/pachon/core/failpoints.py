@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pachon.core.errors import SetupError
 
 NAMES = (
+    "create.before-description",
+    "create.before-rename",
     "import.before-run",
     "import.after-spill",
     "import.after-checks",
@@ -21,6 +23,18 @@ NAMES = (
     "import.before-cleanup",
     "import.before-part",
     "import.before-part-list",
+    "add.before-table",
+    "add.after-file",
+    "publish.before-manifest",
+    "publish.before-rename",
+    "publish.before-commit",
+    "registry.before-replace",
+    "registry.after-replace",
+    "move.after-file",
+    "move.before-rename",
+    "move.before-commit",
+    "retire.before-delete",
+    "clean.before-commit",
 )
 """All points there are, in the order in which a command passes them."""
 

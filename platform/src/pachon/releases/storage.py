@@ -32,6 +32,16 @@ class ReleaseStore(Protocol):
         """
         ...
 
+    def folder(self, release_id: str) -> Path:
+        """Where the files of a release lie on this machine, whole.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such release.
+        """
+        ...
+
     def manifest(self, release_id: str) -> Iterator[StoredFile]:
         """All files of a release, sorted by path, one at a time: a release may have millions.
 

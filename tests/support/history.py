@@ -112,11 +112,12 @@ def write_sources(folder: Path, release_id: str) -> Path:
     """What an administrator has: a schema, two CSV files, FITS images, and files of four kinds."""
     words, number = texts(release_id), _FIRST_IDS[release_id]
     (folder / "schema.yaml").write_text(yaml.safe_dump(_felis(release_id)), encoding="utf-8")
-    flux = f"{number % 9973}.0625"
-    (folder / "table.csv").write_text(
-        f"id,ra,dec,{words['column']},note\n{number},56.75,24.12,{flux},{words['value']}\n{number + 1},57.0,24.2,1.5,\n",
-        encoding="utf-8",
+    rows = (
+        f"id,ra,dec,{words['column']},note",
+        f"{number},56.75,24.12,{number % 9973}.0625,{words['value']}",
+        f"{number + 1},57.0,24.2,1.5,",
     )
+    (folder / "table.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     (folder / "visits.csv").write_text(f"visit,object\n1,{number}\n2,{number + 1}\n", encoding="utf-8")
     write_image(folder / "images" / f"{words['image']}.fits", words["object"], datetime(2019, 1, 1, tzinfo=UTC))
     name, value = (canary.decode() for canary in embargoed_canaries())

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pachon.core.errors import SetupError
-from pachon.releases.felis import read_schema
+from pachon.releases.felis import LOADER, read_schema
 from pachon.releases.hats.workplace import replacing
 from pachon.releases.models import FileCollection, FileKind, ImageCollection, Release, ReleaseKind, Table
 from pachon.rights.models import Audience
@@ -76,12 +76,26 @@ def read_description(path: Path) -> Release:
     SetupError
         If the file is missing or wrong, with the key that is.
     """
+    return description_from(read_document(path), source=str(path))
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """The plain contents of a `release.yaml`, unchecked.
+
+    Raises
+    ------
+    SetupError
+        If the file is missing or no YAML mapping.
+    """
     try:
-        return description_from(yaml.safe_load(path.read_text(encoding="utf-8")), source=str(path))
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 -- a safe loader
     except FileNotFoundError:
         raise SetupError(f"{path} is missing.") from None
     except (yaml.YAMLError, UnicodeDecodeError):
         raise SetupError(f"{path} is not YAML.") from None
+    if not isinstance(document, dict):
+        raise SetupError(f"{path} must be a mapping, with the id of the release and more.")
+    return document
 
 
 def description_from(document: object, *, source: str) -> Release:

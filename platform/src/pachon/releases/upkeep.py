@@ -32,7 +32,7 @@ class Damage:
         return f"{self.release_id}: {self.problem}"
 
 
-def recover(registry: Registry, *, at: datetime, keep: timedelta, report: Report) -> None:
+def recover(registry: Registry, *, at: datetime, keep: timedelta, report: Report) -> tuple[str, ...]:
     """Finish or undo what was interrupted; nothing is left to do when it is called again.
 
     Releases of a time before the registry get their manifests and become part of it; publications that were not decided
@@ -44,11 +44,16 @@ def recover(registry: Registry, *, at: datetime, keep: timedelta, report: Report
         How long folders that are not read any more are kept for running queries.
     report
         Takes one line for each thing that was done.
+
+    Returns
+    -------
+    tuple
+        Archived releases that could not be moved to mass storage.
     """
     if not registry.root.is_dir():
-        return
+        return ()
     if not registry.path.exists() and not registry.read().entries:
-        return
+        return ()
     for pattern in (".building-*", ".old-*"):
         for leftover in registry.root.glob(pattern):
             shutil.rmtree(leftover)
@@ -56,9 +61,10 @@ def recover(registry: Registry, *, at: datetime, keep: timedelta, report: Report
         _list_files(registry, release_id, entry, report)
     for stray in tuple(strays(registry)):
         _take_back(registry, stray.name.partition(".")[0], report)
-    move_archived(registry, at=at, report=report)
+    left = move_archived(registry, at=at, report=report)
     if removed := remove_replaced(registry, at=at, keep=keep):
         report(f"{removed} folders that nobody reads any more were removed.")
+    return left
 
 
 def _take_back(registry: Registry, release_id: str, report: Report) -> None:

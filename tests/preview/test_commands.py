@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -65,8 +66,8 @@ def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(
 
 
 def test_verification_of_damaged_releases_says_what_to_do(program: typer.Typer, tmp_path: Path) -> None:
-    for damaged in ("tycho2", "vsx"):
-        (tmp_path / "releases" / damaged).mkdir(parents=True)
+    for damaged, catalogue in (("tycho2", building.TYCHO2), ("vsx", building.VSX)):
+        shutil.copytree(catalogue.folder, tmp_path / "releases" / damaged)
     done = _run(program, "verify")
     assert done.exit_code == 2
     assert "tycho2: it has no manifest." in done.stdout

@@ -1,15 +1,23 @@
 import logging
+import re
 import shutil
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from pachon.core.errors import ConflictError, NotFoundError, SetupError
-from pachon.releases.folder_storage import FolderReleaseStore, publication, read_release
+from pachon.core.errors import ConflictError, NotFoundError, SetupError, UnavailableError
+from pachon.releases.folder_storage import FolderReleaseStore, read_release
 from pachon.releases.hats.writer import CatalogueFormat, write_catalogue
+from pachon.releases.manifest import MANIFEST
+from pachon.releases.publishing import publication
+from pachon.releases.registry import Registry
+from pachon.releases.tiers import remove_replaced
+from pachon.releases.upkeep import recover, verify
 from support.skies import make_release
 
 
@@ -45,12 +53,25 @@ def test_an_unknown_table_is_not_found(root: Path, name: str) -> None:
         FolderReleaseStore(root).snapshot(name)
 
 
-def test_a_release_that_is_replaced_is_read_again(root: Path) -> None:
+def folders(root: Path) -> list[str]:
+    """Names of folders that readers may be sent to, and of drafts."""
+    return sorted(path.name for path in (*root.iterdir(), *root.glob(".drafts/*")) if path.name[0] != ".")
+
+
+def test_a_release_that_is_replaced_is_read_again_and_its_old_files_are_kept_for_running_queries(root: Path) -> None:
     store = FolderReleaseStore(root)
-    assert store.snapshot("sky.stars").table.row_count == 600
+    before = store.snapshot("sky.stars")
     make_release(root, rows=500)
-    assert store.snapshot("sky.stars").table.row_count == 500
-    assert [path.name for path in root.iterdir() if not path.name.startswith(".publishing")] == ["sky"]
+    after = store.snapshot("sky.stars")
+    assert (before.table.row_count, after.table.row_count) == (600, 500)
+    assert sum(pq.read_metadata(part.path).num_rows for part in before.partitions) == 600
+    assert folders(root) == ["registry.json", "sky", "sky.2"]
+    registry, now = Registry(root), datetime.now(tz=UTC)
+    assert remove_replaced(registry, at=now, keep=timedelta(hours=1)) == 0
+    assert remove_replaced(registry, at=now + timedelta(hours=2), keep=timedelta(hours=1)) == 1
+    assert folders(root) == ["registry.json", "sky.2"]
+    make_release(root, rows=400)
+    assert store.snapshot("sky.stars").table.row_count == 400
 
 
 def test_a_release_is_not_seen_while_it_is_being_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,21 +98,46 @@ def test_a_build_that_is_interrupted_leaves_the_earlier_release_and_nothing_else
     with pytest.raises(KeyboardInterrupt):
         _interrupted_build(root)
     assert FolderReleaseStore(root).snapshot("sky.stars").table.row_count == 600
-    assert [path.name for path in root.iterdir() if not path.name.startswith(".publishing")] == ["sky"]
+    assert folders(root) == ["registry.json", "sky"]
 
 
-def test_what_a_killed_build_left_behind_is_never_served_and_goes_with_the_next(root: Path) -> None:
-    leftover = root / ".building-sky-0123abcd"
-    (root / "sky").rename(leftover)
-    assert FolderReleaseStore(root).releases() == ()
-    make_release(root, rows=500)
-    assert not leftover.exists()
-    assert len(FolderReleaseStore(root).releases()) == 1
+def test_what_a_killed_build_left_behind_is_never_served_and_goes_with_the_next(tmp_path: Path, sky: Path) -> None:
+    leftover = shutil.copytree(sky, tmp_path / ".drafts" / "sky") / "more.txt"
+    leftover.touch()
+    assert FolderReleaseStore(tmp_path).releases() == ()
+    make_release(tmp_path, rows=500)
+    assert len(FolderReleaseStore(tmp_path).releases()) == 1
+    assert not list(tmp_path.rglob("more.txt"))
+
+
+def test_releases_of_a_time_before_the_registry_are_served_and_taken_into_it(tmp_path: Path, sky: Path) -> None:
+    ignored = shutil.ignore_patterns(MANIFEST)
+    for release_id, year in (("old", 2020), ("older", 2019), ("oldest", 2018)):
+        folder = shutil.copytree(sky, tmp_path / release_id, ignore=ignored)
+        for name in ("release.yaml", "schema.yaml"):
+            text = (folder / name).read_text().replace("2020-01-01", f"{year}-01-01")
+            (folder / name).write_text(re.sub(r"(id|name): sky$", rf"\1: {release_id}", text, flags=re.MULTILINE))
+    (tmp_path / ".building-sky-0123abcd").mkdir()
+    store = FolderReleaseStore(tmp_path)
+    lifecycles = [("old", "current"), ("older", "previous"), ("oldest", "previous")]
+    assert [(release.id, release.lifecycle.value) for release in store.releases()] == lifecycles
+    with pytest.raises(UnavailableError, match="'pachon release verify' lists them"):
+        list(store.manifest("old"))
+    said: list[str] = []
+    recover(Registry(tmp_path), at=datetime.now(tz=UTC), keep=timedelta(), report=said.append)
+    assert said == [f"{release_id}: taken into the registry." for release_id, _ in lifecycles]
+    assert [(release.id, release.lifecycle.value) for release in store.releases()] == lifecycles
+    assert store.snapshot("oldest.stars").table.row_count == 600
+    assert len(list(store.manifest("old"))) > 5
+    assert folders(tmp_path) == ["old", "older", "oldest", "registry.json"]
+    assert list(verify(Registry(tmp_path))) == []
+    recover(Registry(tmp_path), at=datetime.now(tz=UTC), keep=timedelta(), report=said.append)
+    assert len(said) == 3
 
 
 def test_a_second_build_of_a_release_is_refused_and_does_not_harm_the_first(root: Path, sky: Path) -> None:
     with publication(root, "sky") as folder:
-        with pytest.raises(ConflictError, match="being built by another process"):
+        with pytest.raises(ConflictError, match="being changed by another process"):
             make_release(root, rows=500)
         shutil.copytree(sky, folder, dirs_exist_ok=True)
     assert FolderReleaseStore(root).snapshot("sky.stars").table.row_count == 600

@@ -6,10 +6,11 @@ import pytest
 
 from pachon.core.errors import NotFoundError
 from pachon.identity.models import ANONYMOUS, Principal
-from pachon.releases.models import Release, ReleaseKind, Snapshot, Table
+from pachon.releases.models import Release, ReleaseKind, Table
 from pachon.releases.service import ReleaseService
 from pachon.rights.models import Audience
 from pachon.rights.policy import RightsPolicy
+from support.memory_releases import MemoryReleases
 
 HOLDER = Principal("astronomer", frozenset({"rights-holders"}))
 VISITOR = Principal("visitor")
@@ -30,18 +31,6 @@ def release(release_id: str, *table_names: str, audience: Audience = Audience.WO
     )
 
 
-class ReleasesInMemory:
-    def __init__(self, *releases: Release) -> None:
-        self._releases = releases
-
-    def releases(self) -> tuple[Release, ...]:
-        return self._releases
-
-    def snapshot(self, table_name: str) -> Snapshot:
-        tables = {table.qualified_name: table for release in self._releases for table in release.tables}
-        return Snapshot(tables[table_name], ())
-
-
 def service(*, on: datetime = datetime(2027, 12, 31, 23, 59, tzinfo=UTC)) -> ReleaseService:
     releases = (
         release("dr1", "object", "source", audience=Audience.HOLDERS),
@@ -49,7 +38,7 @@ def service(*, on: datetime = datetime(2027, 12, 31, 23, 59, tzinfo=UTC)) -> Rel
         release("openngc", "Objects"),
         release("tycho2", "stars"),
     )
-    return ReleaseService(ReleasesInMemory(*releases), RightsPolicy(frozenset({"rights-holders"})), now=lambda: on)
+    return ReleaseService(MemoryReleases(*releases), RightsPolicy(frozenset({"rights-holders"})), now=lambda: on)
 
 
 def names(principal: Principal, service: ReleaseService) -> list[str]:

@@ -10,9 +10,10 @@ import pyarrow as pa
 import yaml
 
 from pachon.core.fields import arrow_schema
+from pachon.releases.description import table_folder
 from pachon.releases.felis import read_schema
-from pachon.releases.folder_storage import publication, table_folder
 from pachon.releases.hats.writer import CatalogueFormat, write_catalogue
+from pachon.releases.publishing import publication
 from pachon.rights.models import Audience
 
 FIRST_ID = 9_007_199_254_740_993  # 2**53 + 1: a float cannot hold it

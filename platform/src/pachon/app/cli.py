@@ -21,22 +21,20 @@ from pachon.app.settings import Settings
 from pachon.app.supervisor import record
 from pachon.app.supervisor.models import Layout
 from pachon.core.errors import PachonError, SetupError
-from pachon.releases.mirror_command import mirror
 
 _SETUP_EXIT_CODE = 2
 _INTERRUPTED_EXIT_CODE = 130
+_GROUPS = {"data": "pachon.preview.commands", "release": "pachon.releases.commands"}
 _SERVERS = {"api": "pachon.app.web", "portal": "pachon.portal.server"}
 
 
 class _Commands(TyperGroup):
-    """The commands; those of `data` are imported when they are asked for, since they bring seconds of imports."""
+    """The commands; groups are imported when they are asked for, since they bring seconds of imports."""
 
     @property
     def commands(self) -> MutableMapping[str, Any]:
         """All of them, by name."""
-        data = typer.main.get_command(import_module("pachon.preview.commands").app)
-        data.name = "data"
-        return {**self._quick, "data": data}
+        return {**self._quick, **{name: _group(name) for name in _GROUPS}}
 
     @commands.setter
     def commands(self, commands: MutableMapping[str, Any]) -> None:
@@ -45,7 +43,13 @@ class _Commands(TyperGroup):
     def get_command(self, ctx: object, cmd_name: str) -> Any:  # noqa: ANN401 -- typer keeps the type private
         """One of them."""
         del ctx
-        return self._quick.get(cmd_name) or self.commands.get(cmd_name)
+        return _group(cmd_name) if cmd_name in _GROUPS else self._quick.get(cmd_name)
+
+
+def _group(name: str) -> Any:  # noqa: ANN401 -- typer keeps the type private
+    group = typer.main.get_command(import_module(_GROUPS[name]).app)
+    group.name = name
+    return group
 
 
 app = typer.Typer(
@@ -57,9 +61,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-releases = typer.Typer(help="Releases of this platform and of others.", no_args_is_help=True)
-releases.command("mirror")(mirror)
-app.add_typer(releases, name="release")
 
 Home = Annotated[Path | None, typer.Option("--home", help="Folder of everything this installation keeps.")]
 AsJSON = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]

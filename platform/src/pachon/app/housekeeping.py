@@ -1,4 +1,4 @@
-"""Forgets what is kept for a stated time only: records of runs past their destruction, and old events."""
+"""Forgets what is kept for a stated time only: records of runs, old events, files of releases that nobody reads."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pachon.core import clock
 from pachon.core.errors import PachonError
+from pachon.releases.tiers import remove_replaced
 
 if TYPE_CHECKING:
     from pachon.app.wiring import Services
@@ -24,7 +25,7 @@ async def keep_tidy(services: Services, *, every_s: float = _EVERY_S) -> None:
         try:
             await asyncio.to_thread(forget, services)
         except PachonError as error:
-            _log.warning("old records could not be forgotten: %s", error)
+            _log.warning("what is old could not be forgotten: %s", error)
         await asyncio.sleep(every_s)
 
 
@@ -33,3 +34,4 @@ def forget(services: Services) -> None:
     now = clock.now()
     services.executions.forget(now)
     services.outbox.forget(now - _KEEP_EVENTS)
+    remove_replaced(services.registry, at=now, keep=timedelta(hours=services.settings.data.keep_replaced_hours))

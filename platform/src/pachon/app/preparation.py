@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from pachon.app.progress import Display
 from pachon.app.settings import GIBIBYTE, Settings
 from pachon.app.supervisor import checks
+from pachon.core import clock
 from pachon.preview import build
 from pachon.preview.models import Catalogue, Places
+from pachon.releases.registry import Registry
+from pachon.releases.upkeep import recover
 from pachon.state import database
 
 _NEEDED_FOR_CATALOGUES_BYTES = 3 * GIBIBYTE
@@ -25,6 +29,9 @@ def prepare(settings: Settings, display: Display) -> None:
     SetupError
         If the machine does not allow it, or not one catalogue could be had.
     """
+    registry = Registry(settings.releases_path, settings.mass_path)
+    keep = timedelta(hours=settings.data.keep_replaced_hours)
+    recover(registry, at=clock.now(), keep=keep, report=display.say)
     wanted = build.missing(settings) if settings.data.default_catalogues else ()
     checks.check_disk(settings.home, needed_bytes=_NEEDED_FOR_CATALOGUES_BYTES if wanted else _NEEDED_BYTES)
     checks.check_ports(settings.listen)

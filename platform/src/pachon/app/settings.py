@@ -139,6 +139,14 @@ class DataSettings(_Group):
     """Where releases are read from."""
 
     path: Path | None = Field(None, description="Folder of releases; default: `releases` in `home`.")
+    mass_path: Path | None = Field(
+        None, description="Folder of archived releases, on storage that may be slow; default: `mass` in `home`."
+    )
+    keep_replaced_hours: float = Field(
+        24,
+        ge=0,
+        description="How long files that are not read any more are kept; longer than any query runs, hours.",
+    )
     default_catalogues: bool = Field(
         default=True, description="Whether `pachon up` builds the default catalogues that are missing."
     )
@@ -157,6 +165,9 @@ class Settings(BaseSettings):
 
     public_url: HttpUrl | None = Field(None, description="Address people type; default: from `listen`.")
     home: Path = Field(Path("var"), description="Folder of everything this installation keeps.")
+    failpoint: str | None = Field(
+        None, description="Name of a point at which commands kill themselves, to test that a crash there does no harm."
+    )
     listen: ListenSettings = ListenSettings()
     database: DatabaseSettings = DatabaseSettings()
     identity: IdentitySettings = IdentitySettings()
@@ -209,3 +220,8 @@ class Settings(BaseSettings):
     def releases_path(self) -> Path:
         """Folder of releases."""
         return self.data.path or self.home.resolve() / "releases"
+
+    @property
+    def mass_path(self) -> Path:
+        """Folder of archived releases."""
+        return self.data.mass_path or self.home.resolve() / "mass"

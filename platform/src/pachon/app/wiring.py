@@ -20,6 +20,7 @@ from pachon.queries.storage import ExecutionStore
 from pachon.queries.tiles import TileService
 from pachon.releases.downloads import DownloadLimits, Downloads
 from pachon.releases.folder_storage import FolderReleaseStore
+from pachon.releases.registry import Registry
 from pachon.releases.service import ReleaseService
 from pachon.rights.policy import RightsPolicy
 from pachon.scs.models import ConeLimits
@@ -39,6 +40,7 @@ class Services:
     principals: HubPrincipals
     releases: ReleaseService
     downloads: Downloads
+    registry: Registry
     queries: QueryService
     executions: ExecutionStore
     tap: TapService
@@ -75,8 +77,8 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
     outbox = Outbox(database)
     rights = settings.rights
     policy = RightsPolicy(rights.holder_groups, rights.years_until_public, rights.open_to_all)
-    store = FolderReleaseStore(settings.releases_path)
-    releases = ReleaseService(store, policy, now=now)
+    store = FolderReleaseStore(settings.releases_path, settings.mass_path)
+    releases = ReleaseService(store, policy, base_url=settings.base_url, now=now)
     executions = SqlExecutionStore(database)
     engine = _engine(settings)
     limits = _query_limits(settings)
@@ -87,6 +89,7 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
         principals=_principals(settings),
         releases=releases,
         downloads=Downloads(DownloadLimits(**settings.downloads.model_dump())),
+        registry=Registry(settings.releases_path, settings.mass_path),
         queries=queries,
         executions=executions,
         tap=TapService(queries, releases, limits, base_url=f"{settings.base_url}/api/tap"),

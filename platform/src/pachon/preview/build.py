@@ -15,15 +15,16 @@ from pachon.preview.downloads import obtain
 from pachon.preview.gaia import GAIA
 from pachon.preview.hipparcos import HIPPARCOS
 from pachon.preview.mangrove import MANGROVE
-from pachon.preview.manifest import read_manifest, recipe, write_manifest
+from pachon.preview.manifest import read_build, recipe, write_build
 from pachon.preview.models import Catalogue, LineReporter, Places, PlatformSettings, Reporter
 from pachon.preview.openngc import OPENNGC
 from pachon.preview.tycho2 import TYCHO2
 from pachon.preview.variable_stars import GCVS, VSX
+from pachon.releases.description import table_folder
 from pachon.releases.felis import read_schema
-from pachon.releases.folder_storage import publication, table_folder
 from pachon.releases.hats.writer import CatalogueFormat, write_catalogue
-from pachon.releases.models import Table
+from pachon.releases.publishing import publication
+from pachon.releases.registry import Registry
 
 DEFAULT = (OPENNGC, HIPPARCOS, TYCHO2)
 OPTIONAL = (GAIA, VSX, GCVS, MANGROVE)  # built only when asked for
@@ -67,17 +68,27 @@ def build_missing(places: Places, reporter: Reporter, catalogues: Iterable[Catal
             build(catalogue, places, reporter)
         except PachonError as error:
             reporter.say(f"{catalogue.id} is left out: {error}")
-    if not any((places.releases / catalogue.id).is_dir() for catalogue in chosen):
+    if not any(published_folder(catalogue, places) for catalogue in chosen):
         raise SetupError("No catalogue could be built; the lines above say why.")
 
 
 def is_current(catalogue: Catalogue, places: Places) -> bool:
-    """Whether a catalogue is published as a build of today would make it."""
+    """Whether a catalogue is published as a build of today would make it; one that was retired is left alone."""
+    entry = Registry(places.releases).read().entries.get(catalogue.id)
+    if entry is not None and not entry.is_served:
+        return True
     try:
-        manifest = read_manifest(places.releases / catalogue.id)
+        made = read_build(published_folder(catalogue, places))
     except SetupError:
         return False
-    return manifest is not None and manifest.recipe == recipe(catalogue)
+    return made is not None and made.recipe == recipe(catalogue)
+
+
+def published_folder(catalogue: Catalogue, places: Places) -> Path | None:
+    """Where a catalogue lies; None if it is not published."""
+    registry = Registry(places.releases)
+    entry = registry.read().entries.get(catalogue.id)
+    return registry.locate(entry.place) if entry is not None else None
 
 
 def build(catalogue: Catalogue, places: Places, reporter: Reporter) -> None:
@@ -94,14 +105,14 @@ def build(catalogue: Catalogue, places: Places, reporter: Reporter) -> None:
     with publication(places.releases, catalogue.id) as folder:
         source = obtain(catalogue.download, places, reporter)
         reporter.say(f"{catalogue.id}: building.")
-        rows, table = _write(catalogue, source, folder, reporter)
+        rows = _write(catalogue, source, folder, reporter)
         if rows != catalogue.row_count:
             raise SetupError(f"Catalogue {catalogue.id} should have {catalogue.row_count:,} rows, not {rows:,}.")
-        write_manifest(folder, catalogue, {table.name: rows})
+        write_build(folder, catalogue)
     reporter.say(f"{catalogue.id}: {rows:,} rows in {time.monotonic() - started:.0f} s.")
 
 
-def _write(catalogue: Catalogue, source: Path, folder: Path, reporter: Reporter) -> tuple[int, Table]:
+def _write(catalogue: Catalogue, source: Path, folder: Path, reporter: Reporter) -> int:
     for name in ("release.yaml", "schema.yaml"):
         shutil.copyfile(catalogue.folder / name, folder / name)
     (table,) = read_schema(folder / "schema.yaml")
@@ -115,7 +126,7 @@ def _write(catalogue: Catalogue, source: Path, folder: Path, reporter: Reporter)
     )
     batches = _counted(catalogue, source, reporter)
     partitions = write_catalogue(batches, table_folder(folder, table.name), layout)
-    return sum(partition.row_count for partition in partitions), table
+    return sum(partition.row_count for partition in partitions)
 
 
 def _counted(catalogue: Catalogue, source: Path, reporter: Reporter) -> Iterator[pa.RecordBatch]:

@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from pachon.core.errors import PachonError, SetupError
-from pachon.preview.build import DEFAULT, OPTIONAL, build, build_missing, is_current
-from pachon.preview.manifest import problems
+from pachon.preview.build import DEFAULT, OPTIONAL, build, build_missing, is_current, published_folder
 from pachon.preview.models import Catalogue, LineReporter, Places, PlatformSettings, Reporter
-from pachon.releases.folder_storage import read_description
+from pachon.releases.description import read_description
+from pachon.releases.upkeep import problems
 
 _EXIT_CODE = 2
 CATALOGUES = (*DEFAULT, *OPTIONAL)
@@ -71,17 +71,17 @@ def verify_command(context: typer.Context, *, home: Home = None, only: Only = No
     with _one_sentence_errors():
         places = _places(context, home)
         chosen = _chosen(only, every=not only)
-        built = [catalogue for catalogue in chosen if (places.releases / catalogue.id).is_dir()]
+        built = {each: folder for each in chosen if (folder := published_folder(each, places)) is not None}
         if not built:
             raise SetupError(f"No catalogue is built in {places.releases}; 'pachon data build' builds them.")
-        damaged = [catalogue.id for catalogue in built if not _is_sound(catalogue, places)]
+        damaged = [catalogue.id for catalogue, folder in built.items() if not _is_sound(catalogue, folder)]
         if damaged:
             rebuild = " ".join(f"--only {each}" for each in damaged)
             raise SetupError(f"Damaged: {', '.join(damaged)}; 'pachon data build --force {rebuild}' builds them anew.")
 
 
-def _is_sound(catalogue: Catalogue, places: Places) -> bool:
-    found = problems(places.releases / catalogue.id)
+def _is_sound(catalogue: Catalogue, folder: Path) -> bool:
+    found = _problems(folder)
     for problem in found:
         typer.echo(f"{catalogue.id}: {problem}.")
     if not found:
@@ -89,11 +89,19 @@ def _is_sound(catalogue: Catalogue, places: Places) -> bool:
     return not found
 
 
+def _problems(folder: Path) -> list[str]:
+    try:
+        return list(problems(folder))
+    except PachonError as error:
+        return [str(error).rstrip(".")]
+
+
 def _state(catalogue: Catalogue, places: Places) -> str:
-    if is_current(catalogue, places):
-        return f"built, in {places.releases / catalogue.id}"
-    if not (places.releases / catalogue.id).is_dir():
+    folder = published_folder(catalogue, places)
+    if folder is None:
         return "not built"
+    if is_current(catalogue, places):
+        return f"built, in {folder}"
     return f"built by another version; 'pachon data build --only {catalogue.id}' builds it anew"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from pachon.core.errors import SetupError
 from pachon.preview.debian import bring_source
 from pachon.preview.models import Channel, Download, Places, Reporter
 from pachon.preview.wheels import bring_wheel
+from pachon.releases.manifest import sha256_of
 
 _CLIENTS = {Channel.DEBIAN_SOURCE: bring_source, Channel.PYTHON_PACKAGE: bring_wheel}
 
@@ -43,9 +43,3 @@ def obtain(download: Download, places: Places, reporter: Reporter) -> Path:
     kept = brought.replace(places.downloads / download.filename)
     shutil.rmtree(partial)
     return kept
-
-
-def sha256_of(path: Path) -> str:
-    """Hexadecimal digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""What a build made: rows of each table and the digest of every file, written beside them and checked by `verify`."""
+"""From what a catalogue was built, written beside it: so that a build by an older recipe is known and made anew."""
 
 from __future__ import annotations
 
@@ -7,20 +7,15 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from pachon.core.errors import SetupError
-from pachon.preview.downloads import sha256_of
 from pachon.preview.models import Catalogue
-from pachon.releases.hats.layout import DATASET
 
 _NAME = "manifest.json"
 _FORMAT = 1  # raised whenever a build writes other bytes from the same input, so that older builds are made anew
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class Build:
     """The content of `manifest.json`.
 
     Parameters
@@ -29,16 +24,10 @@ class Manifest:
         Digest of all that decides what a build writes.
     source
         Name and digest of the file it was made from.
-    row_counts
-        Rows by table.
-    files
-        Digest by path, relative to the release's folder.
     """
 
     recipe: str
     source: dict[str, str]
-    row_counts: dict[str, int]
-    files: dict[str, str]
 
 
 def recipe(catalogue: Catalogue) -> str:
@@ -49,48 +38,21 @@ def recipe(catalogue: Catalogue) -> str:
     return digest.hexdigest()
 
 
-def write_manifest(release: Path, catalogue: Catalogue, row_counts: dict[str, int]) -> None:
-    """Describe the files of a release as they are now."""
+def write_build(release: Path, catalogue: Catalogue) -> None:
+    """Say from what a release was built."""
     source = {catalogue.download.filename: catalogue.download.sha256}
-    files = {path.relative_to(release).as_posix(): sha256_of(path) for path in _files(release)}
-    text = json.dumps(asdict(Manifest(recipe(catalogue), source, row_counts, files)), indent=1)
+    text = json.dumps(asdict(Build(recipe(catalogue), source)), indent=1)
     (release / _NAME).write_text(text + "\n", encoding="utf-8")
 
 
-def read_manifest(release: Path) -> Manifest | None:
-    """The manifest of a release; None if it has none."""
+def read_build(release: Path | None) -> Build | None:
+    """From what a release was built; None if there is none, or it does not say."""
+    if release is None:
+        return None
     try:
-        return Manifest(**json.loads((release / _NAME).read_text(encoding="utf-8")))
+        written = json.loads((release / _NAME).read_text(encoding="utf-8"))
+        return Build(written["recipe"], written["source"])
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, KeyError):
         raise SetupError(f"{release / _NAME} is damaged; build release '{release.name}' again with --force.") from None
-
-
-def problems(release: Path) -> tuple[str, ...]:
-    """In what the files of a release differ from its manifest; nothing if in nothing."""
-    manifest = read_manifest(release)
-    if manifest is None:
-        return ("it has no manifest",)
-    present = {path.relative_to(release).as_posix() for path in _files(release)}
-    found = [f"{path} is missing" for path in sorted(manifest.files.keys() - present)]
-    found += [f"{path} does not belong to it" for path in sorted(present - manifest.files.keys())]
-    for path in sorted(present & manifest.files.keys()):
-        if sha256_of(release / path) != manifest.files[path]:
-            found.append(f"{path} has changed")
-    for table, expected in manifest.row_counts.items():
-        found += _row_problems(release, table, expected)
-    return tuple(found)
-
-
-def _row_problems(release: Path, table: str, expected: int) -> list[str]:
-    dataset = release / "tables" / table / DATASET
-    try:
-        counted = sum(pq.read_metadata(path).num_rows for path in dataset.rglob("Npix=*.parquet"))
-    except (pa.ArrowInvalid, OSError):
-        return [f"table {table} cannot be read"]
-    return [] if counted == expected else [f"table {table} has {counted:,} rows, not {expected:,}"]
-
-
-def _files(release: Path) -> list[Path]:
-    return sorted(path for path in release.rglob("*") if path.is_file() and path.name != _NAME)

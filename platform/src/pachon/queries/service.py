@@ -163,7 +163,7 @@ class QueryService:
         def snapshot(name: str) -> Snapshot | MemorySnapshot:
             return extra[name] if name in extra else self._releases.snapshot(principal, name)
 
-        return Catalogue(tables, snapshot)
+        return Catalogue(tables, snapshot, lambda name: self._releases.refusal(principal, name))
 
     def _rows(self, max_rows: int | None) -> int:
         if max_rows is None:

@@ -1,91 +1,101 @@
-"""Releases in a folder: one folder each, with `release.yaml`, `schema.yaml` (Felis) and HATS catalogues in `tables`."""
+"""Releases in folders, found through the registry: `release.yaml`, `schema.yaml` (Felis) and HATS catalogues."""
 
 from __future__ import annotations
 
-import contextlib
-import datetime as dt
-import fcntl
 import logging
-import os
-import secrets
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from pachon.core.errors import ConflictError, NotFoundError, PachonError, SetupError
-from pachon.releases.felis import read_schema
+from pachon.core import clock
+from pachon.core.clock import Clock
+from pachon.core.errors import NotFoundError, PachonError, SetupError, UnavailableError
+from pachon.releases.description import DESCRIPTION, read_description, read_tables, table_folder
 from pachon.releases.hats.reader import HatsCatalogue
-from pachon.releases.models import Release, ReleaseKind, Snapshot, Table
-from pachon.rights.models import Audience
+from pachon.releases.living import VALIDITY, read_validity
+from pachon.releases.manifest import Contents, find_file, read_manifest
+from pachon.releases.models import FileCollection, ImageCollection, Partition, Release, Snapshot, StoredFile, Table
+from pachon.releases.registry import Entry, Registry, release_folders
 
-_LOGGER = logging.getLogger(__name__)
-_BUILDING = ".building-"
-_OLD = ".old-"
-
-
-class _ReleaseFile(BaseModel):
-    """`release.yaml`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    title: str
-    description: str
-    kind: ReleaseKind
-    date: dt.date
-    audience: Audience
-    simulated: bool
-    source: str
-    licence: str
-    credit: str = ""
-    doi: str | None = None
-    groups: frozenset[str] = frozenset()
+_log = logging.getLogger(__name__)
+_Stamp = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Published:
-    """A release as read, and what of the folder it was read from."""
+class _Held:
+    """A release as read, and what of the folder it was read from. The files of its tables are read when asked for."""
 
-    stamp: tuple[int, int]
+    stamp: tuple[Path, Entry, _Stamp]
     release: Release
-    snapshots: dict[str, Snapshot]
+    tables: Mapping[str, Table]
+    partitions: dict[str, tuple[_Stamp, tuple[Partition, ...]]] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return self.stamp[0]
 
 
 class FolderReleaseStore:
-    """Releases under one folder, read when first asked for and again when replaced.
+    """Releases under one folder, read when first asked for and again when the registry changes.
+
+    Safe to use from several threads.
 
     Parameters
     ----------
     path
-        Folder of releases; need not exist. Names that begin with a dot are not releases.
+        Folder of releases; need not exist.
+    mass
+        Folder of archived releases, if there is one.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._published: dict[str, _Published] = {}
+    def __init__(self, path: Path, mass: Path | None = None, *, now: Clock = clock.now) -> None:
+        self._registry = Registry(path, mass)
+        self._now = now
+        self._lock = threading.Lock()
+        self._stamp: object = None
+        self._held: dict[str, _Held] = {}
+        self._releases: tuple[Release, ...] = ()
 
     def releases(self) -> tuple[Release, ...]:
         """All published releases, sorted by id; one that cannot be read is logged and left out."""
         self._refresh()
-        return tuple(published.release for _, published in sorted(self._published.items()))
+        return self._releases
 
-    def snapshot(self, table_name: str) -> Snapshot:
-        """The files of a table, by qualified name.
+    def snapshot(self, table_name: str, *, as_of: datetime | None = None) -> Snapshot:
+        """The files of a table, by qualified name; of a living table those valid as of a moment (UTC), None for now.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such table.
+        UnavailableError
+            If its files cannot be read.
+        """
+        held, table = self._table(table_name)
+        try:
+            partitions = _partitions(held, table)
+        except SetupError as error:
+            _log.warning("Table %s cannot be read: %s", table_name, error)
+            raise UnavailableError(f"Table '{table_name}' cannot be read at the moment.", retry_after_s=60) from None
+        if held.release.is_living:
+            moment = as_of or self._now()
+            partitions = tuple(part for part in partitions if part.is_valid_at(moment))
+            table = replace(table, row_count=sum(part.row_count for part in partitions))
+        return Snapshot(table, partitions)
+
+    def catalogue(self, table_name: str) -> HatsCatalogue:
+        """The HATS catalogue of a table, by qualified name.
 
         Raises
         ------
         NotFoundError
             If there is no such table.
         """
-        self._refresh()
-        published = self._published.get(table_name.partition(".")[0])
-        if published is None or table_name not in published.snapshots:
-            raise NotFoundError(f"There is no table '{table_name}'.")
-        return published.snapshots[table_name]
+        held, table = self._table(table_name)
+        return HatsCatalogue(table_folder(held.folder, table.name))
 
     def folder(self, release_id: str) -> Path:
         """Where the files of a release lie on this machine.
@@ -96,41 +106,78 @@ class FolderReleaseStore:
             If there is no such release.
         """
         self._refresh()
-        if release_id not in self._published:
+        if release_id not in self._held:
             raise NotFoundError(f"There is no release '{release_id}'.")
-        return (self._path / release_id).resolve()
+        return self._held[release_id].folder.resolve()
 
-    def catalogue(self, table_name: str) -> HatsCatalogue:
-        """The HATS catalogue of a table, by qualified name.
+    def manifest(self, release_id: str) -> Iterator[StoredFile]:
+        """All files of a release, sorted by path, one at a time.
 
         Raises
         ------
         NotFoundError
-            If there is no such table.
+            If there is no such release.
+        UnavailableError
+            If they are not listed yet.
         """
-        table = self.snapshot(table_name).table
-        return HatsCatalogue(table_folder(self._path / table.schema, table.name))
+        return read_manifest(self.folder(release_id))
+
+    def file(self, release_id: str, path: str) -> tuple[StoredFile, Path]:
+        """One file of a release by its path in the manifest, and where it lies on this machine.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such release, the manifest has no such path, or it is no plain file (any more).
+        UnavailableError
+            If the files are not listed yet.
+        """
+        folder = self.folder(release_id)
+        stored = find_file(folder, path)
+        place = folder / path
+        if stored is None or place.resolve() != place or not place.is_file():
+            raise NotFoundError(f"Release '{release_id}' has no file '{path}'.")
+        return stored, place
+
+    def _table(self, table_name: str) -> tuple[_Held, Table]:
+        self._refresh()
+        held = self._held.get(table_name.partition(".")[0])
+        if held is None or table_name not in held.tables:
+            raise NotFoundError(f"There is no table '{table_name}'.")
+        return held, held.tables[table_name]
 
     def _refresh(self) -> None:
-        present: dict[str, _Published] = {}
-        for folder in self._folders():
-            published = self._read(folder)
-            if published is not None:
-                present[folder.name] = published
-        self._published = present
+        stamp = self._registry_stamp()
+        if stamp == self._stamp:
+            return
+        with self._lock:
+            try:
+                entries = self._registry.read().entries
+            except SetupError:
+                _log.exception("The registry cannot be read; releases are served as they were.")
+                return
+            served = ((release_id, entry) for release_id, entry in entries.items() if entry.is_served)
+            found = {release_id: self._read(release_id, entry) for release_id, entry in served}
+            self._held = {release_id: held for release_id, held in found.items() if held is not None}
+            self._releases = tuple(held.release for _, held in sorted(self._held.items()))
+            self._stamp = stamp
 
-    def _folders(self) -> Iterator[Path]:
-        if self._path.is_dir():
-            yield from (path for path in self._path.iterdir() if not path.name.startswith(".") and path.is_dir())
+    def _registry_stamp(self) -> object:
+        """Changes whenever the registry does; until there is one, whenever a release does."""
+        if (stamp := _stamp(self._registry.path)) != ():
+            return stamp
+        return tuple((folder.name, _stamp(folder / DESCRIPTION)) for folder in release_folders(self._registry.root))
 
-    def _read(self, folder: Path) -> _Published | None:
+    def _read(self, release_id: str, entry: Entry) -> _Held | None:
+        folder = self._registry.locate(entry.place)
+        stamp = (folder, entry, _stamp(folder / DESCRIPTION))
+        known = self._held.get(release_id)
+        if known is not None and known.stamp == stamp:
+            return known
         try:
-            status = (folder / "release.yaml").stat()
-            stamp = (status.st_ino, status.st_mtime_ns)
-            known = self._published.get(folder.name)
-            return known if known is not None and known.stamp == stamp else _published(folder, stamp)
+            return _read(stamp)
         except (OSError, PachonError) as error:
-            _LOGGER.warning("Release %s is left out: %s", folder.name, error)
+            _log.warning("Release %s is left out: %s", release_id, error)
             return None
 
 
@@ -144,121 +191,65 @@ def read_release(folder: Path) -> Release:
     UsageError
         If `schema.yaml` is wrong.
     """
-    return _published(folder, (0, 0)).release
+    release = read_description(folder / DESCRIPTION)
+    tables = (
+        replace(table, row_count=HatsCatalogue(table_folder(folder, table.name)).row_count)
+        for table in read_tables(folder, release)
+    )
+    return replace(release, tables=tuple(tables))
 
 
-def read_description(path: Path) -> Release:
-    """Read a `release.yaml`: a release without its tables.
+def _read(stamp: tuple[Path, Entry, _Stamp]) -> _Held:
+    folder, entry, _ = stamp
+    described = read_description(folder / DESCRIPTION)
+    tables = tuple(_counted(table, folder, entry.contents) for table in read_tables(folder, described))
+    release = replace(
+        described,
+        lifecycle=entry.lifecycle,
+        tier=entry.place.tier,
+        history=entry.history,
+        tables=tables,
+        images=tuple(_images(each, entry.contents) for each in described.images),
+        files=tuple(_files(each, entry.contents) for each in described.files),
+    )
+    return _Held(stamp, release, {table.qualified_name: table for table in tables})
 
-    Raises
-    ------
-    SetupError
-        If the file is missing or wrong, with the key that is.
-    """
+
+def _counted(table: Table, folder: Path, contents: Mapping[str, Contents]) -> Table:
+    """The table with its row count, which the registry knows unless it was not there when the release was published."""
+    known = contents.get(f"tables/{table.name}", Contents()).row_count
+    return replace(
+        table, row_count=HatsCatalogue(table_folder(folder, table.name)).row_count if known is None else known
+    )
+
+
+def _images(collection: ImageCollection, contents: Mapping[str, Contents]) -> ImageCollection:
+    found = contents.get(f"images/{collection.id}", Contents())
+    return replace(collection, file_count=found.file_count, size_bytes=found.size_bytes)
+
+
+def _files(collection: FileCollection, contents: Mapping[str, Contents]) -> FileCollection:
+    found = contents.get(f"files/{collection.id}", Contents())
+    return replace(collection, file_count=found.file_count, size_bytes=found.size_bytes)
+
+
+def _partitions(held: _Held, table: Table) -> tuple[Partition, ...]:
+    """The files of a table; of a living one all there ever were, read again when they change."""
+    folder = table_folder(held.folder, table.name)
+    stamp = _stamp(folder / VALIDITY) if held.release.is_living else ()
+    known = held.partitions.get(table.name)
+    if known is not None and known[0] == stamp:
+        return known[1]
+    listed = read_validity(folder) if held.release.is_living else None
+    partitions = HatsCatalogue(folder).partitions if listed is None else listed
+    held.partitions[table.name] = (stamp, partitions)
+    return partitions
+
+
+def _stamp(path: Path) -> _Stamp:
+    """Which file this is, and in which state; empty if there is none."""
     try:
-        described = _ReleaseFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise SetupError(f"{path} is missing.") from None
-    except (yaml.YAMLError, UnicodeDecodeError):
-        raise SetupError(f"{path} is not YAML.") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise SetupError(f"{path}: {place or 'the document'}: {first['msg']}.") from None
-    return Release(**dict(described))
-
-
-def table_folder(release: Path, table: str) -> Path:
-    """Where a release keeps the HATS catalogue of a table."""
-    return release / "tables" / table
-
-
-@contextlib.contextmanager
-def publication(root: Path, release_id: str) -> Iterator[Path]:
-    """Build a release out of sight and publish it whole.
-
-    Yields a hidden folder to fill. When the block ends without error, everything in it is checked as a release,
-    brought to disk, and takes the place of `<root>/<release_id>` by a rename; otherwise it is removed.
-    What an interrupted process left behind of the same release is removed first.
-
-    Raises
-    ------
-    ConflictError
-        If another process is building the same release.
-    SetupError, UsageError
-        If what was built is no release of that id.
-    """
-    root.mkdir(parents=True, exist_ok=True)
-    with _only_builder(root, release_id):
-        _remove_leftovers(root, release_id)
-        building = root / f"{_BUILDING}{release_id}-{secrets.token_hex(4)}"
-        building.mkdir()
-        try:
-            yield building
-            release = read_release(building)
-            if release.id != release_id:
-                raise SetupError(f"The release built as '{release_id}' calls itself '{release.id}'.")
-            _bring_to_disk(building)
-            _replace(building, root / release_id)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _only_builder(root: Path, release_id: str) -> Iterator[None]:
-    """Hold the lock of a release; the system frees it when this process ends, however it does."""
-    with (root / f".publishing-{release_id}").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            message = f"Release '{release_id}' is being built by another process; wait until that one is done."
-            raise ConflictError(message) from None
-        yield
-
-
-def _published(folder: Path, stamp: tuple[int, int]) -> _Published:
-    release = read_description(folder / "release.yaml")
-    snapshots: dict[str, Snapshot] = {}
-    for table in read_schema(folder / "schema.yaml"):
-        if table.schema != release.id:
-            raise SetupError(f"The schema of release '{release.id}' must have its name, not '{table.schema}'.")
-        snapshot = _snapshot(folder, table)
-        snapshots[table.qualified_name] = snapshot
-    tables = tuple(snapshot.table for snapshot in snapshots.values())
-    return _Published(stamp, replace(release, tables=tables), snapshots)
-
-
-def _snapshot(folder: Path, table: Table) -> Snapshot:
-    catalogue = HatsCatalogue(table_folder(folder, table.name))
-    return Snapshot(replace(table, row_count=catalogue.row_count), catalogue.partitions)
-
-
-def _remove_leftovers(root: Path, release_id: str) -> None:
-    for prefix in (_BUILDING, _OLD):
-        for leftover in root.glob(f"{prefix}{release_id}-????????"):
-            shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _bring_to_disk(folder: Path) -> None:
-    for path in (*folder.rglob("*"), folder):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _replace(building: Path, published: Path) -> None:
-    """Two renames: for an instant there is no such release, but never half of one."""
-    if published.exists():
-        old = published.with_name(building.name.replace(_BUILDING, _OLD))
-        published.rename(old)
-        building.rename(published)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        building.rename(published)
-    descriptor = os.open(published.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size

@@ -209,11 +209,14 @@ class StoredFile:
         Relative to the release, with `/`: `tables/object/dataset/Norder=0/Dir=0/Npix=4.parquet`.
     sha256
         Digest of the contents, hexadecimal.
+    taken_at
+        End of the exposure (UTC), for images of a collection with an embargo.
     """
 
     path: str
     size_bytes: int
     sha256: str
+    taken_at: datetime | None = None
 
     @property
     def collection(self) -> tuple[str, str]:

@@ -33,7 +33,7 @@ class ReleaseStore(Protocol):
         ...
 
     def folder(self, release_id: str) -> Path:
-        """Where the files of a release lie on this machine.
+        """Where the files of a release lie on this machine, whole.
 
         Raises
         ------

@@ -54,10 +54,13 @@ class Catalogue:
         By qualified name.
     snapshot
         The rows of a table, by qualified name.
+    refusal
+        Why another table is there but not queried, by qualified name; None if nothing is known of it.
     """
 
     tables: Mapping[str, Table]
     snapshot: Callable[[str], Snapshot | MemorySnapshot]
+    refusal: Callable[[str], str | None] = lambda _: None
 
 
 def bind(text: str, catalogue: Catalogue, *, max_rows: int | None = None) -> Plan:
@@ -253,6 +256,8 @@ class _Binder:
                 return table
         parts = [part.name for part in (catalog, schema, node.this) if part is not None]
         written = ".".join(parts)
+        if (refusal := self.catalogue.refusal(written)) is not None:
+            raise self.error(node, refusal)
         names = {name: name for name in self.catalogue.tables}
         bare = {table.name: name for name, table in self.catalogue.tables.items()}
         same = [name for name, table in self.catalogue.tables.items() if matches(node.this, table.name)]

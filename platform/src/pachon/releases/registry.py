@@ -1,0 +1,254 @@
+"""The registry: which releases are served, from which folder, and what was decided about each.
+
+It is one file, `registry.json` in the folder of releases. Every decision is one replacement of this file under a lock
+and so is seen whole or not at all: by readers at any time, and by everybody after a crash. What a release consists of
+stays in a folder of its own, which says all about itself and does not change (ADR 11).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from pachon.core.errors import ConflictError, PachonError, SetupError
+from pachon.core.failpoints import failpoint
+from pachon.releases.description import DESCRIPTION, read_description
+from pachon.releases.hats.workplace import replacing
+from pachon.releases.manifest import Contents
+from pachon.releases.models import Lifecycle, LifecycleEvent, Release, ReleaseKind, Tier
+
+REGISTRY = "registry.json"
+DRAFTS = ".drafts"
+_LOCKS = ".locks"
+_log = logging.getLogger(__name__)
+
+
+class State(StrEnum):
+    """Whether a release is served."""
+
+    PUBLISHED = "published"
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder of a release: its name in the folder of a tier."""
+
+    tier: Tier
+    folder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What was decided about a release.
+
+    Parameters
+    ----------
+    published_at
+        When it was first published (UTC).
+    contents
+        How much there is of each part, as its manifest was written; empty for a release older than the registry.
+    """
+
+    kind: ReleaseKind
+    place: Place
+    published_at: datetime
+    state: State = State.PUBLISHED
+    lifecycle: Lifecycle = Lifecycle.CURRENT
+    history: tuple[LifecycleEvent, ...] = ()
+    contents: Mapping[str, Contents] = field(default_factory=dict)
+
+    @property
+    def is_served(self) -> bool:
+        """Whether readers find it."""
+        return self.state is State.PUBLISHED
+
+    def after(self, event: str, at: datetime) -> Entry:
+        """With one more event in its history."""
+        return replace(self, history=(*self.history, LifecycleEvent(at, event)))
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A folder that no release is read from any more, but running queries may be."""
+
+    place: Place
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The whole registry at one moment: releases by id, and folders that wait to be removed."""
+
+    entries: Mapping[str, Entry] = field(default_factory=dict)
+    replaced: tuple[Replaced, ...] = ()
+
+    def with_entry(self, release_id: str, entry: Entry) -> Records:
+        """With an entry added or replaced."""
+        return replace(self, entries=dict(sorted({**self.entries, release_id: entry}.items())))
+
+    def with_replaced(self, place: Place, since: datetime) -> Records:
+        """With one more folder to remove."""
+        return replace(self, replaced=(*self.replaced, Replaced(place, since)))
+
+    @property
+    def places(self) -> frozenset[Place]:
+        """All folders it knows."""
+        return frozenset(
+            [*(entry.place for entry in self.entries.values()), *(replaced.place for replaced in self.replaced)]
+        )
+
+
+_FORM = TypeAdapter(Records)
+
+
+class Registry:
+    """Reads and changes the registry of a folder of releases.
+
+    Parameters
+    ----------
+    root
+        Folder of releases, on fast storage; need not exist.
+    mass
+        Folder for archived releases; None if they stay where they are.
+    """
+
+    def __init__(self, root: Path, mass: Path | None = None) -> None:
+        self.root = root
+        self.mass = mass
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.root / REGISTRY
+
+    @property
+    def drafts(self) -> Path:
+        """Where releases are made before they are published."""
+        return self.root / DRAFTS
+
+    def locate(self, place: Place) -> Path:
+        """Where a folder lies on this machine."""
+        if place.tier is Tier.MASS and self.mass is not None:
+            return self.mass / place.folder
+        return self.root / place.folder
+
+    def read(self) -> Records:
+        """The registry as it is; made from the folders that are there if it has not been written yet.
+
+        Raises
+        ------
+        SetupError
+            If the file is damaged.
+        """
+        try:
+            return _FORM.validate_json(self.path.read_bytes())
+        except FileNotFoundError:
+            return self._found()
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"]) or "the document"
+            raise SetupError(f"{self.path} is damaged: {place}: {first['msg']}.") from None
+
+    def establish(self) -> Records:
+        """Write the registry if there is none: from then on no folder is a release just because it is there."""
+        return self.change(lambda records: records)
+
+    def change(self, decide: Callable[[Records], Records]) -> Records:
+        """Make a decision: read, decide and replace, while nobody else does.
+
+        Returns
+        -------
+        Records
+            As they are now; on disk when this returns.
+        """
+        with self._locked("registry", wait=True):
+            before = self.read()
+            after = decide(before)
+            if after != before or not self.path.exists():
+                self._write(after)
+            return after
+
+    def _write(self, records: Records) -> None:
+        with replacing(self.path) as unfinished:
+            unfinished.write_bytes(_FORM.dump_json(records, indent=1))
+            failpoint("registry.before-replace")
+        bring_to_disk(self.root)
+        failpoint("registry.after-replace")
+
+    def only_one(self, release_id: str) -> contextlib.AbstractContextManager[None]:
+        """Hold the lock of a release; the system frees it when this process ends, however it does.
+
+        Raises
+        ------
+        ConflictError
+            If another process has it.
+        """
+        return self._locked(f"release-{release_id}", wait=False)
+
+    @contextlib.contextmanager
+    def _locked(self, name: str, *, wait: bool) -> Iterator[None]:
+        locks = self.root / _LOCKS
+        locks.mkdir(parents=True, exist_ok=True)
+        with (locks / name).open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                release_id = name.removeprefix("release-")
+                message = f"Release '{release_id}' is being changed by another process; wait until that one is done."
+                raise ConflictError(message) from None
+            yield
+
+    def _found(self) -> Records:
+        """The records of a folder in which releases were published before there was a registry."""
+        found: dict[str, Entry] = {}
+        data_releases: list[Release] = []
+        for folder in release_folders(self.root):
+            try:
+                release = _described(folder)
+                published_at = datetime.fromtimestamp((folder / DESCRIPTION).stat().st_mtime, tz=UTC)
+            except (OSError, PachonError) as error:
+                _log.warning("Release %s is left out: %s", folder.name, error)
+                continue
+            if release.kind is ReleaseKind.DATA_RELEASE:
+                data_releases.append(release)
+            found[release.id] = Entry(
+                kind=release.kind,
+                place=Place(Tier.FAST, folder.name),
+                published_at=published_at,
+                history=(LifecycleEvent(published_at, "published"),),
+            )
+        for release in sorted(data_releases, key=lambda each: each.date)[:-1]:
+            found[release.id] = replace(found[release.id], lifecycle=Lifecycle.PREVIOUS)
+        return Records(dict(sorted(found.items())))
+
+
+def _described(folder: Path) -> Release:
+    release = read_description(folder / DESCRIPTION)
+    if release.id != folder.name:
+        raise SetupError(f"{folder / DESCRIPTION} calls it '{release.id}'.")
+    return release
+
+
+def release_folders(root: Path) -> Iterator[Path]:
+    """Folders that may be releases, sorted: those whose names do not begin with a dot."""
+    if root.is_dir():
+        yield from sorted(path for path in root.iterdir() if not path.name.startswith(".") and path.is_dir())
+
+
+def bring_to_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

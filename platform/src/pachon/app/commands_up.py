@@ -18,6 +18,7 @@ from pachon.app.supervisor import checks, family, record
 from pachon.app.supervisor.models import Layout, PlatformRecord
 from pachon.app.supervisor.programs import door_urls, programs
 from pachon.app.supervisor.service import Supervisor
+from pachon.core import failpoints
 from pachon.core.clock import now
 from pachon.hub.config import NO_ISOLATION
 
@@ -36,6 +37,8 @@ def settled(home: Path | None, port: int | None) -> Settings:
         Replaces `listen.proxy_port`; the other ports follow it one by one unless they were set.
     """
     settings = Settings()
+    if settings.failpoint is not None:
+        failpoints.arm(settings.failpoint)
     changes: dict[str, object] = {"home": (home or settings.home).resolve()}
     if port is not None:
         changes["listen"] = _listen(settings.listen, port)

@@ -140,6 +140,9 @@ class Settings(BaseSettings):
 
     public_url: HttpUrl | None = Field(None, description="Address people type; default: from `listen`.")
     home: Path = Field(Path("var"), description="Folder of everything this installation keeps.")
+    failpoint: str | None = Field(
+        None, description="Name of a point at which commands kill themselves, to test that a crash there does no harm."
+    )
     listen: ListenSettings = ListenSettings()
     database: DatabaseSettings = DatabaseSettings()
     identity: IdentitySettings = IdentitySettings()

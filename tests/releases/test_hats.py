@@ -170,7 +170,7 @@ def test_a_folder_that_is_no_catalogue_is_told_apart(tmp_path: Path) -> None:
         _ = HatsCatalogue(tmp_path).partitions
     with pytest.raises(SetupError, match=r"it has no hats\.properties"):
         _ = HatsCatalogue(tmp_path).properties
-    (tmp_path / "partition_info.csv").write_text("Norder,Npix\n0,1\n")
+    (tmp_path / "partition_info.csv").write_text("Norder,Npix\n0,one\n")
     with pytest.raises(SetupError, match="whole numbers"):
         _ = HatsCatalogue(tmp_path).partitions
 
@@ -178,4 +178,4 @@ def test_a_folder_that_is_no_catalogue_is_told_apart(tmp_path: Path) -> None:
 def test_a_pixel_at_the_finest_order_is_never_split() -> None:
     counts = np.zeros(12 * 4**3, dtype=np.int64)
     counts[5], counts[700] = 1_000, 3
-    assert choose_partitions(counts, order=3, max_rows=10) == ((3, 5, 1_000), (0, 10, 3))
+    assert choose_partitions(counts, max_rows=10) == ((3, 5, 1_000), (0, 10, 3))

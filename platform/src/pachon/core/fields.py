@@ -67,6 +67,8 @@ class Field:
         A numeric array (a DALI geometry: `point` has arraysize `2`) travels as an Arrow list.
     xtype, unit, ucd, utype, description
         As in VOTable; unit in VOUnits syntax.
+    nullable
+        Whether a row may have no value.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Field:
     ucd: str | None = None
     utype: str | None = None
     description: str | None = None
+    nullable: bool = True
 
     @property
     def arrow_type(self) -> pa.DataType:

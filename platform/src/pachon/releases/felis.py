@@ -208,6 +208,7 @@ def _column(node: _Node, indexed: frozenset[str]) -> Column:
         ucd=node.optional_text("ivoa:ucd"),
         utype=node.optional_text("votable:utype"),
         description=node.optional_text("description"),
+        nullable="nullable" not in node.values or node.flag("nullable"),
     )
     principal, std = node.flag("tap:principal"), node.flag("tap:std")
     return Column(field=field, principal=principal, indexed=name in indexed, std=std)

@@ -1,17 +1,22 @@
-"""Reads a HATS catalogue: its partitions, its density, and the positions of a piece of sky."""
+"""Reads a table on disk: its files, its density, and the positions of a piece of sky."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pachon.core.errors import UsageError
-from pachon.core.healpix import pixel_count
+from pachon.core.errors import SetupError, UsageError
+from pachon.core.healpix import SPATIAL_INDEX_ORDER, pixel_count
 from pachon.releases.hats.layout import (
+    PLAIN_ORDER,
+    PROPERTIES,
     SKYMAP_ORDER,
     SPATIAL_INDEX_COLUMN,
     index_range,
@@ -19,41 +24,107 @@ from pachon.releases.hats.layout import (
     read_properties,
 )
 from pachon.releases.hats.skymap import read_skymap
+from pachon.releases.hats.workplace import in_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from pachon.releases.models import Partition
+
+_COLLECTION = "collection.properties"
+_DIRECTORY_SUFFIX = "/"
 
 
 class HatsCatalogue:
     """A catalogue on disk; its small files are read once, when first asked for.
 
+    What `hats-import` writes is read too: row counts come from the footers and a missing density map from the rows.
+    Nothing is written into a catalogue. A table without positions is read as far as it goes: it has partitions.
+
     Parameters
     ----------
     folder
-        The one with `hats.properties`.
+        The one with `hats.properties`; or a catalogue collection, of which the primary catalogue is read.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     @cached_property
+    def _root(self) -> Path:
+        if (self.folder / PROPERTIES).exists() or not (self.folder / _COLLECTION).exists():
+            return self.folder
+        primary = read_properties(self.folder, _COLLECTION).get("hats_primary_table_url", "")
+        if not primary or Path(primary).name != primary:
+            message = (
+                f"{self.folder / _COLLECTION} must name a folder beside it in hats_primary_table_url, not '{primary}'."
+            )
+            raise SetupError(message)
+        return self.folder / primary
+
+    @cached_property
     def properties(self) -> dict[str, str]:
-        """`hats.properties` as written."""
-        return read_properties(self.folder)
+        """`hats.properties` as written.
+
+        Raises
+        ------
+        SetupError
+            If there is none: the catalogue is not complete.
+        """
+        return read_properties(self._root)
 
     @cached_property
     def partitions(self) -> tuple[Partition, ...]:
-        """All files, in order of place on the sky."""
-        return read_partition_info(self.folder)
+        """All files, in order of place on the sky.
+
+        Raises
+        ------
+        SetupError
+            If the table is not complete, or of a kind that is not read here.
+        """
+        if not (self._root / PROPERTIES).exists():
+            plain = read_partition_info(self._root)
+            if any(partition.order != PLAIN_ORDER for partition in plain):
+                raise SetupError(f"{self._root} is not a complete HATS catalogue: it has no {PROPERTIES}.")
+            return plain
+        partitions = tuple(in_threads(_counted, read_partition_info(self._root, suffix=self._suffix())))
+        self._check_count(partitions)
+        return partitions
+
+    def _suffix(self) -> str:
+        suffix = self.properties.get("hats_npix_suffix", ".parquet")
+        index = self.properties.get("hats_col_healpix", SPATIAL_INDEX_COLUMN)
+        if suffix == _DIRECTORY_SUFFIX:
+            raise SetupError(f"{self._root} keeps folders for partitions (hats_npix_suffix is '/'); allowed are files.")
+        if index != SPATIAL_INDEX_COLUMN:
+            raise SetupError(f"{self._root} is indexed by column '{index}'; it must be '{SPATIAL_INDEX_COLUMN}'.")
+        return suffix
+
+    def _check_count(self, partitions: Sequence[Partition]) -> None:
+        counted = sum(partition.row_count for partition in partitions)
+        stated = self.properties.get("hats_nrows", str(counted))
+        if stated != str(counted):
+            message = f"{self._root} is not a complete HATS catalogue: it has {counted} rows, hats_nrows says {stated}."
+            raise SetupError(message)
 
     @property
     def row_count(self) -> int:
         """Rows in all partitions."""
         return sum(partition.row_count for partition in self.partitions)
+
+    @cached_property
+    def _skymap(self) -> NDArray[np.uint32]:
+        stored = read_skymap(self._root)
+        return stored if stored is not None else self._counted_skymap()
+
+    def _counted_skymap(self) -> NDArray[np.uint32]:
+        counts = np.zeros(pixel_count(SKYMAP_ORDER), dtype=np.uint32)
+        shift = 2 * (SPATIAL_INDEX_ORDER - SKYMAP_ORDER)
+        for partition in self.partitions:
+            for indices in _indices_in(partition.path, *index_range(partition)):
+                pixels, rows = np.unique(indices >> shift, return_counts=True)
+                counts[pixels] += rows.astype(np.uint32)
+        return counts
 
     def density(self, *, order: int = SKYMAP_ORDER) -> NDArray[np.uint32]:
         """Rows per nested pixel, shape (12 * 4**order,).
@@ -65,8 +136,7 @@ class HatsCatalogue:
         """
         if not 0 <= order <= SKYMAP_ORDER:
             raise UsageError(f"The order must be between 0 and {SKYMAP_ORDER}, not {order}.", parameter="order")
-        counts = read_skymap(self.folder)
-        return np.asarray(counts.reshape(pixel_count(order), -1).sum(axis=1, dtype=np.uint32))
+        return np.asarray(self._skymap.reshape(pixel_count(order), -1).sum(axis=1, dtype=np.uint32))
 
     def indices(self, start: int, stop: int) -> NDArray[np.int64]:
         """Order 29 indices of all rows in the half-open range [start, stop), sorted."""
@@ -94,13 +164,24 @@ def overlapping(partitions: tuple[Partition, ...], ranges: NDArray[np.int64]) ->
     return tuple(partition for partition, hit in zip(partitions, meets, strict=True) if hit)
 
 
+def _counted(partition: Partition) -> Partition:
+    """The partition with its row count, read from its footer where the catalogue's list does not give it."""
+    if partition.row_count >= 0:
+        return partition
+    try:
+        return replace(partition, row_count=pq.read_metadata(partition.path).num_rows)
+    except (OSError, pa.ArrowException):
+        raise SetupError(f"{partition.path} is missing or not a Parquet file.") from None
+
+
 def _indices_in(path: Path, start: int, stop: int) -> Iterator[NDArray[np.int64]]:
     """Indices of one file within a range; row groups whose statistics exclude it are not read."""
     with pq.ParquetFile(path) as file:
         column = file.schema_arrow.get_field_index(SPATIAL_INDEX_COLUMN)
         for group in range(file.num_row_groups):
             statistics = file.metadata.row_group(group).column(column).statistics
-            if statistics.max < start or statistics.min >= stop:
+            known = statistics is not None and statistics.has_min_max
+            if known and (statistics.max < start or statistics.min >= stop):
                 continue
             values = file.read_row_group(group, columns=[SPATIAL_INDEX_COLUMN]).column(0).to_numpy()
             first, last = np.searchsorted(values, (start, stop))

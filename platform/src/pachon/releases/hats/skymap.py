@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy.io import fits
 
+from pachon.core.healpix import pixel_count
 from pachon.releases.hats.layout import SKYMAP_ORDER
+from pachon.releases.hats.workplace import replacing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,10 +34,18 @@ def write_skymap(catalogue: Path, counts: NDArray[np.int64]) -> None:
             "INDXSCHM": "IMPLICIT",
         }
     )
-    fits.HDUList([fits.PrimaryHDU(), table]).writeto(catalogue / _NAME)
+    with replacing(catalogue / _NAME) as path:
+        fits.HDUList([fits.PrimaryHDU(), table]).writeto(path, overwrite=True)
 
 
-def read_skymap(catalogue: Path) -> NDArray[np.uint32]:
-    """Rows per nested pixel at `SKYMAP_ORDER`, shape (12 * 4**8,)."""
-    with fits.open(catalogue / _NAME, memmap=False) as hdus:
-        return np.asarray(hdus[1].data["VALUE"]).astype(np.uint32)
+def read_skymap(catalogue: Path) -> NDArray[np.uint32] | None:
+    """Rows per nested pixel at `SKYMAP_ORDER`, shape (12 * 4**8,); None if there is no map, or a coarser one."""
+    try:
+        with fits.open(catalogue / _NAME, memmap=False) as hdus:
+            counts = np.asarray(hdus[1].data.field(0)).ravel()
+    except FileNotFoundError:
+        return None
+    coarse = pixel_count(SKYMAP_ORDER)
+    if counts.size < coarse:
+        return None
+    return np.asarray(counts.reshape(coarse, -1).sum(axis=1), dtype=np.uint32)

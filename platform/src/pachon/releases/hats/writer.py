@@ -1,41 +1,41 @@
-"""Writes a HATS catalogue from a stream of rows, in bounded memory."""
+"""Writes a HATS catalogue from a stream of rows: in bounded memory, in threads, and on from where it was killed."""
 
 from __future__ import annotations
 
-import itertools
-import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pachon.core.errors import UsageError
+from pachon.core.failpoints import failpoint
 from pachon.core.healpix import SPATIAL_INDEX_ORDER, pixel_count, spatial_index
+from pachon.releases.hats.dataset import ROW_GROUP_ROWS, write_dataset
 from pachon.releases.hats.layout import (
-    DATASET,
+    PROPERTIES,
     SKYMAP_ORDER,
     SPATIAL_INDEX_COLUMN,
-    index_range,
-    partition_path,
+    read_partition_info,
     write_partition_info,
     write_properties,
 )
 from pachon.releases.hats.partitioning import Pixel, choose_partitions
+from pachon.releases.hats.runs import Runs
 from pachon.releases.hats.skymap import write_skymap
-from pachon.releases.hats.spill import SPILL_ORDER, Spill
-from pachon.releases.models import Partition
+from pachon.releases.hats.workplace import Workplace, in_blocks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from pachon.releases.models import Partition
+
+__all__ = ["PARTITION_ROWS", "ROW_GROUP_ROWS", "CatalogueBuild", "CatalogueFormat", "write_catalogue"]
+
 PARTITION_ROWS = 250_000
-ROW_GROUP_ROWS = 122_880
-_SKYMAP_SHIFT = 2 * (SPATIAL_INDEX_ORDER - SKYMAP_ORDER)
-_BLOCK_ROWS = 1 << 18
+FINEST_ORDER = 11
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class CatalogueFormat:
     ra_column, dec_column
         Names of the position columns, ICRS degrees.
     partition_rows
-        A pixel with more rows is split.
+        A pixel with more rows is split, down to order 11.
     """
 
     name: str
@@ -76,104 +76,106 @@ def write_catalogue(
     batches
         Rows with the columns of `catalogue.schema`, in any order on the sky.
     folder
-        Made here; must not exist. It is complete only when this function returns, so build it where nobody reads.
+        Made here; must be empty or not exist. It is complete only when this function returns.
 
     Raises
     ------
     UsageError
         If a row has no position, or there are no rows.
     """
-    spill_folder = folder / ".spill"
-    counts = np.zeros(pixel_count(SKYMAP_ORDER), dtype=np.int64)
-    with Spill(spill_folder, catalogue.stored_schema) as spill:
-        for rows in _indexed(batches, catalogue):
-            pixels = rows[SPATIAL_INDEX_COLUMN].to_numpy() >> _SKYMAP_SHIFT
-            counts += np.bincount(pixels, minlength=counts.size)
-            spill.add(rows)
-    if not counts.any():
-        raise UsageError(f"Catalogue '{catalogue.name}' has no rows.")
-    chosen = choose_partitions(counts, order=SKYMAP_ORDER, max_rows=catalogue.partition_rows)
-    partitions = _write_dataset(spill, chosen, folder / DATASET, catalogue.stored_schema)
-    shutil.rmtree(spill_folder)
-    write_skymap(folder, counts)
-    write_partition_info(folder, partitions)
-    write_properties(folder, _properties(catalogue, partitions))
-    return partitions
+    build = CatalogueBuild(folder, catalogue)
+    build.add(batches)
+    return build.finish()
 
 
-def _indexed(batches: Iterable[pa.RecordBatch], catalogue: CatalogueFormat) -> Iterator[pa.Table]:
-    """The stream in blocks of some 260,000 rows, with `_healpix_29`."""
-    done = 0
-    for block in _blocks(batches):
-        rows = pa.Table.from_batches(block).select(catalogue.schema.names).cast(catalogue.schema)
+class CatalogueBuild:
+    """A catalogue in the making: rows are added, then it is finished. Until then it is no catalogue to any reader.
+
+    Parameters
+    ----------
+    folder
+        Made here; must be empty, not exist, or hold what an interrupted build left.
+    key
+        Says from what it is made: a build with the same key goes on from what an interrupted one completed. The bytes
+        it writes do not depend on that. The empty key never goes on.
+    """
+
+    def __init__(self, folder: Path, catalogue: CatalogueFormat, *, key: str = "") -> None:
+        self._catalogue = catalogue
+        self._place = Workplace(folder, key)
+        self._runs = Runs(self._place.work / "runs", catalogue.stored_schema)
+
+    @property
+    def rows_kept(self) -> int:
+        """Rows that need not be added again: the first ones of the input."""
+        return self._runs.row_count
+
+    def add(self, batches: Iterable[pa.RecordBatch]) -> None:
+        """Add the rows that follow those kept already.
+
+        Raises
+        ------
+        UsageError
+            If a row has no position.
+        """
+        self._runs.add(_indexed(batches, self._catalogue, first_row=self.rows_kept))
+
+    def columns(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Some columns of all rows added, in no order."""
+        return self._runs.columns(names)
+
+    def finish(self) -> tuple[Partition, ...]:
+        """Write the files. The catalogue is complete from the instant when `hats.properties` is there.
+
+        Raises
+        ------
+        UsageError
+            If there are no rows.
+        """
+        folder = self._place.folder
+        if not (folder / PROPERTIES).exists():
+            self._write(folder)
+        failpoint("import.before-cleanup")
+        self._place.clean()
+        return read_partition_info(folder)
+
+    def _write(self, folder: Path) -> None:
+        counts = self._runs.counts(order=SKYMAP_ORDER)
+        if not counts.any():
+            self.discard()
+            raise UsageError(f"Catalogue '{self._catalogue.name}' has no rows.")
+        chosen = choose_partitions(counts, max_rows=self._catalogue.partition_rows, finer=self._finer)
+        partitions = write_dataset(self._runs, chosen, folder)
+        failpoint("import.after-dataset")
+        write_skymap(folder, counts)
+        write_partition_info(folder, partitions)
+        failpoint("import.before-properties")
+        write_properties(folder, _properties(self._catalogue, partitions))
+
+    def _finer(self, pixel: Pixel) -> NDArray[np.int64]:
+        return self._runs.counts_within(pixel, orders=FINEST_ORDER - pixel.order)
+
+    def discard(self) -> None:
+        """Remove all that was written."""
+        self._place.discard()
+
+
+def _indexed(batches: Iterable[pa.RecordBatch], catalogue: CatalogueFormat, *, first_row: int) -> Iterator[pa.Table]:
+    """The stream in blocks, with `_healpix_29`."""
+    for block in in_blocks(batches):
+        rows = block.select(catalogue.schema.names).cast(catalogue.schema).combine_chunks()
         ra_deg, dec_deg = (_degrees(rows[name]) for name in (catalogue.ra_column, catalogue.dec_column))
         placed = np.isfinite(ra_deg) & (np.abs(dec_deg) <= 90)  # noqa: PLR2004 -- a pole
         if not placed.all():
-            row = done + int(np.argmin(placed)) + 1
+            row = first_row + int(np.argmin(placed)) + 1
             raise UsageError(f"Row {row} of catalogue '{catalogue.name}' has no valid position.")
         index = pa.array(spatial_index(ra_deg, dec_deg))
         yield rows.append_column(catalogue.stored_schema.field(SPATIAL_INDEX_COLUMN), index)
-        done += len(rows)
-
-
-def _blocks(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
-    block: list[pa.RecordBatch] = []
-    for batch in batches:
-        block.append(batch)
-        if sum(len(each) for each in block) >= _BLOCK_ROWS:
-            yield block
-            block = []
-    if block:
-        yield block
+        first_row += len(rows)
 
 
 def _degrees(column: pa.ChunkedArray) -> NDArray[np.float64]:
     return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
-
-
-def _write_dataset(spill: Spill, chosen: tuple[Pixel, ...], dataset: Path, schema: pa.Schema) -> tuple[Partition, ...]:
-    """Write the files of `dataset`: one per partition, and the two that join their footers."""
-    footers: list[pq.FileMetaData] = []
-    partitions: list[Partition] = []
-    for spilled, pixels in itertools.groupby(chosen, key=_spilled_pixels):
-        rows = spill.take(spilled)
-        index = rows[SPATIAL_INDEX_COLUMN].to_numpy()
-        for pixel in pixels:
-            relative = partition_path(pixel.order, pixel.pixel)
-            partition = Partition(pixel.order, pixel.pixel, dataset / relative, pixel.row_count)
-            start, stop = np.searchsorted(index, index_range(partition))
-            footers.append(_write_file(rows.slice(start, stop - start), dataset, relative))
-            partitions.append(partition)
-    plain = schema.remove_metadata()
-    pq.write_metadata(plain, dataset / "_common_metadata")
-    pq.write_metadata(plain, dataset / "_metadata", metadata_collector=footers)
-    return tuple(partitions)
-
-
-def _spilled_pixels(pixel: Pixel) -> range:
-    """The pixels of the spill that cover a partition (one, for a partition finer than they are)."""
-    coarser_by = SPILL_ORDER - pixel.order
-    if coarser_by <= 0:
-        spilled = pixel.pixel >> (-2 * coarser_by)
-        return range(spilled, spilled + 1)
-    return range(pixel.pixel << (2 * coarser_by), (pixel.pixel + 1) << (2 * coarser_by))
-
-
-def _write_file(rows: pa.Table, dataset: Path, relative: Path) -> pq.FileMetaData:
-    path = dataset / relative
-    path.parent.mkdir(parents=True, exist_ok=True)
-    footers: list[pq.FileMetaData] = []
-    pq.write_table(
-        rows,
-        path,
-        compression="zstd",
-        row_group_size=ROW_GROUP_ROWS,
-        use_dictionary=[field.name for field in rows.schema if pa.types.is_string(field.type)],
-        write_page_index=True,
-        metadata_collector=footers,
-    )
-    footers[0].set_file_path(relative.as_posix())
-    return footers[0]
 
 
 def _properties(catalogue: CatalogueFormat, partitions: tuple[Partition, ...]) -> dict[str, object]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _NUMBERS = {"unsignedByte": "u1", "short": ">i2", "int": ">i4", "long": ">i8", "float": ">f4", "double": ">f8"}
-_WIDTHS = {"boolean": 1, "char": 1, "unicodeChar": 2}
+_WIDTHS = {"boolean": 1, "bit": 1, "char": 1, "unicodeChar": 2}
 _TEXTS = {"char": "utf-8", "unicodeChar": "utf-16-be"}
 _TRUE, _FALSE = np.frombuffer(b"Tt1", dtype=np.uint8), np.frombuffer(b"Ff0", dtype=np.uint8)
 _COUNT_BYTES = 4
@@ -60,6 +60,8 @@ class VOTableField:
         UnreadableFileError
             If the datatype is none that is read here.
         """
+        if self.datatype == "bit" and self.size != 1:
+            raise UnreadableFileError(f"field {self.name} is an array of bits; allowed are single ones.")
         if self.datatype in _NUMBERS:
             return np.dtype(_NUMBERS[self.datatype])
         if self.datatype in _WIDTHS:
@@ -69,6 +71,8 @@ class VOTableField:
 
     def values(self, stored: NDArray[Any], missing: NDArray[np.bool_] | None = None) -> pa.Array:
         """Scalars from elements as stored, shape (n,)."""
+        if self.datatype == "bit":
+            return pa.array(stored != 0, mask=missing)
         if self.datatype == "boolean":
             known = np.isin(stored, _TRUE) | np.isin(stored, _FALSE)
             return pa.array(np.isin(stored, _TRUE), mask=~known if missing is None else ~known | missing)

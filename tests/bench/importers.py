@@ -1,4 +1,4 @@
-"""One import in a process of its own, ours or that of `hats-import`: `python -m bench.importers <which> <file> <folder>`."""
+"""One import in a process of its own, ours or `hats-import`: `python -m bench.importers <which> <file> <folder>`."""
 
 from __future__ import annotations
 

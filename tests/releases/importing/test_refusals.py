@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -250,3 +251,28 @@ def test_everything_that_is_wrong_is_told_at_once_in_order_of_rows(stars: pa.Tab
         (Problem.MISSING_VALUE, 40, "id"),
     ]
     assert error.counts == {Problem.WRONG_POSITION: 3, Problem.MISSING_VALUE: 1}
+
+
+def test_a_column_that_is_there_twice_is_found(stars: pa.Table, tmp_path: Path) -> None:
+    twice = stars.append_column("r_mag", stars["g_mag"])
+    error = _refused([write_csv(twice, tmp_path / "stars.csv")], tmp_path / "table")
+    assert _found(error) == [(Problem.UNKNOWN_COLUMN, None, "r_mag")]
+
+
+def test_a_text_in_another_encoding_is_found_in_fits(stars: pa.Table, tmp_path: Path) -> None:
+    file = write_fits(stars, tmp_path / "stars.fits")
+    row = stars["name"].to_pylist().index("Star 1777") + 1
+    file.write_bytes(file.read_bytes().replace(b"Star 1777", b"St\xe9r 1777"))
+    error = _refused([file], tmp_path / "table")
+    assert _found(error) == [(Problem.WRONG_VALUE, row, "name")]
+    assert "St\\xe9r 1777" in error.message
+
+
+def test_a_text_in_another_encoding_is_found_in_votable(stars: pa.Table, tmp_path: Path) -> None:
+    file = _votable(stars, tmp_path / "stars.vot")
+    stream = file.read_bytes().partition(b'<STREAM encoding="base64">')[2].partition(b"</STREAM>")[0]
+    half_a_pair = base64.b64decode(stream).replace("S".encode("utf-16-be"), b"\xd8\x00")
+    file.write_bytes(file.read_bytes().replace(stream, base64.b64encode(half_a_pair)))
+    error = _refused([file], tmp_path / "table")
+    assert _found(error) == [(Problem.UNREADABLE, None, None)]
+    assert "which is no unicodeChar" in error.message

@@ -59,9 +59,12 @@ def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _rows_kept(folder: Path) -> int:
-    """Rows in complete runs and parts, from 0 on."""
-    ends = [int(path.stem.rpartition("-")[2]) for path in (folder / ".build").rglob("run-*.arrow")]
-    return max(ends, default=PARTITION_ROWS * len(list((folder / "dataset").glob("part-*.parquet"))))
+    """Rows in complete runs, up to the first gap between them, or in complete parts."""
+    spans = sorted(path.stem.split("-")[1:] for path in (folder / ".build").rglob("run-*.arrow"))
+    kept = 0
+    for first, stop in spans:
+        kept = int(stop) if int(first) == kept else kept
+    return kept or PARTITION_ROWS * len(list((folder / "dataset").glob("part-*.parquet")))
 
 
 @pytest.mark.parametrize("point", POINTS)

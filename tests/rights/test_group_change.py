@@ -14,9 +14,9 @@ from pachon.identity.hub import HubPrincipals
 from pachon.portal import state
 from support.asgi import Answer, Request, ask
 from support.canaries import PROBES, as_told, requests
+from support.history import canaries
 from support.hub_double import HubDouble, running_hub
 from support.hunt import Findings, Ground, nobody, somebody, walk
-from support.tiny_history import canaries
 from support.worlds import People
 
 DAY = date(2026, 11, 25)

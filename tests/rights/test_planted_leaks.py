@@ -16,8 +16,8 @@ from pachon.identity.models import Scope
 from pachon.queries.adql.bind import Catalogue
 from support.asgi import Request
 from support.canaries import PROBES, Probe, Quarry
+from support.history import WORDS, canaries
 from support.hunt import OVERRIDING, Ground, Situation, somebody, walk
-from support.tiny_history import WORDS, canaries
 
 DAY = date(2026, 11, 25)
 EVERYTHING, OPEN = frozenset(WORDS), frozenset({"hist_dr1"})

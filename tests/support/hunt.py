@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
 from pachon.identity.models import ANONYMOUS, Principal, Scope
+from pachon.releases.models import Lifecycle
 from support.asgi import Answer, Pairs, Request, ask
 from support.canaries import PROBES, Probe, Quarry, as_told, echoes, found_in, requests
-from support.tiny_history import canaries
+from support.history import EMBARGO_ENDS_AT, WORDS, canaries, embargoed_canaries
 from support.worlds import HeldMoment, People, World
 
 OVERRIDING = Principal("admin", frozenset(), frozenset({Scope.QUERY, Scope.ADMIN}))
@@ -25,6 +26,11 @@ class Situation:
     scopes: frozenset[str]
     day: date
     may_see: frozenset[str]
+
+    @property
+    def is_under_embargo(self) -> bool:
+        """Whether the images of last night in `hist_prompt` are still for nobody."""
+        return self.day <= EMBARGO_ENDS_AT.date() and Scope.ADMIN not in self.scopes
 
     @property
     def credentials(self) -> Pairs:
@@ -56,14 +62,17 @@ class Ground:
     def quarries(self) -> tuple[Quarry, ...]:
         """All releases, as somebody knows them who has seen everything."""
         found = []
-        for release in self.real.store.releases():
-            table = release.tables[0]
+        for release in (each for each in self.real.store.releases() if each.id in WORDS):
+            table = next(each for each in release.tables if each.has_position)
             known = [c.name for c in table.columns if any(c.name.encode() in word for word in canaries(release.id))]
-            etag = self.real.services.tiles.etag(OVERRIDING, table.qualified_name, 0, 4)
+            is_queried = release.lifecycle is not Lifecycle.ARCHIVED
+            tiles = self.real.services.tiles
+            etag = tiles.etag(OVERRIDING, table.qualified_name, 0, 4) if is_queried else '"archived"'
+            files = tuple(file.path for file in self.real.store.manifest(release.id))
             path = self.real.store.snapshot(table.qualified_name).partitions[0].path
             inside = "/".join(path.parts[path.parts.index("tables") :])
             digest = f'"{hashlib.sha256(path.read_bytes()).hexdigest()}"'
-            found.append(Quarry(release.id, table.name, known[0], self.open_table, etag, inside, digest))
+            found.append(Quarry(release.id, table.name, known[0], self.open_table, etag, inside, digest, files))
         return tuple(found)
 
 
@@ -85,6 +94,7 @@ async def walk(
     for situation in situations:
         enter(ground, situation)
         hidden = [canary for q in quarries if q.release not in situation.may_see for canary in canaries(q.release)]
+        hidden += embargoed_canaries() if situation.is_under_embargo else ()
         theirs = {canary for release_id in situation.may_see for canary in canaries(release_id)}
         shown = findings.shown.setdefault(str(situation), set())
         known = said.setdefault(situation.person, set())
@@ -121,7 +131,7 @@ def _in_reach(ground: Ground, situation: Situation) -> Iterator[Request]:
 def enter(ground: Ground, situation: Situation) -> None:
     """Make a situation the present."""
     ground.now.at = datetime.combine(situation.day, datetime.min.time(), tzinfo=UTC)
-    ground.twin.store.ids = situation.may_see
+    ground.twin.store.ids = situation.may_see | {ground.open_table.partition(".")[0]}
     if situation.person:
         ground.people.know(situation.person, groups=situation.groups, scopes=situation.scopes)
 

@@ -47,7 +47,7 @@ def make_release(
             "id": release_id,
             "title": f"Synthetic sky {release_id}",
             "description": "Invented stars for tests.",
-            "kind": "data release",
+            "kind": "catalogue",
             "date": release_date,
             "audience": audience.value,
             "simulated": True,

@@ -93,12 +93,12 @@ class World:
 
 
 @contextmanager
-def world(home: Path, releases: Path, people: People, now: HeldMoment) -> Iterator[World]:
-    """An installation over a folder of releases, with a hub that knows these people and a clock that stands."""
+def world(home: Path, root: Path, people: People, now: HeldMoment) -> Iterator[World]:
+    """An installation over the releases and archived releases in `root`, with a hub that knows these people."""
     settings = Settings(
         home=home,
         public_url=BASE_URL,
-        data=DataSettings(path=releases),
+        data=DataSettings(path=root / "releases", mass_path=root / "mass"),
         identity=IdentitySettings(cookie_secret="c" * 64),
         queries=QuerySettings(workers=1, max_rows=1000),
     )

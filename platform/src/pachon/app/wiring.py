@@ -8,6 +8,7 @@ from sqlalchemy import Engine as Database
 
 from pachon.app.settings import Settings
 from pachon.identity.hub import HubPrincipals
+from pachon.queries.admission import Admission, AdmissionLimits
 from pachon.queries.engines.duckdb_engine import DuckDBEngine
 from pachon.queries.engines.engine import Engine
 from pachon.queries.engines.worker import WorkerConfig
@@ -36,6 +37,7 @@ class Services:
     principals: HubPrincipals
     releases: ReleaseService
     queries: QueryService
+    admission: Admission
     executions: ExecutionStore
     tap: TapService
     scs: ConeSearchService
@@ -78,6 +80,7 @@ def build(settings: Settings) -> Services:
         principals=_principals(settings),
         releases=releases,
         queries=queries,
+        admission=Admission(_admission_limits(settings)),
         executions=executions,
         tap=TapService(queries, releases, limits, base_url=f"{settings.base_url}/api/tap"),
         scs=ConeSearchService(queries, releases, cone_limits),
@@ -113,6 +116,18 @@ def _query_limits(settings: Settings) -> QueryLimits:
         sync_timeout_s=limits.sync_timeout_s,
         keep_executions_days=limits.keep_executions_days,
         max_query_chars=limits.max_query_chars,
+    )
+
+
+def _admission_limits(settings: Settings) -> AdmissionLimits:
+    limits = settings.queries
+    return AdmissionLimits(
+        running=limits.workers,
+        running_per_person=limits.running_per_person,
+        running_anonymous=limits.running_anonymous,
+        waiting=limits.waiting,
+        waiting_per_person=limits.waiting_per_person,
+        timeout_s=limits.queue_timeout_s,
     )
 
 

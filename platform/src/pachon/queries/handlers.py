@@ -17,6 +17,7 @@ from fastapi.responses import StreamingResponse
 from pachon.core.errors import AuthenticationError, UnavailableError, UsageError
 from pachon.identity.handlers import asking_principal, current_principal
 from pachon.identity.models import Principal
+from pachon.queries.admission import Admission, Asker, Turn
 from pachon.queries.models import Execution
 from pachon.queries.storage import EXECUTION_ENDED, ExecutionStore
 from pachon.queries.tiles import MAX_ORDER, TileService
@@ -48,12 +49,18 @@ def known_principal(principal: Asking) -> Principal:
 Known = Annotated[Principal, Depends(known_principal)]
 
 
-def _tiles(request: Request) -> TileService:
+async def own_turn(request: Request, principal: Asking) -> Turn:
+    """The turn of who asks: their query waits for it."""
+    admission: Admission = request.app.state.services.admission
+    return admission.turn(Asker.of(principal, request.client.host if request.client else ""))
+
+
+async def _tiles(request: Request) -> TileService:
     tiles: TileService = request.app.state.services.tiles
     return tiles
 
 
-def _executions(request: Request) -> ExecutionStore:
+async def _executions(request: Request) -> ExecutionStore:
     executions: ExecutionStore = request.app.state.services.executions
     return executions
 

@@ -38,23 +38,15 @@ class DuckDBRun:
         self._turn = threading.Lock()
         self._arrow_schema: pa.Schema | None = None
         self._worker: WorkerProcess | None = pool.lease(overdue_at=self._deadline + _GRACE_S)
-        self._first: pa.RecordBatch | None = None
         try:
             self._worker.start(statement)
         except (ClosedError, TimeoutError):
             self._give_back(usable=False)
             raise _lost() from None
-        try:
-            self._first = self._next()
-        except BaseException:
-            self.close()
-            raise
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        batch, self._first = self._first, None
-        while batch is not None:
+        while (batch := self._next()) is not None:
             yield batch
-            batch = self._next()
 
     def close(self) -> None:
         """Cancel if it still runs, and give the worker back."""

@@ -75,7 +75,7 @@ def test_anonymous_visitors_share_a_limit_and_are_told_apart_by_address() -> Non
         await admission.enter(visitor("::ffff:192.0.2.1"))
         with pytest.raises(UnavailableError, match="your address has 1 running"):
             await admission.enter(visitor("192.0.2.1"))
-        with pytest.raises(UnavailableError, match="anonymous visitors have 2 running, .* log in"):
+        with pytest.raises(UnavailableError, match=r"anonymous visitors have 2 running, .* log in"):
             await admission.enter(visitor("192.0.2.3"))
         await admission.enter(ANN)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,8 @@ from pachon.core.errors import LimitError, UnavailableError, UsageError
 from pachon.core.fields import DataType, Field
 from pachon.identity.models import ANONYMOUS
 from pachon.queries.engines.duckdb_engine import DuckDBEngine
-from pachon.queries.engines.duckdb_worker import connect
+from pachon.queries.engines.duckdb_worker import _kind_of, connect
+from pachon.queries.engines.worker import spill_limit
 from pachon.queries.models import Phase, QueryLimits
 from pachon.queries.plan import Aggregate, AggregateOp, Output, Plan, Scan, Select
 from pachon.queries.service import QueryService
@@ -143,14 +145,30 @@ def test_waiting_for_a_worker_ends_with_a_time_to_retry(sky: Sky, new_engine: En
     holder.close()
 
 
-def test_too_little_memory_is_a_limit_not_a_fault(sky: Sky, new_engine: EngineMaker) -> None:
-    engine = new_engine(memory_bytes=64 * 1024**2, temp_bytes=0)
+@pytest.mark.parametrize("spill_bytes", [0, 4 * 1024**2], ids=["no disk", "little disk"])
+def test_too_little_memory_and_disk_is_a_limit_not_a_fault(sky: Sky, new_engine: EngineMaker, spill_bytes: int) -> None:
+    engine = new_engine(memory_bytes=64 * 1024**2, temp_bytes=spill_bytes)
     sort = (
         "SELECT TOP 1 a.name, b.name, a.id FROM sky.stars a, sky.stars b ORDER BY a.ra + b.dec, a.name OFFSET 60000000"
     )
-    with pytest.raises(LimitError, match="memory"):
+    with pytest.raises(LimitError, match="sort or group fewer rows"):
         read(service_on(sky, engine), sort)
     service_on(sky, engine).ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
+
+
+def test_a_full_disk_is_no_fault_of_the_files() -> None:
+    full = duckdb.IOException('IO Error: Could not write to file "spill/x.block": No space left on device')
+    assert _kind_of(full) == "spill"
+    assert _kind_of(duckdb.IOException('IO Error: Could not read from file "Npix=1.parquet"')) == "files"
+
+
+def test_spilling_leaves_a_reserve_of_the_disk_free(tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    reserve = free // 2
+    limit = spill_limit(tmp_path, workers=4, most_bytes=free, reserve_bytes=reserve)
+    assert limit == pytest.approx((free - reserve) / 4, rel=0.05)
+    assert spill_limit(tmp_path, workers=4, most_bytes=1_000, reserve_bytes=reserve) == 1_000
+    assert spill_limit(tmp_path, workers=4, most_bytes=1_000, reserve_bytes=2 * free) == 0
 
 
 def test_numbers_out_of_range_are_the_askers_error(sky: Sky) -> None:

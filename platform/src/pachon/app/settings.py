@@ -84,6 +84,11 @@ class QuerySettings(_Group):
     threads_per_worker: int = Field(1, ge=1, description="Threads of one worker.")
     memory_per_worker_bytes: int = Field(2 * GIBIBYTE, ge=64 * 1024**2, description="Memory limit of one worker.")
     temp_disk_per_worker_bytes: int = Field(20 * GIBIBYTE, ge=0, description="Spill limit of one worker.")
+    disk_reserve_bytes: int = Field(
+        5 * GIBIBYTE, ge=0, description="Disk that spilling leaves free: at start, smaller spill limits follow from it."
+    )
+    tiles_at_once: int = Field(2, ge=1, description="Density tiles counted at once; others wait.")
+    event_streams_per_person: int = Field(20, ge=1, description="Streams of events one person may keep open.")
     sync_timeout_s: float = Field(60, gt=0, description="How long a synchronous query may run, seconds.")
     queue_timeout_s: float = Field(10, ge=0, description="How long a query may wait for its turn, seconds.")
     keep_executions_days: float = Field(7, gt=0, description="How long the record of an unnamed run is kept, days.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from anyio import CapacityLimiter
 from sqlalchemy import Engine as Database
 
 from pachon.app.settings import Settings
@@ -11,7 +12,8 @@ from pachon.identity.hub import HubPrincipals
 from pachon.queries.admission import Admission, AdmissionLimits
 from pachon.queries.engines.duckdb_engine import DuckDBEngine
 from pachon.queries.engines.engine import Engine
-from pachon.queries.engines.worker import WorkerConfig
+from pachon.queries.engines.worker import WorkerConfig, spill_limit
+from pachon.queries.listening import Listeners
 from pachon.queries.models import QueryLimits
 from pachon.queries.service import QueryService
 from pachon.queries.sql_storage import SqlExecutionStore
@@ -42,7 +44,9 @@ class Services:
     tap: TapService
     scs: ConeSearchService
     tiles: TileService
+    tile_threads: CapacityLimiter
     events: Feed
+    listeners: Listeners
     engine: Engine
     outbox: Outbox
     database: Database
@@ -85,7 +89,9 @@ def build(settings: Settings) -> Services:
         tap=TapService(queries, releases, limits, base_url=f"{settings.base_url}/api/tap"),
         scs=ConeSearchService(queries, releases, cone_limits),
         tiles=TileService(releases, lambda snapshot: store.catalogue(snapshot.table.qualified_name)),
+        tile_threads=CapacityLimiter(settings.queries.tiles_at_once),
         events=Feed(outbox),
+        listeners=Listeners(settings.queries.event_streams_per_person),
         engine=engine,
         outbox=outbox,
         database=database,
@@ -101,7 +107,12 @@ def _engine(settings: Settings) -> DuckDBEngine:
         temp_folder=str(spill),
         threads=limits.threads_per_worker,
         memory_bytes=limits.memory_per_worker_bytes,
-        temp_bytes=limits.temp_disk_per_worker_bytes,
+        temp_bytes=spill_limit(
+            spill,
+            workers=limits.workers,
+            most_bytes=limits.temp_disk_per_worker_bytes,
+            reserve_bytes=limits.disk_reserve_bytes,
+        ),
     )
     engine = DuckDBEngine(config, workers=limits.workers, queue_timeout_s=limits.queue_timeout_s)
     engine.start()

@@ -131,7 +131,11 @@ def _explain(kind: str, detail: str) -> Exception:
     known: dict[str, PachonError] = {
         "interrupted": UnavailableError("The query was stopped.", retry_after_s=1),
         "memory": LimitError(
-            "The query needs more memory than one query may use; ask for fewer columns, sort or group fewer rows."
+            "The query needs more memory than one query may use; ask for fewer columns, or sort or group fewer rows."
+        ),
+        "spill": LimitError(
+            "The query needs more memory and disk for its intermediate results than it may use now; "
+            "sort or group fewer rows, or try again later."
         ),
         "range": UsageError("A number in the query is out of the range of its type (integers have 64 bits)."),
         "conversion": UsageError("A value could not be converted to the type the query asks for."),

@@ -123,7 +123,7 @@ def test_who_gives_up_waiting_leaves_no_trace_also_in_the_moment_of_being_admitt
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with running_site(tmp_path_factory.mktemp("site")) as running:
+    with running_site(tmp_path_factory.mktemp("site"), max_rows=5_000_000) as running:
         running.client.get("/api/scs/sky.stars", params=CONE).raise_for_status()
         yield running
 
@@ -192,3 +192,18 @@ def test_a_query_that_waited_too_long_is_told_why_and_when_to_come_back(
     answers = flood(site, AS_VISITOR, 2, lambda: time.sleep(0.2))
     assert [answer.status_code for answer in answers] == [503]
     assert "you have 1 running, as many as one may" in answers[0].text
+
+
+def test_a_client_that_reads_nothing_any_more_loses_its_turn(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pachon.vo.http._STALL_S", 0.3)
+    wide = {
+        **SLOW,
+        "QUERY": "SELECT a.*, b.* FROM sky.stars AS a, sky.stars AS b",
+        "RESPONSEFORMAT": "arrow",
+        "MAXREC": "5000000",
+    }
+    with site.client.stream("GET", "/api/tap/sync", params=wide, headers=AS_VISITOR) as answer:
+        run = answer.headers["X-Pachon-Execution"]
+        for _ in range(2):
+            assert timed(site, "/api/scs/sky.stars", params=CONE, headers=AS_VISITOR) < 5
+        assert run in [each.id for each in site.services.executions.list("visitor", limit=10)]

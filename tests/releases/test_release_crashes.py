@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pachon.core.failpoints import NAMES
-from support.crashes import live, look
+from support.release_lives import live, look
 
 Do = Callable[..., int]
 TESTS = Path(__file__).parents[1]
@@ -16,9 +16,9 @@ TESTS = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def do() -> Iterator[Do]:
-    """Does a task of `support.crashes` in a process of its own and tells its exit status."""
+    """Does a task of `support.release_lives` in a process of its own and tells its exit status."""
     with subprocess.Popen(
-        [sys.executable, "-m", "support.crashes"], cwd=TESTS, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "support.release_lives"], cwd=TESTS, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None

@@ -100,7 +100,7 @@ def _command_parameters(command: click.Command) -> Iterator[str]:
         yield "| argument or option | meaning | default |"
         yield "|---|---|---|"
     for parameter in shown:
-        names = [parameter.human_readable_name] if parameter.param_type_name == "argument" else parameter.opts
+        names = [str(parameter.name)] if parameter.param_type_name == "argument" else parameter.opts
         default = parameter.default
         shown_default = "" if callable(default) or default in (None, False, ()) else f"`{default}`"
         written = ", ".join(f"`{name}`" for name in [*names, *parameter.secondary_opts])

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import json
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -238,6 +242,27 @@ def test_releases_are_read_and_keys_of_a_newer_platform_are_left_aside(double: D
     [release] = client.releases()
     assert (release.simulated, release.tables[0].columns[0].name) == (True, "ra")
     assert [table.name for table in client.tables()] == ["sky.stars", "sky.plates"]
+    assert double.asked[0].query == {"detail": ["columns"]}
+    double.replies["/api/releases/sky"] = Reply(json.dumps(RELEASES["releases"][0]).encode())
+    assert client.release("sky") == release
+
+
+def test_a_file_of_a_release_is_listed_and_downloaded_with_the_digest_stated(
+    double: Double, client: Client, tmp_path: Path
+) -> None:
+    entry = {"path": "files/raw/a b.fits", "size_bytes": 5, "sha256": "00", "tier": "mass", "collection": "files/raw"}
+    double.replies["/api/releases/sky/files"] = Reply(json.dumps({"files": [entry]}).encode())
+    [file] = client.files("sky", under="files")
+    assert (file.path, file.tier, double.asked[-1].query) == ("files/raw/a b.fits", "mass", {"under": ["files"]})
+
+    digest = base64.b64encode(hashlib.sha256(b"bytes").digest()).decode()
+    headers = {"Repr-Digest": f"sha-256=:{digest}:"}
+    double.replies["/api/releases/sky/files/files/raw/a%20b.fits"] = Reply(b"bytes", headers=headers)
+    assert client.download("sky", file.path, tmp_path / "new").read_bytes() == b"bytes"
+    double.replies["/api/releases/sky/files/files/raw/a%20b.fits"] = Reply(b"other", headers=headers)
+    with pytest.raises(pachon_client.AnswerError, match="do not have the digest"):
+        client.download("sky", file.path, tmp_path / "new")
+    assert [path.read_bytes() for path in (tmp_path / "new").iterdir()] == [b"bytes"]
 
 
 def test_executions_are_read_with_their_times(double: Double, client: Client) -> None:
@@ -248,3 +273,24 @@ def test_executions_are_read_with_their_times(double: Double, client: Client) ->
     double.replies["/api/queries/executions"] = Reply(b'["no"]')
     with pytest.raises(pachon_client.AnswerError, match="no list of executions"):
         client.executions()
+
+
+def test_closing_ends_a_request_that_waits_in_another_thread_and_the_platform_learns_of_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(1) as pool:
+        silent.settimeout(10)
+        client = Client(f"http://127.0.0.1:{silent.getsockname()[1]}/api", "token")
+        asked = pool.submit(client.releases)
+        connection, _ = silent.accept()
+        with connection:
+            connection.settimeout(10)
+            assert connection.recv(65_536).startswith(b"GET /api/releases")
+            client.close()
+            with pytest.raises(pachon_client.PachonClientError):
+                asked.result(timeout=5)
+            assert connection.recv(65_536) == b""
+
+
+def test_as_many_executions_are_asked_for_as_are_wanted(double: Double, client: Client) -> None:
+    double.replies["/api/queries/executions"] = Reply(b'{"executions": []}')
+    assert client.executions(200) == ()
+    assert double.asked[-1].query["limit"] == ["200"]

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
+from support.labs import hub_client, start_lab, stop_lab
 from support.stack import Platform
 
 pytestmark = [pytest.mark.stack, pytest.mark.catalogues]
@@ -21,7 +20,6 @@ pytestmark = [pytest.mark.stack, pytest.mark.catalogues]
 ROOT = Path(__file__).resolve().parents[2]
 PERSON = "novice"
 TUTORIAL = "tutorials/01-first-light.ipynb"
-SPAWN_TIMEOUT_S = 120
 CELL_TIMEOUT_S = 120
 
 
@@ -32,7 +30,7 @@ def platform(real_platform: Platform) -> Platform:
 
 def test_the_first_notebook_runs_in_a_lab_that_the_hub_started_and_then_stops(platform: Platform) -> None:
     with hub_client(platform, PERSON) as hub:
-        start_lab(hub)
+        start_lab(hub, PERSON)
         lab = f"/user/{PERSON}/api"
         notebook = hub.get(f"{lab}/contents/{TUTORIAL}").raise_for_status().json()["content"]
         sources = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
@@ -40,40 +38,8 @@ def test_the_first_notebook_runs_in_a_lab_that_the_hub_started_and_then_stops(pl
         with open_channels(platform, hub, f"{lab}/kernels/{kernel}/channels") as channels:
             printed = [execute(channels, source) for source in sources]
         assert "parsecs" in "".join(printed)
-        stop_lab(hub)
+        stop_lab(hub, PERSON)
         assert hub.get(f"{lab}/status").status_code != httpx.codes.OK
-
-
-@contextmanager
-def hub_client(platform: Platform, name: str) -> Iterator[httpx.Client]:
-    """A client with a token that its owner made on the hub's token page."""
-    with platform.person(name) as browser:
-        xsrf = next(c.value for c in browser.cookies.jar if c.name == "_xsrf" and c.path == "/hub/")
-        made = browser.post(
-            f"/hub/api/users/{name}/tokens",
-            json={"note": "end-to-end test"},
-            headers={"X-XSRFToken": xsrf, "Referer": f"{platform.base_url}/hub/token"},
-        ).raise_for_status()
-    headers = {"Authorization": f"token {made.json()['token']}"}
-    with httpx.Client(base_url=platform.base_url, headers=headers, timeout=60, trust_env=False) as client:
-        yield client
-
-
-def start_lab(hub: httpx.Client) -> None:
-    hub.post(f"/hub/api/users/{PERSON}/server").raise_for_status()
-    wait_for(hub, lambda servers: servers.get("", {}).get("ready", False))
-
-
-def stop_lab(hub: httpx.Client) -> None:
-    hub.delete(f"/hub/api/users/{PERSON}/server").raise_for_status()
-    wait_for(hub, lambda servers: servers == {})
-
-
-def wait_for(hub: httpx.Client, is_done: Any) -> None:
-    deadline = time.monotonic() + SPAWN_TIMEOUT_S
-    while not is_done(servers := hub.get(f"/hub/api/users/{PERSON}").raise_for_status().json()["servers"]):
-        assert time.monotonic() < deadline, servers
-        time.sleep(0.3)
 
 
 @contextmanager

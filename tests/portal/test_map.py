@@ -89,3 +89,20 @@ def test_the_graticule_labels_lines_inside_the_view() -> None:
     lines = graticule(view)
     assert len(lines.labels) >= 6
     assert in_box(lines.label_x, lines.label_y, x_range=view.x_range, y_range=view.y_range).all()
+
+
+@pytest.mark.parametrize(
+    "view",
+    [View.whole_sky(1000, 520), View.whole_sky(362, 304, ra0_deg=83.8)]
+    + [
+        View.around(83.8 + step, -5.4, field_deg=field, width=900, height=450) for step in range(4) for field in (3, 60)
+    ],
+)
+def test_no_label_of_the_graticule_is_cut_at_the_edge_or_stands_on_another(view: View) -> None:
+    lines = graticule(view)
+    right = np.array([x / view.scale + 8 + 7 * len(text) for x, text in zip(lines.label_x, lines.labels, strict=True)])
+    assert right.size
+    assert right.max() <= view.x_range[1] / view.scale
+    x, y = lines.label_x / view.scale, lines.label_y / view.scale
+    near = (np.abs(x[:, None] - x) < 40) & (np.abs(y[:, None] - y) < 15)
+    assert near.sum() == x.size

@@ -15,10 +15,12 @@ from pachon.core.errors import SetupError, UsageError
 from pachon.core.healpix import cone_index_ranges, pixel_of, spatial_index
 from pachon.core.sky import Cone
 from pachon.releases.folder_storage import FolderReleaseStore
+from pachon.releases.hats import workplace
 from pachon.releases.hats.layout import index_range
 from pachon.releases.hats.partitioning import choose_partitions
 from pachon.releases.hats.reader import HatsCatalogue, overlapping
 from pachon.releases.hats.writer import CatalogueFormat, write_catalogue
+from support.imports import contents
 from support.skies import make_release, make_stars
 
 
@@ -142,15 +144,6 @@ def test_a_footer_of_all_footers_names_every_file(catalogue: HatsCatalogue) -> N
     }
 
 
-def test_the_same_rows_make_the_same_bytes(tmp_path: Path) -> None:
-    stars = make_stars(2_000)
-    for name in ("one", "two"):
-        write_catalogue(stars.to_batches(), tmp_path / name, _layout(stars.schema))
-    files = [path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file()]
-    assert len(files) > 5
-    assert all((tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes() for file in files)
-
-
 @pytest.mark.parametrize(("ra", "dec"), [(None, 0.0), (0.0, None), (float("nan"), 0.0), (0.0, 90.5)])
 def test_a_row_without_a_valid_position_is_refused_by_its_number(
     tmp_path: Path, ra: float | None, dec: float | None
@@ -179,3 +172,26 @@ def test_a_pixel_at_the_finest_order_is_never_split() -> None:
     counts = np.zeros(12 * 4**3, dtype=np.int64)
     counts[5], counts[700] = 1_000, 3
     assert choose_partitions(counts, max_rows=10) == ((3, 5, 1_000), (0, 10, 3))
+
+
+def test_a_pixel_of_order_8_that_holds_too_many_is_split_further(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    ra, dec = 40 + random.uniform(0, 0.1, 5_000), random.uniform(-0.05, 0.05, 5_000)
+    rows = pa.table({"ra": np.append(ra, np.full(900, 40.05)), "dec": np.append(dec, np.full(900, 0.01))})
+    layout = CatalogueFormat(name="a.b", schema=rows.schema, ra_column="ra", dec_column="dec", partition_rows=300)
+    partitions = write_catalogue(rows.to_batches(), tmp_path / "deep", layout)
+    assert {part.order for part in partitions} >= {10, 11}
+    assert {part.order for part in partitions if part.row_count > 300} == {11}
+    assert max(part.row_count for part in partitions) >= 900
+    assert sum(part.row_count for part in partitions) == 5_900
+    assert HatsCatalogue(tmp_path / "deep").partitions == partitions
+    assert is_valid_catalog(tmp_path / "deep", strict=True, verbose=False)
+
+
+def test_blocks_of_any_size_make_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stars = make_stars(5_000)
+    for name, block_bytes in (("one", 1 << 30), ("many", 20_000)):
+        monkeypatch.setattr(workplace, "BLOCK_BYTES", block_bytes)
+        write_catalogue(stars.to_batches(max_chunksize=77), tmp_path / name, _layout(stars.schema))
+    assert contents(tmp_path / "one") == contents(tmp_path / "many")
+    assert len(contents(tmp_path / "one")) > 5

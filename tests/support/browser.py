@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -72,6 +73,20 @@ class Visit:
         """What one element shows, shape (height, width, 3), uint8; `target` is a selector or a locator."""
         locator = self.page.locator(target).first if isinstance(target, str) else target
         return np.asarray(Image.open(io.BytesIO(locator.screenshot())).convert("RGB"))
+
+    def settled(
+        self, target: str | Locator, *, other_than: np.ndarray | None = None, timeout_s: float = 15.0
+    ) -> np.ndarray:
+        """What an element shows once two looks a moment apart are the same, and differ from `other_than`."""
+        deadline = time.monotonic() + timeout_s
+        seen = self.pixels(target)
+        while True:
+            before, seen = seen, self.pixels(target)
+            changed = other_than is None or not np.array_equal(seen, other_than)
+            if changed and np.array_equal(seen, before):
+                return seen
+            assert time.monotonic() < deadline, f"{target} does not come to rest"
+            self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def assert_clean(self, *, allow: str | None = None) -> None:
         """Fail on console errors (but those that match the pattern `allow`) and on requests that left the host."""

@@ -38,6 +38,7 @@ def make_release(
     seed: int = 1,
     audience: Audience = Audience.WORLD,
     release_date: date = date(2020, 1, 1),
+    groups: tuple[str, ...] = (),
     partition_rows: int = 4_000,
 ) -> pa.Table:
     """Write `<root>/<release_id>` with one table `stars` and return its rows, in the order they were made."""
@@ -46,12 +47,13 @@ def make_release(
             "id": release_id,
             "title": f"Synthetic sky {release_id}",
             "description": "Invented stars for tests.",
-            "kind": "data release",
+            "kind": "catalogue",
             "date": release_date,
             "audience": audience.value,
             "simulated": True,
             "source": "made by the test suite",
             "licence": "CC0-1.0",
+            "groups": list(groups),
         }
         (folder / "release.yaml").write_text(yaml.safe_dump(release), encoding="utf-8")
         (folder / "schema.yaml").write_text(felis(release_id), encoding="utf-8")

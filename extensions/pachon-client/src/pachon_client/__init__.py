@@ -16,7 +16,7 @@ from pachon_client.errors import (
     UnavailableError,
     UnreachableError,
 )
-from pachon_client.models import Column, Execution, Release, Table
+from pachon_client.models import Column, Execution, File, Release, Table
 from pachon_client.result import Result
 
 __version__ = "0.1.0"
@@ -27,6 +27,7 @@ __all__ = [
     "Client",
     "Column",
     "Execution",
+    "File",
     "ForbiddenError",
     "NotFoundError",
     "PachonClientError",

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self, cast
+from urllib.parse import quote
 
 import numpy as np
 
 from pachon_client.errors import AnswerError, RequestError, SetupError
-from pachon_client.models import Execution, Release, Table
+from pachon_client.models import Execution, File, Release, Table
 from pachon_client.reading import read_result
 from pachon_client.result import Result
+from pachon_client.saving import save
 from pachon_client.transport import Transport
 
 if TYPE_CHECKING:
@@ -100,15 +104,75 @@ class Client:
 
     def releases(self) -> tuple[Release, ...]:
         """Releases this token may see, with their tables and columns."""
-        return tuple(Release.from_json(release) for release in self._json("releases", "releases"))
+        entries = self._json("releases", "releases", params={"detail": "columns"})
+        return tuple(Release.from_json(release) for release in entries)
+
+    def release(self, release_id: str) -> Release:
+        """One release, with its tables and columns.
+
+        Raises
+        ------
+        NotFoundError
+            There is none that this token may see.
+        """
+        response = self._transport.get(f"releases/{quote(release_id, safe='')}")
+        try:
+            return Release.from_json(response.json())
+        except (ValueError, TypeError) as error:
+            raise AnswerError(f"The answer of {response.url} is not a release.") from error
+
+    def files(self, release_id: str, under: str = "") -> tuple[File, ...]:
+        """The files of a release, sorted by path.
+
+        Parameters
+        ----------
+        release_id
+            Which release.
+        under
+            Only what is in this folder of the release, such as `tables/stars`.
+
+        Raises
+        ------
+        NotFoundError
+            There is no release that this token may see.
+        """
+        entries = self._json(f"releases/{quote(release_id, safe='')}/files", "files", params={"under": under})
+        return tuple(File.from_json(file) for file in entries)
+
+    def download(self, release_id: str, path: str, folder: str | Path = ".") -> Path:
+        """Download one file of a release and verify its digest; `pachon release mirror` brings many and resumes.
+
+        Parameters
+        ----------
+        release_id, path
+            The file, as `files` names it.
+        folder
+            Where to put it, under its own name.
+
+        Returns
+        -------
+        Path
+            The file, complete.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such file that this token may see.
+        AnswerError
+            The bytes are not those of the file.
+        """
+        address = f"releases/{quote(release_id, safe='')}/files/{quote(path)}"
+        with self._transport.stream("GET", address) as response:
+            return save(response, Path(folder) / PurePosixPath(path).name)
 
     def tables(self) -> tuple[Table, ...]:
         """Tables of all releases this token may see."""
         return tuple(table for release in self.releases() for table in release.tables)
 
-    def executions(self) -> tuple[Execution, ...]:
-        """Runs of queries that the platform remembers of this person, newest first."""
-        return tuple(Execution.from_json(execution) for execution in self._json("queries/executions", "executions"))
+    def executions(self, limit: int = 50) -> tuple[Execution, ...]:
+        """Runs of queries that the platform remembers of this person, newest first; at most `limit`, 1 to 500."""
+        listed = self._json("queries/executions", "executions", params={"limit": limit})
+        return tuple(Execution.from_json(execution) for execution in listed)
 
     def tile(self, table: str, order: int, pixel: int) -> np.ndarray:
         """Row counts inside one HEALPix pixel.
@@ -183,8 +247,8 @@ class Client:
             session.headers["Authorization"] = f"Bearer {self._token}"
         return session
 
-    def _json(self, path: str, key: str) -> list[dict[str, Any]]:
-        response = self._transport.get(path)
+    def _json(self, path: str, key: str, *, params: Mapping[str, str | int] | None = None) -> list[dict[str, Any]]:
+        response = self._transport.get(path, params=params)
         try:
             entries: list[dict[str, Any]] = response.json()[key]
         except (ValueError, KeyError, TypeError) as error:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import socket
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import NoReturn
+from contextlib import contextmanager, suppress
+from typing import Any, NoReturn
+from weakref import WeakSet
 from xml.etree import ElementTree as ET
 
 import httpx
@@ -48,6 +51,9 @@ class Transport:
         self.api_url = api_url
         headers = {"User-Agent": "pachon-client"} | ({"Authorization": f"Bearer {token}"} if token else {})
         self._http = httpx.Client(headers=headers, timeout=httpx.Timeout(timeout_s, connect=_CONNECT_TIMEOUT_S))
+        self._sockets: WeakSet[socket.socket] = WeakSet()
+        self._is_closed = False
+        self._lock = threading.Lock()
 
     def get(self, path: str, *, params: Mapping[str, str | int] | None = None) -> httpx.Response:
         """The whole answer of `GET <api_url>/<path>`."""
@@ -56,8 +62,25 @@ class Transport:
             return response
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; a request under way in another thread ends at once, and the server learns of it.
+
+        Closing a socket does not wake a thread that waits for it, and the connection stays open until it wakes:
+        the sockets are shut down first.
+        """
+        with self._lock:
+            self._is_closed = True
+            for opened in self._sockets:
+                _shut_down(opened)
         self._http.close()
+
+    def _trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Remember each socket that httpcore opens (HTTPX, section Extensions, `trace`)."""
+        if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
+            opened = info["return_value"].get_extra_info("socket")
+            with self._lock:
+                self._sockets.add(opened)
+                if self._is_closed:
+                    _shut_down(opened)
 
     @contextmanager
     def stream(
@@ -71,7 +94,8 @@ class Transport:
         """The answer of `<method> <api_url>/<path>`, with a query or a form, still to be read."""
         url = f"{self.api_url}/{path}"
         try:
-            with self._http.stream(method, url, params=params, data=data) as response:
+            traced = {"trace": self._trace}
+            with self._http.stream(method, url, params=params, data=data, extensions=traced) as response:
                 if not response.is_success:
                     response.read()
                     _fail(response)
@@ -108,6 +132,11 @@ class ByteStream(io.RawIOBase):
         buffer[:size] = self._rest[:size]
         self._rest = self._rest[size:]
         return size
+
+
+def _shut_down(opened: socket.socket) -> None:
+    with suppress(OSError):  # closed already, or given over to TLS
+        opened.shutdown(socket.SHUT_RDWR)
 
 
 def _fail(response: httpx.Response) -> NoReturn:

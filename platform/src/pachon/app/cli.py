@@ -61,6 +61,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+
 Home = Annotated[Path | None, typer.Option("--home", help="Folder of everything this installation keeps.")]
 AsJSON = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -19,7 +20,7 @@ from pachon.vo.http import to_response
 _log = logging.getLogger(__name__)
 
 REQUEST_ID = "X-Request-ID"
-_STREAMS = ("/api/tap/sync", "/api/scs/", "/api/tiles/")
+_STREAMS = re.compile(r"/api/(tap/sync|scs/|tiles/|releases/[^/]+/files)")
 _SMALLEST_BYTES = 1024
 _NOT_FOUND, _METHOD_NOT_ALLOWED, _TOO_LARGE = 404, 405, 413
 
@@ -55,16 +56,25 @@ class RequestIds:
 
 
 class HeadAsGet:
-    """Answers HEAD with the headers of GET, and gives up the body as soon as they are out (RFC 9110, section 9.3.2)."""
+    """Answers HEAD with the headers of GET, and gives up the body as soon as they are out (RFC 9110, section 9.3.2).
+
+    `Range` is left aside, since it has a meaning for GET only (section 14.2). `request.state.is_head` tells a handler
+    that it need not make the body.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection."""
-        if scope["type"] != "http" or scope["method"] != "HEAD":
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope.setdefault("state", {})["is_head"] = scope["method"] == "HEAD"
+        if scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+        headers = [(name, value) for name, value in scope["headers"] if name.lower() != b"range"]
         is_over = False
 
         async def receive_until_over() -> Message:
@@ -78,7 +88,7 @@ class HeadAsGet:
                 is_over = True
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-        await self._app({**scope, "method": "GET"}, receive_until_over, send_headers)
+        await self._app({**scope, "method": "GET", "headers": headers}, receive_until_over, send_headers)
 
 
 class BodyLimit:
@@ -136,7 +146,7 @@ class CompressDocuments:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection."""
-        is_stream = scope["type"] == "http" and scope["path"].startswith(_STREAMS)
+        is_stream = scope["type"] == "http" and _STREAMS.match(scope["path"]) is not None
         await (self._app if is_stream else self._compressed)(scope, receive, send)
 
 

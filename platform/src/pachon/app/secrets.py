@@ -25,6 +25,7 @@ class Secrets:
     portal_token: str
     cookie_secret: str
     proxy_token: str
+    labs_token: str
     demo_passwords: dict[str, str]
 
     def __repr__(self) -> str:
@@ -38,6 +39,7 @@ class Secrets:
             ("PACHON_IDENTITY__PORTAL_TOKEN", identity.portal_token, self.portal_token),
             ("PACHON_IDENTITY__COOKIE_SECRET", identity.cookie_secret, self.cookie_secret),
             ("PACHON_HUB__PROXY_TOKEN", hub.proxy_token, self.proxy_token),
+            ("PACHON_HUB__LABS_TOKEN", hub.labs_token, self.labs_token),
             ("PACHON_HUB__DEMO_PASSWORDS", hub.demo_passwords, json.dumps(self.demo_passwords)),
         )
         return {variable: made for variable, given, made in candidates if not given}
@@ -66,6 +68,7 @@ def load_or_make(home: Path, accounts: tuple[str, ...]) -> Secrets:
         portal_token=_token(known, "portal_token"),
         cookie_secret=_token(known, "cookie_secret"),
         proxy_token=_token(known, "proxy_token"),
+        labs_token=_token(known, "labs_token"),
         demo_passwords={name: str(given.get(name) or _new_password()) for name in accounts},
     )
     if asdict(made) != known:

@@ -47,7 +47,12 @@ class IdentitySettings(_Group):
     """How the Web APIs learn who asks."""
 
     hub_url: HttpUrl | None = Field(None, description="Base of JupyterHub's REST API; default: from `listen`.")
-    cache_s: float = Field(30, ge=0, le=60, description="How long an answer of the hub is believed, seconds.")
+    cache_s: float = Field(
+        30,
+        ge=0,
+        le=30,
+        description="How long an answer of the hub is believed, seconds: groups change within that time.",
+    )
     timeout_s: float = Field(5, gt=0, description="How long the hub may take to answer, seconds.")
     api_token: SecretStr | None = Field(None, description="Token of the service `api` (secret).")
     portal_token: SecretStr | None = Field(None, description="Token of the service `portal` (secret).")
@@ -89,6 +94,15 @@ class ConeSettings(_Group):
     max_rows: int = Field(1_000_000, ge=1, description="The largest MAXREC allowed.")
 
 
+class DownloadSettings(_Group):
+    """Limits of bulk download, for each process of the Web APIs."""
+
+    max_streams: int = Field(256, ge=1, description="How many downloads may be under way.")
+    max_streams_per_person: int = Field(16, ge=1, description="How many of them may be one person's.")
+    reader_threads: int = Field(4, ge=1, description="How many pieces of files are read from disk at once.")
+    stall_timeout_s: float = Field(60, gt=0, description="How long a client may take for 256 KiB, seconds.")
+
+
 class HubSettings(_Group):
     """JupyterHub, embedded."""
 
@@ -97,6 +111,9 @@ class HubSettings(_Group):
         None, description="Program of the proxy; default: beside this Python, then on the search path."
     )
     proxy_token: SecretStr | None = Field(None, description="Key of the proxy's control port (secret).")
+    labs_token: SecretStr | None = Field(
+        None, description="Token by which the hub asks which release folders a lab may see (secret)."
+    )
     authenticator_class: str = Field(
         _DEMO_AUTHENTICATOR, description="JupyterHub authenticator; the default serves demo accounts."
     )
@@ -157,6 +174,7 @@ class Settings(BaseSettings):
     rights: RightsSettings = RightsSettings()
     queries: QuerySettings = QuerySettings()
     scs: ConeSettings = ConeSettings()
+    downloads: DownloadSettings = DownloadSettings()
     hub: HubSettings = HubSettings()
     data: DataSettings = DataSettings()
 

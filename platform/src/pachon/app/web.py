@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -33,7 +34,10 @@ from pachon.identity.credentials import challenges
 _SHUTDOWN_S = 5
 _FORM_OVERHEAD_BYTES = 64 * 1024
 _BYTES_PER_CHAR = 4
-_EXPOSED_HEADERS = ["Location", "WWW-Authenticate", "X-Pachon-Execution", "X-VO-Authenticated", middleware.REQUEST_ID]
+_EXPOSED_HEADERS = [
+    "Location", "WWW-Authenticate", "Retry-After", "X-Pachon-Execution", "X-VO-Authenticated", middleware.REQUEST_ID,
+    "Accept-Ranges", "Content-Range", "Content-Disposition", "ETag", "Repr-Digest",
+]  # fmt: skip
 
 _status_router = APIRouter(tags=["status"])
 
@@ -76,7 +80,7 @@ def serve(settings: Settings) -> None:
     """Serve the Web APIs until a signal ends the process; answers under way get five seconds to finish."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     app = create_app(wiring.build(settings))
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=settings.listen.host,
         port=settings.listen.api_port,
@@ -87,6 +91,17 @@ def serve(settings: Settings) -> None:
         server_header=False,
         timeout_graceful_shutdown=_SHUTDOWN_S,
     )
+    listener = config.bind_socket()
+    abandon_stalled(listener, timeout_s=settings.downloads.stall_timeout_s)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def abandon_stalled(listener: socket.socket, *, timeout_s: float) -> None:
+    """Have the system end connections whose client takes nothing: closing one waits until all that was sent is taken.
+
+    The option counts closed windows too, and passes on to the connections that are accepted (tcp(7)).
+    """
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timeout_s * 1000))
 
 
 @asynccontextmanager

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy import Engine as Database
 
 from pachon.app.settings import Settings
+from pachon.core import clock
+from pachon.core.clock import Clock
 from pachon.identity.hub import HubPrincipals
 from pachon.queries.engines.duckdb_engine import DuckDBEngine
 from pachon.queries.engines.engine import Engine
@@ -16,6 +18,7 @@ from pachon.queries.service import QueryService
 from pachon.queries.sql_storage import SqlExecutionStore
 from pachon.queries.storage import ExecutionStore
 from pachon.queries.tiles import TileService
+from pachon.releases.downloads import DownloadLimits, Downloads
 from pachon.releases.folder_storage import FolderReleaseStore
 from pachon.releases.registry import Registry
 from pachon.releases.service import ReleaseService
@@ -36,6 +39,7 @@ class Services:
     settings: Settings
     principals: HubPrincipals
     releases: ReleaseService
+    downloads: Downloads
     registry: Registry
     queries: QueryService
     executions: ExecutionStore
@@ -54,8 +58,13 @@ class Services:
         self.database.dispose()
 
 
-def build(settings: Settings) -> Services:
+def build(settings: Settings, *, now: Clock = clock.now) -> Services:
     """The services of an installation; workers start at once, connections are made when first used.
+
+    Parameters
+    ----------
+    now
+        The clock by which rights are decided and runs are dated.
 
     Raises
     ------
@@ -69,16 +78,17 @@ def build(settings: Settings) -> Services:
     rights = settings.rights
     policy = RightsPolicy(rights.holder_groups, rights.years_until_public, rights.open_to_all)
     store = FolderReleaseStore(settings.releases_path, settings.mass_path)
-    releases = ReleaseService(store, policy, base_url=settings.base_url)
+    releases = ReleaseService(store, policy, base_url=settings.base_url, now=now)
     executions = SqlExecutionStore(database)
     engine = _engine(settings)
     limits = _query_limits(settings)
-    queries = QueryService(releases, engine, executions, limits, extra_tables=TapSchema(releases))
+    queries = QueryService(releases, engine, executions, limits, extra_tables=TapSchema(releases), now=now)
     cone_limits = ConeLimits(max_radius_deg=settings.scs.max_radius_deg, max_rows=settings.scs.max_rows)
     return Services(
         settings=settings,
         principals=_principals(settings),
         releases=releases,
+        downloads=Downloads(DownloadLimits(**settings.downloads.model_dump())),
         registry=Registry(settings.releases_path, settings.mass_path),
         queries=queries,
         executions=executions,

@@ -81,6 +81,8 @@ def _configure_login(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- tra
 def _configure_labs(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- traitlets' Config takes any attribute
     homes = settings.home.resolve() / "homes"
     c.JupyterHub.spawner_class = "pachon.hub.labs.LabSpawner"
+    c.LabSpawner.platform_url = settings.api_url
+    c.LabSpawner.platform_token = _secret(settings.hub.labs_token, "hub.labs_token")
     c.LabSpawner.home_dir_template = str(homes / "{username}")
     c.Spawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]
     c.Spawner.args = ["--allow-root"] if os.geteuid() == 0 else []

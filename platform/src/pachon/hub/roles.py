@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from pydantic import SecretStr
+
 from pachon.app.settings import Settings
 from pachon.identity.models import Scope
 
 API_CLIENT = "service-api"
 PORTAL_CLIENT = "service-portal"
+LABS_SERVICE = "labs"
 ACCESS_API = "access:services!service=api"
 ACCESS_PORTAL = "access:services!service=portal"
 
 CUSTOM_SCOPES = {
     Scope.QUERY.value: {"description": "Ask catalogues in your name and read your own executions"},
     Scope.ADMIN.value: {"description": "See the state and the totals of the whole platform"},
+    Scope.MOUNTS.value: {
+        "description": "Ask which release folders a person's lab may see: for the hub's service `labs` alone"
+    },
 }
 
 _OWN_PROFILE = ("read:users:name!user", "read:users:groups!user")
@@ -48,25 +54,41 @@ def roles(settings: Settings) -> list[dict[str, object]]:
             "scopes": [Scope.ADMIN.value],
             "users": sorted(settings.hub.administrators),
         },
+        {
+            "name": "lab-starter",
+            "description": "The hub itself, when it starts a lab",
+            "scopes": [Scope.MOUNTS.value],
+            "services": [LABS_SERVICE],
+        },
     ]
 
 
 def services(settings: Settings) -> list[dict[str, object]]:
-    """The Web APIs and the Portal as external services: each its own OAuth client, started by nobody here."""
+    """The Web APIs and the Portal as external services: each its own OAuth client, started by nobody here.
+
+    `labs` is no program: it is the name by which the hub itself asks the Web APIs when it starts a lab.
+    """
     identity = settings.identity
     clients = (
         ("api", API_CLIENT, identity.api_token, ()),
         ("portal", PORTAL_CLIENT, identity.portal_token, (ACCESS_PORTAL,)),
     )
+    labs = settings.hub.labs_token
     return [
-        {
-            "name": name,
-            "api_token": token.get_secret_value() if token else "",
-            "oauth_client_id": client,
-            "oauth_redirect_uri": f"{settings.base_url}/{name}/oauth_callback",
-            "oauth_no_confirm": True,
-            "oauth_client_allowed_scopes": [*SERVICE_TOKEN_SCOPES, *access],
-            "display": False,
-        }
-        for name, client, token, access in clients
+        {"name": LABS_SERVICE, "api_token": labs.get_secret_value() if labs else "", "display": False},
+        *(_client(settings, name, client, token, access) for name, client, token, access in clients),
     ]
+
+
+def _client(
+    settings: Settings, name: str, client: str, token: SecretStr | None, access: tuple[str, ...]
+) -> dict[str, object]:
+    return {
+        "name": name,
+        "api_token": token.get_secret_value() if token else "",
+        "oauth_client_id": client,
+        "oauth_redirect_uri": f"{settings.base_url}/{name}/oauth_callback",
+        "oauth_no_confirm": True,
+        "oauth_client_allowed_scopes": [*SERVICE_TOKEN_SCOPES, *access],
+        "display": False,
+    }

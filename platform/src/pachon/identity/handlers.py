@@ -59,7 +59,7 @@ async def current_principal(
         principal = await principals.resolve(token_of(given[0]))
     else:
         principal = await _principal_of_cookie(request, principals, settings)
-    request.state.principal = principal
+    request.state.principal = principal = principal.as_far_as_scopes_reach()
     return principal
 
 
@@ -149,6 +149,10 @@ class IdentityConfirmation:
 
     Source: IVOA AuthVO working draft (2025-07). Anonymous visitors never get the header. Characters that a header
     cannot hold are percent-encoded (UTF-8).
+
+    An answer that depends on who asks says so (`Vary`), and unless it says otherwise a browser asks again before it
+    uses what it kept (RFC 9111, sections 4.1 and 5.2.2.4): the next person at that browser may be another, or may have
+    lost a right.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -163,8 +167,13 @@ class IdentityConfirmation:
 
         async def confirm(message: Message) -> None:
             principal: Principal | None = state.get("principal")
-            if message["type"] == "http.response.start" and principal and not principal.is_anonymous:
-                MutableHeaders(scope=message)["X-VO-Authenticated"] = quote(principal.name, safe=_PLAIN)
+            if message["type"] == "http.response.start" and principal is not None:
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("Cache-Control", "private, no-cache")
+                if "authorization" not in headers.get("Vary", "").lower():
+                    headers.add_vary_header("Authorization, Cookie")
+                if not principal.is_anonymous:
+                    headers["X-VO-Authenticated"] = quote(principal.name, safe=_PLAIN)
             await send(message)
 
         await self._app(scope, receive, confirm)

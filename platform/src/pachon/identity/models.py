@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -16,6 +16,8 @@ class Scope(StrEnum):
     """Ask catalogues through the Web APIs in one's own name, and read one's own executions."""
     ADMIN = "custom:pachon:admin"
     """See the state and the totals of the whole platform."""
+    MOUNTS = "custom:pachon:mounts"
+    """Ask which release folders a person's lab may see. For the hub alone, which says whose lab it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,14 @@ class Principal:
     def is_anonymous(self) -> bool:
         """Whether nobody has logged in."""
         return not self.name
+
+    def as_far_as_scopes_reach(self) -> Principal:
+        """The same person without groups, unless the credentials include `Scope.QUERY`.
+
+        A token made to say who somebody is, as other services of the hub get one, must not open what that person's
+        groups may read, names and columns of unpublished tables included.
+        """
+        return self if Scope.QUERY in self.scopes else replace(self, groups=frozenset())
 
     def require(self, scope: Scope) -> None:
         """Refuse credentials without a scope; anonymous visitors have none and are refused too.

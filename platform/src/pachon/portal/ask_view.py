@@ -17,10 +17,12 @@ from pachon.portal.dress import button, stylesheet
 
 if TYPE_CHECKING:
     from pachon.portal.state import Catalogue
+    from pachon.portal.turn import Later, Turn
 
 ROW_LIMITS = {"1,000 rows": 1_000, "10,000 rows": 10_000, "100,000 rows": 100_000, "1,000,000 rows": 1_000_000}
 _MAX_RADIUS_DEG = 90.0
-_TICK_MS = 250
+_TICK_S = 0.25
+_FIELD_RADII = 3
 
 PLACES: tuple[tuple[str, float, float, float], ...] = (
     ("Pleiades", 56.75, 24.12, 2.0),
@@ -31,13 +33,29 @@ PLACES: tuple[tuple[str, float, float, float], ...] = (
 """Places to begin with: name, RA, Dec and radius, ICRS degrees."""
 
 
+class _NumberField(pn.widgets.TextInput):  # type: ignore[misc]  # Panel's types are left aside
+    """A field in which Enter takes what is there; Panel's own empties it when nothing was typed since it was set."""
+
+    def __init__(self, *, on_enter: Callable[[], None], turn: Later, **settings: Any) -> None:  # noqa: ANN401 -- Panel's parameters
+        super().__init__(**settings)
+        self._on_enter, self._turn = on_enter, turn
+
+    def _process_event(self, event: Any) -> None:  # noqa: ANN401 -- Panel's event
+        if event.event_name == "enter-pressed":
+            if event.value_input:
+                self.value = event.value_input
+            self._turn(self._on_enter)
+
+
 class AskView:
     """Two ways to ask, one run at a time.
 
     Parameters
     ----------
+    turn
+        The session's own turn.
     run
-        Starts a query: ADQL and the most rows.
+        Starts a query, in the place of one that runs: ADQL and the most rows.
     cancel
         Gives the running query up.
     go_to
@@ -49,23 +67,27 @@ class AskView:
     def __init__(
         self,
         *,
+        turn: Turn,
         run: Callable[[str, int], None],
         cancel: Callable[[], None],
         go_to: Callable[[float, float, float], None],
         map_centre: Callable[[], tuple[float, float, float] | None],
     ) -> None:
+        self._turn = turn
         self._run, self._cancel, self._go_to, self._map_centre = run, cancel, go_to, map_centre
         self._catalogue: Catalogue | None = None
-        self._started_at = 0.0
-        self._ticking: Any = None
+        self._started_at: float | None = None
         self._make_widgets()
         self.forms = pn.Tabs(
             ("Around a position", self._cone_form()),
             ("ADQL", self._adql_form()),
+            css_classes=["ask-forms"],
             stylesheets=[stylesheet()],
             sizing_mode="stretch_width",
         )
-        self.status = pn.pane.HTML("", sizing_mode="stretch_width", stylesheets=[stylesheet()], margin=0)
+        self.status, self.clock = (
+            pn.pane.HTML("", sizing_mode="stretch_width", stylesheets=[stylesheet()], margin=0) for _ in range(2)
+        )
 
     def show_catalogue(self, catalogue: Catalogue) -> None:
         """Ask this catalogue from now on."""
@@ -82,20 +104,28 @@ class AskView:
 
     def started(self) -> None:
         """A run has begun."""
-        self._started_at = time.monotonic()
+        self._started_at = started_at = time.monotonic()
         self._editor.annotations = []
         self._set_running(is_running=True)
-        self._tick()
-        self._ticking = pn.state.add_periodic_callback(self._tick, period=_TICK_MS)
+        self.status.object = (
+            '<p class="running"><span class="progress" aria-hidden="true"></span>Asking\N{HORIZONTAL ELLIPSIS}</p>'
+        )
+        self._tick(started_at)
 
     def ended(self) -> float:
         """The run has ended; returns its seconds."""
         self._set_running(is_running=False)
-        if self._ticking is not None:
-            self._ticking.stop()
-            self._ticking = None
-        self.status.object = ""
-        return time.monotonic() - self._started_at
+        started_at, self._started_at = self._started_at, None
+        self.status.object = self.clock.object = ""
+        return time.monotonic() - started_at if started_at is not None else 0.0
+
+    def found(self, row_count: int, *, seconds: float, overflow: bool) -> None:
+        """Say beside the button what came, and lead to it."""
+        rows = f"{'The first ' if overflow else ''}{row_count:,} row{'' if row_count == 1 else 's'}"
+        self.status.object = (
+            f'<p class="found"><span><strong>{rows}</strong> in {seconds:.2f} s</span> '
+            f'<a class="to-results" href="#results">{"Show the results" if row_count else "See what to do"}</a></p>'
+        )
 
     def failed(self, message: str) -> None:
         """Show an error, and mark its place in the ADQL box."""
@@ -110,13 +140,14 @@ class AskView:
         self.status.object = f'<p class="banner" role="status">{escape(message)}</p>'
 
     def _make_widgets(self) -> None:
-        text = {"stylesheets": [stylesheet()], "sizing_mode": "stretch_width", "margin": (4, 6)}
-        self._ra = pn.widgets.TextInput(name="RA [deg]", value="56.75", **text)
-        self._dec = pn.widgets.TextInput(name="Dec [deg]", value="+24.12", **text)
-        self._radius = pn.widgets.TextInput(name="Radius [deg]", value="2", **text)
+        text: dict[str, Any] = {"stylesheets": [stylesheet()], "sizing_mode": "stretch_width", "margin": (4, 6)}
+        text |= {"on_enter": self._search_cone, "turn": self._turn}
+        self._ra = _NumberField(label="RA [deg]", value="56.75", **text)
+        self._dec = _NumberField(label="Dec [deg]", value="+24.12", **text)
+        self._radius = _NumberField(label="Radius [deg]", value="2", **text)
         self._limits = [
             pn.widgets.Select(
-                name="At most", options=ROW_LIMITS, value=10_000, width=170, stylesheets=[stylesheet()], margin=(4, 6)
+                label="At most", options=ROW_LIMITS, value=10_000, width=170, stylesheets=[stylesheet()], margin=(4, 6)
             )
             for _ in range(2)
         ]
@@ -126,20 +157,23 @@ class AskView:
             print_margin=False, margin=(6, 6),
         )  # fmt: skip
         self._examples = pn.widgets.Select(
-            name="Examples", options=[], width=170, stylesheets=[stylesheet()], margin=(4, 6)
+            label="Examples", options=[], width=170, stylesheets=[stylesheet()], margin=(4, 6)
         )
-        self._examples.param.watch(self._example_chosen, "value")
+        self._examples.param.watch(lambda _: self._turn(self._example_chosen), "value")
         self._searches = [
-            button("Search", self._search_cone, kind="primary", classes=["search-cone"]),
-            button("Run query", self._run_adql, kind="primary", classes=["run-adql"]),
+            button("Search", self._search_cone, turn=self._turn, kind="primary", classes=["search-cone"]),
+            button("Run query", self._run_adql, turn=self._turn, kind="primary", classes=["run-adql"]),
         ]
-        self._cancels = [button("Cancel", self._cancel, visible=False) for _ in range(2)]
+        self._cancels = [
+            button("Cancel", self._cancel, turn=self._turn, classes=["cancel-run"], visible=False) for _ in range(2)
+        ]
 
     def _cone_form(self) -> pn.Column:
         chips = [
-            button(name, partial(self._place_chosen, ra, dec, radius), kind="light") for name, ra, dec, radius in PLACES
+            button(name, partial(self._place_chosen, ra, dec, radius), turn=self._turn, kind="light")
+            for name, ra, dec, radius in PLACES
         ]
-        centre = button("Map centre", self._take_centre, kind="light")
+        centre = button("Map centre", self._take_centre, turn=self._turn, kind="light")
         return pn.Column(
             pn.Row(self._ra, self._dec, self._radius, sizing_mode="stretch_width", margin=(8, 0, 0, 0)),
             pn.FlexBox(*chips, centre, gap="2px", margin=(6, 0)),
@@ -173,6 +207,7 @@ class AskView:
 
     def _search_cone(self) -> None:
         if self._catalogue is None:
+            self.say("The catalogues are still on their way; search again in a moment.")
             return
         try:
             cone = Cone(
@@ -185,6 +220,7 @@ class AskView:
             return
         adql = compute.cone_query(self._catalogue.table, cone)
         self._editor.value = adql
+        self._go_to(cone.ra_deg, cone.dec_deg, _FIELD_RADII * cone.radius_deg)
         self._run(adql, self._limits[0].value)
 
     def _run_adql(self) -> None:
@@ -194,9 +230,8 @@ class AskView:
             return
         self._run(adql, self._limits[1].value)
 
-    def _example_chosen(self, event: object) -> None:
+    def _example_chosen(self) -> None:
         chosen = self._examples.value
-        del event
         if self._catalogue is not None and chosen in (examples := _examples(self._catalogue)):
             self._editor.value = examples[chosen]
 
@@ -204,12 +239,11 @@ class AskView:
         for search, cancel in zip(self._searches, self._cancels, strict=True):
             search.disabled, cancel.visible = is_running, is_running
 
-    def _tick(self) -> None:
-        seconds = time.monotonic() - self._started_at
-        self.status.object = (
-            '<div class="running" role="status"><div class="progress" aria-hidden="true"></div>'
-            f"Asking\N{HORIZONTAL ELLIPSIS} {seconds:.1f} s</div>"
-        )
+    def _tick(self, started_at: float) -> None:
+        """Show how long the run takes, as long as it is this one."""
+        if started_at == self._started_at:
+            self.clock.object = f'<p class="clock">{time.monotonic() - started_at:.1f} s</p>'
+            self._turn.after(_TICK_S, lambda: self._tick(started_at))
 
 
 def _examples(catalogue: Catalogue) -> dict[str, str]:

@@ -27,6 +27,11 @@ _SAFE_INTEGER = 2**53
 _FLOAT_DIGITS = 5
 _POSITION = re.compile(r"line (\d+), column (\d+)")
 _BINS = 48
+_LONGEST_WORDS = 70
+_CONE = re.compile(
+    r"SELECT \* FROM ([\w.]+) WHERE 1 = CONTAINS\(POINT\(\w+, \w+\), CIRCLE\(([-+\d.e]+), ([-+\d.e]+), ([-+\d.e]+)\)\)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +154,20 @@ def table_frame(result: Result, selected: NDArray[np.bool_] | None) -> pd.DataFr
 def cone_query(table: Table, cone: Cone) -> str:
     """ADQL for all columns of the rows within a cone."""
     return f"SELECT *\nFROM {table.name}\nWHERE {_inside(table, cone)}"
+
+
+def query_words(adql: str) -> str:
+    """A query in a few words: a plain cone by its position (ICRS), radius and table, any other by its beginning."""
+    text = " ".join(adql.split())
+    cone = _CONE.fullmatch(text)
+    if cone is None:
+        return text if len(text) <= _LONGEST_WORDS else text[:_LONGEST_WORDS] + "\N{HORIZONTAL ELLIPSIS}"
+    ra, dec, radius = (float(number) for number in cone.groups()[1:])
+    return f"{radius:g}\N{DEGREE SIGN} around RA {ra:g}\N{DEGREE SIGN}, Dec {_signed(dec)}\N{DEGREE SIGN} in {cone[1]}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+g}".replace("-", "\N{MINUS SIGN}")
 
 
 def points_query(table: Table, cone: Cone) -> str:

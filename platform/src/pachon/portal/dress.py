@@ -9,6 +9,8 @@ from typing import Any
 
 import panel as pn
 
+from pachon.portal.turn import Later
+
 FOLDER = Path(__file__).parent
 
 
@@ -20,20 +22,18 @@ def stylesheet() -> str:
 
 def button(
     name: str,
-    press: Callable[[], object],
+    press: Callable[[], None],
     *,
+    turn: Later,
     kind: str = "default",
     classes: Sequence[str] = (),
     gap: int = 6,
     **options: Any,  # noqa: ANN401 -- Panel's own parameters
 ) -> pn.widgets.Button:
-    """A button that calls `press`."""
+    """A button that calls `press` in the session's turn."""
     made = pn.widgets.Button(
-        name=name, button_type=kind, css_classes=list(classes), stylesheets=[stylesheet()], margin=(0, gap), **options
+        label=name, color=kind, css_classes=list(classes), stylesheets=[stylesheet()], margin=(0, gap), **options
     )
 
-    def pressed(_: object) -> None:
-        press()
-
-    made.on_click(pressed)
+    made.on_click(lambda _: turn(press))
     return made

@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 _STEPS_DEG = (30.0, 15.0, 10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)
 _LINES = 5
 _POINTS = 121
-_LABEL_MARGIN_PIXELS = 14
+_MARGINS_PIXELS = {"left": 14, "right": 56, "top": 56, "bottom": 62}
+"""Where no label begins: it would be cut, or lie under the buttons and the count that stand on the map."""
+
 _WHOLE_SKY_DEG = 100.0
 _SEAM_DEG = 179.0
+_NEAR_THE_MIDDLE_DEG = 10.0
+_LABEL_PIXELS = (46, 18)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +51,8 @@ def graticule(view: View) -> Graticule:
     x, y = project(inside, dec, ra0_deg=view.ra0_deg)
     is_meridian = np.arange(len(ra)) >= decs.size
     places = _label_places(view, x, y, ra=inside, dec=dec, is_meridian=is_meridian)
-    shown = np.flatnonzero(places >= 0)
     texts = [*(_dec_text(value) for value in decs), *(_ra_text(value) for value in ras)]
+    shown = _apart(x, y, places, scale=view.scale)
     at = places[shown]
     return Graticule(_joined(x), _joined(y), x[shown, at], y[shown, at], [texts[line] for line in shown])
 
@@ -67,16 +71,31 @@ def _label_places(
     On the whole sky, meridians are labelled on the equator and parallels on the middle meridian; closer, at the edge.
     The seam has no label: it is the map's outline.
     """
-    edge = _LABEL_MARGIN_PIXELS * view.scale
-    in_view = (x > view.x_range[0] + edge) & (x < view.x_range[1] - 2 * edge)
-    in_view &= (y > view.y_range[0] + edge) & (y < view.y_range[1] - edge)
+    room = {side: pixels * view.scale for side, pixels in _MARGINS_PIXELS.items()}
+    in_view = (x > view.x_range[0] + room["left"]) & (x < view.x_range[1] - room["right"])
+    in_view &= (y > view.y_range[0] + room["bottom"]) & (y < view.y_range[1] - room["top"])
     if view.field_deg > _WHOLE_SKY_DEG:
         distance = np.where(is_meridian[:, None], np.abs(dec), np.abs(ra - view.ra0_deg))
+        in_view &= distance < _NEAR_THE_MIDDLE_DEG
     else:
         distance = np.where(is_meridian[:, None], np.arange(_POINTS), _POINTS - np.arange(_POINTS)).astype(float)
     in_view &= (np.abs(ra - view.ra0_deg) < _SEAM_DEG) | ~is_meridian[:, None]
     places = np.argmin(np.where(in_view, distance, np.inf), axis=1)
     return np.where(in_view.any(axis=1), places, -1)
+
+
+def _apart(
+    x: NDArray[np.float64], y: NDArray[np.float64], places: NDArray[np.int64], *, scale: float
+) -> NDArray[np.int64]:
+    """The lines whose label stands in view and not on the label of a line before."""
+    taken: list[tuple[float, float]] = []
+    shown = []
+    for line in np.flatnonzero(places >= 0):
+        across, up = float(x[line, places[line]] / scale), float(y[line, places[line]] / scale)
+        if all(abs(across - a) >= _LABEL_PIXELS[0] or abs(up - b) >= _LABEL_PIXELS[1] for a, b in taken):
+            taken.append((across, up))
+            shown.append(line)
+    return np.array(shown, dtype=np.int64)
 
 
 def _joined(lines: NDArray[np.float64]) -> NDArray[np.float64]:

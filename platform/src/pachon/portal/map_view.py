@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +14,13 @@ from pachon.portal import compute, plots
 from pachon.portal.density import Grid, Picture, grid_of, paint, rows_in_view
 from pachon.portal.graticule import Graticule, graticule
 from pachon.portal.projection import View, project
-from pachon.portal.state import Catalogue, Newest, Source, Tiles
+from pachon.portal.state import Catalogue, Newest, Pools, Source, Tiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pachon.core.sky import Cone
+    from pachon.portal.turn import Later
     from pachon_client import Result
 
 POINTS_FROM = 5_000
@@ -28,8 +28,7 @@ _MOST_POINTS = 12_000
 _POINT_MARGIN = 1.35
 _SMALLEST, _LARGEST = 2.2, 11.0
 _FIRST_SIZE = (1000, 500)
-
-Later = Callable[[Callable[[], None]], object]
+_WIDEST_FIELD_DEG = 150.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +56,9 @@ class MapView:
     ----------
     source, tiles
         Where rows and counts come from.
-    pool
+    pools
         Where work is done.
-    call_later
+    turn
         Calls a function in the session's own turn.
     on_box
         Told the box that a person drew (ranges of x and y on the plane).
@@ -74,8 +73,8 @@ class MapView:
         source: Source,
         tiles: Tiles,
         *,
-        pool: Executor,
-        call_later: Later,
+        pools: Pools,
+        turn: Later,
         on_box: Callable[[tuple[float, float], tuple[float, float]], None],
         on_change: Callable[[Picture, float], None],
         on_trouble: Callable[[BaseException], None],
@@ -85,7 +84,8 @@ class MapView:
         self._on_box = on_box
         self._on_change = on_change
         self._on_trouble = on_trouble
-        self._redraws, self._fetches, self._lookups = (Newest(pool, call_later) for _ in range(3))
+        self._redraws = Newest(pools.drawing, turn)
+        self._fetches, self._lookups = (Newest(pools.asking, turn) for _ in range(2))
         self._catalogue: Catalogue | None = None
         self._points: _Points | None = None
         self._found: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
@@ -113,9 +113,12 @@ class MapView:
         self.redraw()
 
     def go_to(self, ra_deg: float, dec_deg: float, *, field_deg: float) -> None:
-        """Put a position in the middle, free of shear."""
+        """Put a position in the middle, free of shear; a field too wide for that shows the whole sky."""
         size = {"width": self.view.width, "height": self.view.height}
-        self.show(View.around(ra_deg, dec_deg, field_deg=field_deg, **size))
+        if field_deg >= _WIDEST_FIELD_DEG:
+            self.show(View.whole_sky(**size, ra0_deg=ra_deg))
+        else:
+            self.show(View.around(ra_deg, dec_deg, field_deg=field_deg, **size).zoomed(1))
 
     def reset(self) -> None:
         """Show the whole sky, RA 0 in the middle."""

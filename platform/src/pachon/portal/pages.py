@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import Executor
-from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import panel as pn
-from panel.io.document import hold
-from panel.io.state import set_curdoc
 
-from pachon.portal import compute, plots
+from pachon.portal import compute, downloads, plots
 from pachon.portal.ask_view import AskView
+from pachon.portal.asking import Asking
+from pachon.portal.downloads import Downloads, Kept
 from pachon.portal.dress import FOLDER, button, stylesheet
 from pachon.portal.history_view import HistoryView
 from pachon.portal.map_view import MapView
+from pachon.portal.releases_page import bar
 from pachon.portal.result_view import ResultView
-from pachon.portal.state import Catalogue, Newest, Person, Source, TileCache, Tiles, catalogues_of
-from pachon_client import AuthenticationError, PachonClientError
+from pachon.portal.state import Catalogue, Newest, Person, Pools, Source, TileCache, Tiles, catalogues_of
+from pachon.portal.turn import Turn
+from pachon_client import AnswerError, AuthenticationError, PachonClientError, UnavailableError, UnreachableError
 
 if TYPE_CHECKING:
     from bokeh.document import Document
@@ -32,6 +32,9 @@ _LOGGER = logging.getLogger(__name__)
 _STEP = 0.25
 _ZOOM = 2.0
 _NEARLY_ALL = 0.99
+_RETRY_S = 4.0
+_LISTED_RUNS = 200
+_AWAY = (UnreachableError, UnavailableError, AnswerError)
 
 OpenSource = Callable[[str], Source]
 
@@ -56,8 +59,8 @@ class PortalPage:
         Who it is.
     open_source
         Opens a connection to the platform with a token.
-    cache, pool, fetching
-        Shared by all sessions of the process; tiles are fetched in a pool of their own.
+    cache, pools, offered
+        Tiles, threads and results to download, shared by all sessions of the process.
     base_url
         Public address of the platform.
     """
@@ -68,32 +71,34 @@ class PortalPage:
         open_source: OpenSource,
         *,
         cache: TileCache,
-        pool: Executor,
-        fetching: Executor,
+        pools: Pools,
+        offered: Downloads,
         base_url: str,
         document: Document,
     ) -> None:
-        self._person, self._open_source, self._pool, self._document = person, open_source, pool, document
-        self._base_url = base_url
+        self._person, self._document, self._offered = person, document, offered
+        self._root = "/" + base_url.split("/", 3)[3] if base_url.count("/") > 2 else ""  # noqa: PLR2004 -- scheme://host/path
+        self._turn = Turn(document, self._met_fault)
         self._source = open_source(person.token)
-        self._running: Source | None = None
+        self._asking = Asking(lambda: open_source(person.token), pool=pools.asking, turn=self._turn)
         self._catalogues: tuple[Catalogue, ...] = ()
-        self._collects = Newest(pool, self._later)
-        self._histories = Newest(pool, self._later)
+        self._download_key: str | None = None
+        self._is_retrying = False
+        self._collects, self._histories = (Newest(pools.asking, self._turn) for _ in range(2))
         self.map = MapView(
             self._source,
-            Tiles(self._source, cache, fetching, person=person),
-            pool=pool,
-            call_later=self._later,
+            Tiles(self._source, cache, pools.fetching, person=person),
+            pools=pools,
+            turn=self._turn,
             on_box=self._select_on_map,
             on_change=self._map_changed,
             on_trouble=self._map_trouble,
         )
-        self.ask = AskView(run=self._run, cancel=self._cancel, go_to=self._go_to, map_centre=self._map_centre)
-        self.results = ResultView(
-            base_url=base_url, pool=pool, call_later=self._later, on_selection=self._selection_changed
+        self.ask = AskView(
+            turn=self._turn, run=self._run, cancel=self._cancel, go_to=self._go_to, map_centre=self._map_centre
         )
-        self.history = HistoryView(self.ask.show_query)
+        self.results = ResultView(pool=pools.drawing, turn=self._turn, on_selection=self._selection_changed)
+        self.history = HistoryView(self.ask.show_query, turn=self._turn)
         self._make_widgets()
 
     def template(self) -> pn.Template:
@@ -101,23 +106,22 @@ class PortalPage:
         page = _Template(FOLDER.joinpath("page.html").read_text(encoding="utf-8"))
         for name, shown in self._panels().items():
             page.add_panel(name, shown)
-        root = "/" + self._base_url.split("/", 3)[3] if self._base_url.count("/") > 2 else ""  # noqa: PLR2004 -- scheme://host/path
-        page.add_variable("person", self._person.name)
-        page.add_variable("root", root)
+        page.add_variable("bar", bar(root=self._root, person=self._person.name))
+        page.add_variable("root", self._root)
         page.add_variable("title", "Portal \N{MIDDLE DOT} Pachon")
         plots.follow_scheme(self._document, (*self.results.colour.styles, *self.results.bars.styles))
         return page
 
     def start(self) -> None:
         """Collect what there is; called once the page is there."""
-        self._collects.ask(self._source.releases, self._show_releases, self._map_trouble)
+        self._collect()
         self._refresh_history()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Give up what runs, close the connections and forget the result."""
+        self._asking.give_up()
         self._source.close()
-        if self._running is not None:
-            self._running.close()
+        self._offered.drop(self._download_key)
 
     def _panels(self) -> dict[str, Any]:
         return {
@@ -129,6 +133,7 @@ class PortalPage:
             "map_note": self._note,
             "ask": self.ask.forms,
             "ask_status": self.ask.status,
+            "ask_clock": self.ask.clock,
             "summary": self.results.summary,
             "question": self.results.question,
             "chosen": self.results.chosen,
@@ -142,10 +147,10 @@ class PortalPage:
     def _make_widgets(self) -> None:
         html: dict[str, Any] = {"margin": 0, "sizing_mode": "stretch_width", "stylesheets": [stylesheet()]}
         self._selector = pn.widgets.Select(
-            name="Catalogue", options={"Loading\N{HORIZONTAL ELLIPSIS}": None}, stylesheets=[stylesheet()], margin=0,
+            label="Catalogue", options={"Loading\N{HORIZONTAL ELLIPSIS}": None}, stylesheets=[stylesheet()], margin=0,
             sizing_mode="stretch_width", css_classes=["catalogue"],
         )  # fmt: skip
-        self._selector.param.watch(lambda event: self._catalogue_chosen(event.new), "value")
+        self._selector.param.watch(lambda event: self._turn(lambda: self._catalogue_chosen(event.new)), "value")
         self._origin, self._legend, self._note = (pn.pane.HTML("", **html) for _ in range(3))
         moves: tuple[tuple[str, str, Callable[[], None]], ...] = (
             ("+", "zoom-in", lambda: self.map.show(self.map.view.zoomed(_ZOOM))),
@@ -157,18 +162,12 @@ class PortalPage:
             ("All", "whole-sky", self.map.reset),
         )
         self._map_buttons = pn.Row(
-            *(button(sign, press, classes=["on-sky", name], gap=2) for sign, name, press in moves), margin=0
+            *(button(sign, press, turn=self._turn, classes=["on-sky", name], gap=2) for sign, name, press in moves),
+            margin=0,
         )
 
-    def _later(self, call: Callable[[], None]) -> None:
-        """Call a function in this session's turn; safe from threads, and after the session has ended."""
-        if self._document.session_context is None or self._document.session_context.destroyed:
-            return
-        self._document.add_next_tick_callback(partial(self._in_turn, call))
-
-    def _in_turn(self, call: Callable[[], None]) -> None:
-        with set_curdoc(self._document), hold(self._document):
-            call()
+    def _collect(self) -> None:
+        self._collects.ask(self._source.releases, self._show_releases, self._map_trouble)
 
     def _show_releases(self, releases: tuple[Release, ...]) -> None:
         self._catalogues = catalogues_of(releases)
@@ -201,7 +200,19 @@ class PortalPage:
         return f"about {_rounded(row_count)}" if row_count < _NEARLY_ALL * rows else f"at most {rows:,}"
 
     def _map_trouble(self, error: BaseException) -> None:
+        """Say why the map is not complete; what may be there again soon is asked again."""
         self._note.object = f'<p class="banner banner-error" role="alert">{escape(self._explain(error))}</p>'
+        if isinstance(error, _AWAY) and not self._is_retrying:
+            self._is_retrying = True
+            self._turn.after(_RETRY_S, self._retry)
+
+    def _retry(self) -> None:
+        self._is_retrying = False
+        if self._catalogues:
+            self.map.redraw()
+        else:
+            self._collect()
+        self._refresh_history()
 
     def _go_to(self, ra_deg: float, dec_deg: float, field_deg: float) -> None:
         self.map.go_to(ra_deg, dec_deg, field_deg=field_deg)
@@ -211,32 +222,28 @@ class PortalPage:
         return None if centre is None else (*centre, self.map.view.field_deg)
 
     def _run(self, adql: str, max_rows: int) -> None:
-        if self._running is not None:
-            return
-        source = self._running = self._open_source(self._person.token)
         self.ask.started()
-        done = self._pool.submit(source.query, adql, max_rows)
-        done.add_done_callback(lambda _: self._later(lambda: self._ran(source, done, adql, max_rows)))
+        self._asking.run(
+            adql, max_rows, then=lambda result: self._show_result(result, adql, max_rows=max_rows), failed=self._failed
+        )
 
-    def _ran(self, source: Source, done: Any, adql: str, max_rows: int) -> None:  # noqa: ANN401 -- a future
-        source.close()
-        if self._running is not source:
-            return
-        self._running = None
+    def _show_result(self, result: Result, adql: str, *, max_rows: int) -> None:
         seconds = self.ask.ended()
-        error = done.exception()
-        if error is not None:
-            self.ask.failed(self._explain(error))
-        else:
-            result: Result = done.result()
-            self.results.show(result, adql=adql, max_rows=max_rows, seconds=seconds)
-            self.map.show_found(compute.positions_of(result), None)
+        self._offered.drop(self._download_key)
+        self._download_key = self._offered.keep(Kept(self._person.name, adql, result))
+        addresses = downloads.links(self._download_key, root=self._root)
+        self.results.show(result, adql=adql, max_rows=max_rows, seconds=seconds, downloads=addresses)
+        self.map.show_found(compute.positions_of(result), None)
+        self.ask.found(len(result), seconds=seconds, overflow=result.overflow)
+        self._refresh_history()
+
+    def _failed(self, error: BaseException) -> None:
+        self.ask.ended()
+        self.ask.failed(self._explain(error))
         self._refresh_history()
 
     def _cancel(self) -> None:
-        source, self._running = self._running, None
-        if source is not None:
-            source.close()
+        if self._asking.give_up():
             self.ask.ended()
             self.ask.say("The query was given up.")
 
@@ -253,14 +260,21 @@ class PortalPage:
 
     def _refresh_history(self) -> None:
         self._histories.ask(
-            self._source.executions,
+            lambda: self._source.executions(_LISTED_RUNS),
             self.history.show,
             lambda error: _LOGGER.info("The list of runs could not be had: %s", error),
         )
 
+    def _met_fault(self, error: Exception) -> None:
+        self.ask.ended()
+        self.ask.failed(self._explain(error))
+
     def _explain(self, error: BaseException) -> str:
         if isinstance(error, AuthenticationError):
             return "Your login has ended. Load the page again to log in."
+        if isinstance(error, UnreachableError | AnswerError):
+            _LOGGER.warning("The platform did not answer a session of %s: %s", self._person.name, error)
+            return "The platform is not answering at the moment; nothing here is lost. Try again in a few seconds."
         if isinstance(error, PachonClientError):
             return str(error)
         _LOGGER.error("A session of %s met a fault", self._person.name, exc_info=error)

@@ -137,8 +137,9 @@ def _draw_map(plot: figure, sources: MapSources) -> None:
         plot.image(image="image", x="x", y="y", dw="dw", dh="dh", source=source, color_mapper=mapper, level="image")
     plot.line(x="x", y="y", source=sources.lines, line_color="#ffffff", line_alpha=0.16, line_width=1)
     plot.text(
-        x="x", y="y", text="text", source=sources.labels, text_color="#c3cbec", text_alpha=0.85,
-        text_font={"value": _FONT}, text_font_size="11px", x_offset=4, y_offset=-3,
+        x="x", y="y", text="text", source=sources.labels, text_color="#e3e8fb", background_fill_color="#060a1c",
+        background_fill_alpha=0.66, padding=2, border_radius=3, text_font={"value": _FONT}, text_font_size="11px",
+        x_offset=4, y_offset=-3,
     )  # fmt: skip
     stars = plot.scatter(
         x="x", y="y", size="size", source=sources.points, fill_color="#fff4d6", line_color=None, fill_alpha=0.95

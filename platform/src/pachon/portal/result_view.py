@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from html import escape
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
 
 import numpy as np
 import panel as pn
@@ -21,14 +20,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pachon.portal.compute import Axis
+    from pachon.portal.turn import Later
     from pachon_client import Column, Result
 
 _PAGE_ROWS = 15
-_LONGEST_LINK = 4000
 _RASTER = (640, 380)
 _UNFOLD = "document.body.classList.add('has-result')"
-
-Later = Callable[[Callable[[], None]], object]
 
 
 class ResultView:
@@ -36,9 +33,7 @@ class ResultView:
 
     Parameters
     ----------
-    base_url
-        Public address of the platform, for downloads.
-    pool, call_later
+    pool, turn
         Where dense plots are drawn, and the session's own turn.
     on_selection
         Told the selection (a mask of the rows, or None) when it changes.
@@ -47,14 +42,13 @@ class ResultView:
     def __init__(
         self,
         *,
-        base_url: str,
         pool: Executor,
-        call_later: Later,
+        turn: Later,
         on_selection: Callable[[NDArray[np.bool_] | None], None],
     ) -> None:
-        self._base_url = base_url
         self._on_selection = on_selection
-        self._rasters = Newest(pool, call_later)
+        self._turn = turn
+        self._rasters = Newest(pool, turn)
         self._result: Result | None = None
         self._selected: NDArray[np.bool_] | None = None
         self._xy: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
@@ -67,13 +61,13 @@ class ResultView:
         self.bars.figure.js_on_change("tags", CustomJS(code=_UNFOLD))
         self._make_widgets()
 
-    def show(self, result: Result, *, adql: str, max_rows: int, seconds: float) -> None:
-        """Show another result, nothing selected."""
+    def show(self, result: Result, *, adql: str, max_rows: int, seconds: float, downloads: Mapping[str, str]) -> None:
+        """Show another result, nothing selected; `downloads` are its addresses by format."""
         self._result = result
         self.bars.figure.tags = ["has a result"]
         self._choose_axes(result)
         self.summary.object = _summary(result, max_rows=max_rows, seconds=seconds)
-        self.question.object = _question(adql, max_rows=max_rows, base_url=self._base_url)
+        self.question.object = _question(adql, downloads)
         self.select(None)
         self._fit_colour()
 
@@ -89,21 +83,22 @@ class ResultView:
         self._draw_bars()
         self._draw_colour()
         self.clear.visible = selected is not None
-        count = "" if selected is None else f"{int(selected.sum()):,} of {selected.size:,} rows selected"
-        self.chosen.object = f'<p class="selection-count" role="status">{count}</p>'
+        self.chosen.object = f'<p class="selection-count" role="status">{_selection(selected)}</p>'
         self._on_selection(selected)
 
     def _make_widgets(self) -> None:
         html: dict[str, Any] = {"margin": 0, "sizing_mode": "stretch_width", "stylesheets": [stylesheet()]}
         self.summary, self.question, self.chosen = (pn.pane.HTML("", **html) for _ in range(3))
         self.chosen.sizing_mode = None
-        self.clear = button("Clear selection", lambda: self.select(None), visible=False, classes=["clear-selection"])
-        choice: dict[str, Any] = {"stylesheets": [stylesheet()], "margin": (0, 6, 6, 0), "options": [], "width": 150}
-        self._x = pn.widgets.Select(name="Colour", **choice)
-        self._y = pn.widgets.Select(name="Magnitude", **choice)
-        self._bar = pn.widgets.Select(name="Histogram of", **choice)
+        self.clear = button(
+            "Clear selection", lambda: self.select(None), turn=self._turn, visible=False, classes=["clear-selection"]
+        )
+        choice: dict[str, Any] = {"stylesheets": [stylesheet()], "margin": (0, 6, 6, 0), "options": [], "width": 176}
+        self._x = pn.widgets.Select(label="Colour", **choice)
+        self._y = pn.widgets.Select(label="Magnitude", **choice)
+        self._bar = pn.widgets.Select(label="Histogram of", **choice)
         for widget, redraw in ((self._x, self._fit_colour), (self._y, self._fit_colour), (self._bar, self._draw_bars)):
-            widget.param.watch(lambda _, redraw=redraw: redraw(), "value")
+            widget.param.watch(lambda _, redraw=redraw: self._turn(redraw), "value")
         self.colour_card = pn.Column(
             pn.FlexBox(self._x, self._y, margin=0),
             pn.pane.Bokeh(self.colour.figure, sizing_mode="stretch_width", margin=0),
@@ -237,28 +232,21 @@ def _summary(result: Result, *, max_rows: int, seconds: float) -> str:
     return text
 
 
-def _question(adql: str, *, max_rows: int, base_url: str) -> str:
+def _selection(selected: NDArray[np.bool_] | None) -> str:
+    if selected is None:
+        return '<span class="muted">Draw a box in the left plot, or with Select on the map, to pick rows.</span>'
+    return f"{int(selected.sum()):,} of {selected.size:,} rows selected"
+
+
+def _question(adql: str, downloads: Mapping[str, str]) -> str:
     links = "".join(
-        f'<a class="button button-small button-quiet" href="{escape(link)}" download>{name}</a>'
-        for name, link in _downloads(adql, max_rows=max_rows, base_url=base_url)
+        f'<a class="button button-small button-quiet" href="{escape(address)}" download>Download {escape(title)}</a>'
+        for title, address in downloads.items()
     )
-    note = links or '<span class="muted small">This query is too long for a download link; use TAP.</span>'
     return (
-        f'<div class="question"><div class="downloads">{note}</div>'
+        f'<div class="question"><div class="downloads">{links}</div>'
         f'<details><summary>The query</summary><pre class="copy" tabindex="0">{escape(adql)}</pre></details></div>'
     )
-
-
-def _downloads(adql: str, *, max_rows: int, base_url: str) -> list[tuple[str, str]]:
-    """Links that log in to the Web APIs (without asking again) and then download."""
-    root = "/" + base_url.split("/", 3)[3] if base_url.count("/") > 2 else ""  # noqa: PLR2004 -- scheme://host/path
-    links = []
-    for name, format_name in (("CSV", "csv"), ("VOTable", "votable")):
-        query = {"REQUEST": "doQuery", "LANG": "ADQL", "QUERY": adql, "RESPONSEFORMAT": format_name, "MAXREC": max_rows}
-        path = f"{root}/api/tap/sync?{urlencode(query)}"
-        if len(path) <= _LONGEST_LINK:
-            links.append((f"Download {name}", f"{root}/api/login?next={quote(path, safe='')}"))
-    return links
 
 
 def _title(column: Column) -> str:

@@ -19,11 +19,13 @@ from tornado.web import RequestHandler, StaticFileHandler
 from pachon import brand
 from pachon.core.errors import SetupError
 from pachon.portal.density import TILE_DEPTH, Tile, grid_of, paint
+from pachon.portal.downloads import FORMS, Download, Downloads
 from pachon.portal.dress import FOLDER
 from pachon.portal.login import Logins, hub_client
 from pachon.portal.pages import OpenSource, PortalPage
 from pachon.portal.projection import View
-from pachon.portal.state import Person, TileCache
+from pachon.portal.releases_page import ReleasePage
+from pachon.portal.state import Person, Pools, TileCache
 from pachon_client import Client
 
 if TYPE_CHECKING:
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
     from pachon.app.settings import Settings
 
 _LOGGER = logging.getLogger(__name__)
-_THREADS = 8
+_DRAWING_THREADS = 4
+_ASKING_THREADS = 64
+_FETCHING_THREADS = 8
 _MAX_MESSAGE_BYTES = 20 * 1024**2
 _UNUSED_SESSION_MS = 60_000
 _KEEP_ALIVE_MS = 20_000
@@ -85,13 +89,10 @@ def build(
     """
     pn.extension("tabulator", "codeeditor", notifications=False, inline=False)
     base = urlsplit(settings.base_url)
-    open_page = partial(
-        PortalPage,
-        cache=TileCache(),
-        pool=ThreadPoolExecutor(_THREADS, thread_name_prefix="portal"),
-        fetching=ThreadPoolExecutor(_THREADS, thread_name_prefix="portal-tiles"),
-        base_url=settings.base_url,
-    )
+    root = base.path.rstrip("/")
+    offered, pools = Downloads(), _pools()
+    open_page = partial(PortalPage, cache=TileCache(), pools=pools, offered=offered, base_url=settings.base_url)
+    of_releases = {"logins": logins, "open_source": open_source, "pool": pools.asking, "root": root}
 
     def application() -> pn.Template:
         document = pn.state.curdoc
@@ -111,7 +112,7 @@ def build(
         {"/": application},
         port=settings.listen.portal_port,
         address=settings.listen.host,
-        prefix=f"{base.path.rstrip('/')}/portal",
+        prefix=f"{root}/portal",
         auth_provider=logins,
         websocket_origin=[base.netloc],
         websocket_max_message_size=_MAX_MESSAGE_BYTES,
@@ -123,14 +124,24 @@ def build(
         include_headers=["User-Agent"],
         keep_alive_milliseconds=_KEEP_ALIVE_MS,
         unused_session_lifetime_milliseconds=_UNUSED_SESSION_MS,
-        title={"/": "Portal"},
+        title={"/": "Portal \N{MIDDLE DOT} Pachon"},
         extra_patterns=[
             (r"/health", Health),
             (r"/brand/([a-z.]+)", BrandFile),
+            (rf"/download/([\w-]+)\.({'|'.join(FORMS)})", Download, {"downloads": offered, "logins": logins}),
+            (r"/releases(?:/([^/]+))?/?", ReleasePage, of_releases),
             (r"/assets/(.*)", StaticFileHandler, {"path": str(FOLDER / "static")}),
         ],
         show=False,
         start=False,
+    )
+
+
+def _pools() -> Pools:
+    return Pools(
+        drawing=ThreadPoolExecutor(_DRAWING_THREADS, thread_name_prefix="portal-draw"),
+        asking=ThreadPoolExecutor(_ASKING_THREADS, thread_name_prefix="portal-ask"),
+        fetching=ThreadPoolExecutor(_FETCHING_THREADS, thread_name_prefix="portal-tiles"),
     )
 
 

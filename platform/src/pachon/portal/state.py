@@ -16,10 +16,12 @@ from pachon.portal.density import Tile
 if TYPE_CHECKING:
     import numpy as np
 
+    from pachon.portal.turn import Later
     from pachon_client import Execution, Release, Result, Table
 
 _CACHE_BYTES = 256 * 1024**2
-_FRESH_S = 300.0
+_FRESH_S = 30.0
+"""With the time for which the Web APIs believe the hub, rights that are lost are lost within a minute."""
 
 T = TypeVar("T")
 
@@ -35,8 +37,12 @@ class Source(Protocol):
         """Releases the person may see."""
         ...
 
-    def executions(self) -> tuple[Execution, ...]:
-        """What the person ran, newest first."""
+    def release(self, release_id: str) -> Release:
+        """One of them, with its history."""
+        ...
+
+    def executions(self, limit: int) -> tuple[Execution, ...]:
+        """The last things the person ran, newest first."""
         ...
 
     def tile(self, table: str, order: int, pixel: int) -> np.ndarray[Any, Any]:
@@ -84,6 +90,25 @@ def catalogues_of(releases: Iterable[Release]) -> tuple[Catalogue, ...]:
     """Tables that can be drawn on a map, the largest first."""
     found = [Catalogue(release, table) for release in releases for table in release.tables if table.has_position]
     return tuple(sorted(found, key=lambda catalogue: -(catalogue.table.row_count or 0)))
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """Threads that all sessions share, apart by what they wait for: slow queries never keep a map from being drawn.
+
+    Parameters
+    ----------
+    drawing
+        Work that computes.
+    asking
+        Work that waits for the platform: queries, look-ups, lists.
+    fetching
+        Single tiles, several for one piece of work in `asking`.
+    """
+
+    drawing: Executor
+    asking: Executor
+    fetching: Executor
 
 
 class TileCache:
@@ -161,13 +186,13 @@ class Newest:
     ----------
     pool
         Where the work is done.
-    call_later
-        Calls a function of no arguments in the session's own turn; safe to call from threads.
+    turn
+        Calls a function in the session's own turn; safe to call from threads.
     """
 
-    def __init__(self, pool: Executor, call_later: Callable[[Callable[[], None]], object]) -> None:
+    def __init__(self, pool: Executor, turn: Later) -> None:
         self._pool = pool
-        self._call_later = call_later
+        self._turn = turn
         self._is_busy = False
         self._waiting: Callable[[], None] | None = None
 
@@ -177,17 +202,17 @@ class Newest:
             self._waiting = lambda: self.ask(work, then, failed)
             return
         self._is_busy = True
-        self._pool.submit(work).add_done_callback(
-            lambda done: self._call_later(lambda: self._finish(done, then, failed))
-        )
+        self._pool.submit(work).add_done_callback(lambda done: self._turn(lambda: self._finish(done, then, failed)))
 
     def _finish(self, done: Future[T], then: Callable[[T], None], failed: Callable[[BaseException], None]) -> None:
         self._is_busy = False
         error = done.exception()
-        if error is None:
-            then(done.result())
-        else:
-            failed(error)
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            waiting()
+        try:
+            if error is None:
+                then(done.result())
+            else:
+                failed(error)
+        finally:
+            waiting, self._waiting = self._waiting, None
+            if waiting is not None:
+                waiting()

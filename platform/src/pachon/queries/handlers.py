@@ -26,7 +26,6 @@ from pachon.state.outbox import Event
 router = APIRouter(tags=["queries"])
 
 _MAX_PAGE = 500
-_FRESH_S = 300
 _HEARTBEAT_S = 15.0
 
 Asking = Annotated[Principal, Depends(asking_principal)]
@@ -73,7 +72,7 @@ def tile(  # noqa: PLR0917 -- the framework passes them by keyword
     if_none_match: Annotated[str, Header()] = "",
 ) -> Response:
     place = _whole_number("order", order), _whole_number("pixel", pixel)
-    headers = {"ETag": tiles.etag(principal, table, *place), "Cache-Control": f"private, max-age={_FRESH_S}"}
+    headers = {"ETag": tiles.etag(principal, table, *place)}
     if headers["ETag"] in if_none_match:
         return Response(status_code=304, headers=headers)
     return Response(

@@ -17,6 +17,7 @@ from pachon.core import clock
 from pachon.core.errors import NotFoundError, SetupError
 from pachon.releases.description import description_from, read_document
 from pachon.releases.drafts import add_files, add_images, add_table, create
+from pachon.releases.mirror_command import mirror
 from pachon.releases.models import FileCollection, FileKind, ImageCollection
 from pachon.releases.publishing import publish, retire
 from pachon.releases.registry import Registry
@@ -24,7 +25,8 @@ from pachon.releases.summary import Summary, summaries
 from pachon.releases.tiers import move_archived, remove_replaced
 from pachon.releases.upkeep import recover, verify
 
-app = typer.Typer(help="The releases: make, publish, archive and verify them.", no_args_is_help=True)
+app = typer.Typer(help="The releases: make, publish, archive, verify and mirror them.", no_args_is_help=True)
+app.command("mirror")(mirror)
 
 Home = Annotated[Path | None, typer.Option("--home", help="Folder of everything this installation keeps.")]
 AsJSON = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]

@@ -1,4 +1,5 @@
-// What the page itself does: names for the map's buttons, keys on the map, and what dragging on it means.
+// What the page itself does: names for the map's buttons, keys on the map, what dragging on it means,
+// and a list of queries that makes room on narrow screens.
 
 const names = {
   'zoom-in': 'Zoom in', 'zoom-out': 'Zoom out', 'pan-left': 'Move left', 'pan-right': 'Move right',
@@ -58,6 +59,12 @@ function setUpModes() {
   }
 }
 
+// Where all stands in one column, the list of queries is folded so that the results follow the search.
+function foldHistory() {
+  if (window.matchMedia('(max-width: 62rem)').matches) document.getElementById('history').open = false;
+}
+
 nameButtons();
+foldHistory();
 setUpKeys();
 setUpModes();

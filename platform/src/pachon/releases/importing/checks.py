@@ -72,10 +72,10 @@ class RowChecker:
         ra_deg, dec_deg = (_numbers(batch.column(name)) for name in (ra_column, dec_column))
         for row in np.flatnonzero(np.isfinite(ra_deg) & ~((ra_deg >= 0) & (ra_deg < _FULL_CIRCLE_DEG))):
             remedy = "write 0 instead" if ra_deg[row] == _FULL_CIRCLE_DEG else "add or subtract whole circles"
-            message = f"{ra_deg[row]:.10g} is no right ascension in degrees: 0 <= RA < 360; {remedy}."
+            message = f"{ra_deg[row]:.10g} is no right ascension: 0 <= RA < 360; {remedy}."
             self._add(Problem.WRONG_POSITION, row, ra_column, message)
         for row in np.flatnonzero(np.isfinite(dec_deg) & (np.abs(dec_deg) > _POLE_DEG)):
-            message = f"{dec_deg[row]:.10g} is no declination in degrees: -90 <= Dec <= 90."
+            message = f"{dec_deg[row]:.10g} is no declination: -90 <= Dec <= 90."
             self._add(Problem.WRONG_POSITION, row, dec_column, message)
 
     def _add(self, problem: Problem, row: int | np.integer, column: str, message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -78,6 +79,9 @@ def _name_problems(
 ) -> Iterator[tuple[Problem, str, str]]:
     unused = [column.name for column in source.columns if column.name not in {*used, SPATIAL_INDEX_COLUMN}]
     missing = [field.name for field in wanted if matched[field.name] is None]
+    for name, times in Counter(column.name for column in source.columns).items():
+        if times > 1:
+            yield Problem.UNKNOWN_COLUMN, name, f"the file has {times} columns of this name, and only one can be meant."
     for name in missing:
         yield Problem.MISSING_COLUMN, name, f"the file has no such column{_nearest(name, unused)}."
     for name in unused:

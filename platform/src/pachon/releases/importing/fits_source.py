@@ -38,11 +38,11 @@ class _Column:
     zero: float
 
     def arrow(self, rows: NDArray[Any]) -> pa.Array:
-        """The values of some rows."""
+        """The values of some rows; texts as bytes, and none where they are blank."""
         values = np.ascontiguousarray(rows[self.name])
         if self.is_text:
             texts = np.strings.rstrip(values, b" ")
-            return pa.array(texts.astype(object), pa.binary(), mask=texts == b"").cast(pa.string())
+            return pa.array(texts.astype(object), pa.binary(), mask=texts == b"")
         flat = values.ravel()
         found = pa.array(*self._scaled(flat)) if not self.is_logical else _logical(flat)
         size = values.shape[1] if values.ndim > 1 else None

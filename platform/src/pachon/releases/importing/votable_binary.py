@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _NUMBERS = {"unsignedByte": "u1", "short": ">i2", "int": ">i4", "long": ">i8", "float": ">f4", "double": ">f8"}
-_WIDTHS = {"boolean": 1, "char": 1, "unicodeChar": 2}
+_WIDTHS = {"boolean": 1, "bit": 1, "char": 1, "unicodeChar": 2}
 _TEXTS = {"char": "utf-8", "unicodeChar": "utf-16-be"}
 _TRUE, _FALSE = np.frombuffer(b"Tt1", dtype=np.uint8), np.frombuffer(b"Ff0", dtype=np.uint8)
 _COUNT_BYTES = 4
+_ARRAYSIZE = re.compile(r"(\d+x)*(\d+|\d*\*)")
 _ROW_BYTES = 64 * 1024**2
 """The longest row that is read."""
 
@@ -38,7 +40,10 @@ class VOTableField:
     def from_attributes(cls, attributes: Mapping[str, str]) -> VOTableField:
         """From the attributes of the element."""
         unit = attributes.get("unit", "").strip() or None
-        return cls(attributes.get("name", ""), attributes.get("datatype", ""), attributes.get("arraysize"), unit)
+        name, arraysize = attributes.get("name", ""), attributes.get("arraysize")
+        if arraysize is not None and not _ARRAYSIZE.fullmatch(arraysize):
+            raise UnreadableFileError(f"field {name} has arraysize '{arraysize}', which is none.")
+        return cls(name, attributes.get("datatype", ""), arraysize, unit)
 
     @property
     def is_text(self) -> bool:
@@ -60,6 +65,8 @@ class VOTableField:
         UnreadableFileError
             If the datatype is none that is read here.
         """
+        if self.datatype == "bit" and self.size != 1:
+            raise UnreadableFileError(f"field {self.name} is an array of bits; allowed are single ones.")
         if self.datatype in _NUMBERS:
             return np.dtype(_NUMBERS[self.datatype])
         if self.datatype in _WIDTHS:
@@ -69,18 +76,31 @@ class VOTableField:
 
     def values(self, stored: NDArray[Any], missing: NDArray[np.bool_] | None = None) -> pa.Array:
         """Scalars from elements as stored, shape (n,)."""
+        if self.datatype == "bit":
+            return pa.array(stored != 0, mask=missing)
         if self.datatype == "boolean":
             known = np.isin(stored, _TRUE) | np.isin(stored, _FALSE)
             return pa.array(np.isin(stored, _TRUE), mask=~known if missing is None else ~known | missing)
         native = stored.astype(stored.dtype.newbyteorder("="))
         if self.null is not None and native.dtype.kind in "iu":
-            is_null = native == int(self.null)
+            is_null = native == self._null_number()
             missing = is_null if missing is None else missing | is_null
         return pa.array(native, mask=missing)
 
+    def _null_number(self) -> int:
+        try:
+            return int(self.null or "", base=0)
+        except ValueError:
+            message = f"field {self.name} says that '{self.null}' is no value, and must name a whole number."
+            raise UnreadableFileError(message) from None
+
     def text(self, stored: bytes) -> str:
         """A text from its bytes."""
-        return stored.decode(_TEXTS[self.datatype]).rstrip("\0")
+        try:
+            return stored.decode(_TEXTS[self.datatype]).rstrip("\0")
+        except UnicodeDecodeError:
+            shown = stored[:20]
+            raise UnreadableFileError(f"field {self.name} holds {shown!r}, which is no {self.datatype}.") from None
 
 
 class BinaryReader:

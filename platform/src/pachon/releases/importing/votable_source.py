@@ -5,27 +5,98 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
-import itertools
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from xml.parsers import expat
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from lxml import etree
 
 from pachon.releases.importing.fits_source import FitsSource
 from pachon.releases.importing.models import Source, SourceColumn, UnreadableFileError
 from pachon.releases.importing.votable_binary import BinaryReader, VOTableField
 
-_BATCH_ROWS = 16_384
 _READ_BYTES = 1024**2
-_SERIALISATIONS = ("TABLEDATA", "BINARY", "BINARY2", "FITS")
+_SERIALISATIONS = frozenset({"TABLEDATA", "BINARY", "BINARY2", "FITS"})
 _BASE64_GROUP = 4
-_TAGS = [f"{{*}}{name}" for name in ("FIELD", "VALUES", "TR", "TABLE", *_SERIALISATIONS)]
+
+
+class _Document:
+    """The first table of a document, as far as it was parsed.
+
+    Attributes
+    ----------
+    rows
+        Texts of the cells of rows in TABLEDATA; who takes them empties the list.
+    stream
+        Texts within STREAM, likewise.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.fields: list[VOTableField] = []
+        self.serialisation: str | None = None
+        self.rows: list[list[str | None]] = []
+        self.stream: list[str] = []
+        self.is_done = False
+        self._path = path
+        self._row: list[str | None] = []
+        self._cell: str | None = None
+        self._parser = expat.ParserCreate()
+        self._parser.buffer_text = True
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+
+    def parse(self) -> Iterator[None]:
+        """Parse the document up to the end of its first table; stops after each piece.
+
+        Raises
+        ------
+        UnreadableFileError
+            If it is damaged.
+        """
+        try:
+            with self._path.open("rb") as file:
+                while not self.is_done and (piece := file.read(_READ_BYTES)):
+                    self._parser.Parse(piece, False)  # noqa: FBT003 -- takes no keywords
+                    yield
+        except expat.ExpatError as error:
+            raise UnreadableFileError(f"the file is damaged, or no VOTable ({error}).") from None
+        if not self.is_done:
+            raise UnreadableFileError("the document ends before its first TABLE does.")
+
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        name = tag.rpartition(":")[2]
+        if name == "TD":
+            self._cell = None
+        elif name == "TR":
+            self._row = []
+        elif name == "FIELD":
+            self.fields.append(VOTableField.from_attributes(attributes))
+        elif name == "VALUES" and self.fields and "null" in attributes:
+            self.fields[-1] = replace(self.fields[-1], null=attributes["null"])
+        elif name in _SERIALISATIONS and not self.is_done:
+            self.serialisation = name
+            self._parser.CharacterDataHandler = self._add_to_cell
+        elif name == "STREAM" and not self.is_done:
+            if "href" in attributes or attributes.get("encoding") != "base64":
+                raise UnreadableFileError("the STREAM of the table must be in the document, with encoding='base64'.")
+            self._parser.CharacterDataHandler = self.stream.append
+
+    def _end(self, tag: str) -> None:
+        name = tag.rpartition(":")[2]
+        if name == "TD":
+            self._row.append(self._cell)
+        elif name == "TR" and not self.is_done:
+            self.rows.append(self._row)
+        elif name in {"TABLE", "STREAM"}:
+            self.is_done = True
+            self._parser.CharacterDataHandler = None
+
+    def _add_to_cell(self, text: str) -> None:
+        self._cell = text if self._cell is None else self._cell + text
 
 
 def open_votable(path: Path) -> Source:
@@ -36,25 +107,16 @@ def open_votable(path: Path) -> Source:
     UnreadableFileError
         If there is none, or it is damaged.
     """
-    fields: list[VOTableField] = []
-    with _readable():
-        for event, element in _elements(path):
-            name = etree.QName(element).localname
-            if event == "start" and name == "FIELD":
-                fields.append(VOTableField.from_attributes(element.attrib))
-            elif event == "start" and name == "VALUES" and fields:
-                fields[-1] = replace(fields[-1], null=element.get("null"))
-            elif event == "start" and name in _SERIALISATIONS:
-                return _source(path, tuple(fields), name)
-            elif event == "end" and name == "TABLE":
-                break
-    raise UnreadableFileError("the first TABLE of the document has no DATA.")
-
-
-def _source(path: Path, fields: tuple[VOTableField, ...], serialisation: str) -> Source:
-    if serialisation == "TABLEDATA":
+    document = _Document(path)
+    parsing = document.parse()
+    while document.serialisation is None and not document.is_done:
+        next(parsing, None)
+    fields = tuple(document.fields)
+    if document.serialisation is None:
+        raise UnreadableFileError("the first TABLE of the document has no DATA.")
+    if document.serialisation == "TABLEDATA":
         return _TableData(path, fields)
-    return _FitsStream(path) if serialisation == "FITS" else _Binary(path, fields, serialisation == "BINARY2")
+    return _FitsStream(path) if document.serialisation == "FITS" else _Binary(path, fields, document.serialisation)
 
 
 @dataclass(frozen=True)
@@ -71,40 +133,22 @@ class _TableData:
         return tuple(SourceColumn(field.name, pa.string(), field.unit) for field in self.fields)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        rows = self._rows()
-        while block := list(itertools.islice(rows, _BATCH_ROWS)):
-            columns = [
-                _texts(values, field) for values, field in zip(zip(*block, strict=True), self.fields, strict=True)
-            ]
-            yield pa.RecordBatch.from_arrays(columns, names=[field.name for field in self.fields])
-
-    def _rows(self) -> Iterator[list[str | None]]:
-        done = 0
-        with _readable():
-            for event, element in _elements(self.path):
-                if event == "end" and element.tag.endswith("TABLE"):
-                    return
-                if event == "end" and element.tag.endswith("TR"):
-                    cells = [cell.text for cell in element.iterchildren("{*}TD")]
-                    done += 1
-                    if len(cells) != len(self.fields):
-                        message = f"the row has {len(cells)} cells (TD), and there are {len(self.fields)} fields."
-                        raise UnreadableFileError(message, row=done)
-                    yield cells
-                    _forget(element)
+        document, done = _Document(self.path), 0
+        for _ in document.parse():
+            rows, document.rows = document.rows, []
+            for number, row in enumerate(rows, start=done + 1):
+                if len(row) != len(self.fields):
+                    message = f"the row has {len(row)} cells (TD), and there are {len(self.fields)} fields."
+                    raise UnreadableFileError(message, row=number)
+            done += len(rows)
+            if rows:
+                columns = map(_texts, zip(*rows, strict=True), self.fields)
+                yield pa.RecordBatch.from_arrays(list(columns), names=[field.name for field in self.fields])
 
 
 def _texts(values: tuple[str | None, ...], field: VOTableField) -> pa.Array:
     texts = pa.array(values, pa.string())
     return texts if field.null is None else pc.if_else(pc.equal(texts, field.null), pa.scalar(None, pa.string()), texts)
-
-
-def _forget(element: Any) -> None:  # noqa: ANN401 -- lxml has no types
-    """Free an element that was read, and those before it."""
-    element.clear()
-    parent = element.getparent()
-    while element.getprevious() is not None:
-        del parent[0]
 
 
 @dataclass(frozen=True)
@@ -113,13 +157,13 @@ class _Binary:
 
     path: Path
     fields: tuple[VOTableField, ...]
-    has_flags: bool
+    serialisation: str
     is_text: bool = False
     states_units: bool = True
 
     @cached_property
     def _reader(self) -> BinaryReader:
-        return BinaryReader(self.fields, has_flags=self.has_flags)
+        return BinaryReader(self.fields, has_flags=self.serialisation == "BINARY2")
 
     @property
     def columns(self) -> tuple[SourceColumn, ...]:
@@ -155,69 +199,17 @@ class _FitsStream:
             yield FitsSource(Path(file.name))
 
 
-class _StreamTarget:
-    """Takes what a parser finds in the first STREAM of a document."""
-
-    def __init__(self) -> None:
-        self._texts: list[str] = []
-        self._is_inside = False
-        self.is_done = False
-
-    def start(self, tag: str, attributes: dict[str, str]) -> None:
-        """Refuse a stream that is elsewhere, or packed in another way."""
-        if tag.endswith("STREAM") and not self.is_done:
-            if "href" in attributes or attributes.get("encoding") != "base64":
-                raise UnreadableFileError("the STREAM of the table must be in the document, with encoding='base64'.")
-            self._is_inside = True
-
-    def end(self, tag: str) -> None:
-        """Stop at the end of the stream."""
-        if tag.endswith("STREAM"):
-            self._is_inside, self.is_done = False, True
-
-    def data(self, text: str) -> None:
-        """Keep what is in the stream."""
-        if self._is_inside:
-            self._texts.append(text)
-
-    def close(self) -> None:
-        """Nothing is left to do."""
-
-    def taken(self) -> str:
-        """What came since the last call, without white space."""
-        text = "".join("".join(self._texts).split())
-        self._texts.clear()
-        return text
-
-
 def _stream(path: Path) -> Iterator[bytes]:
     """The bytes of the first STREAM, as they are decoded."""
-    target = _StreamTarget()
-    parser = etree.XMLParser(target=target, resolve_entities=False, no_network=True, huge_tree=True)
-    rest = ""
-    with _readable(), path.open("rb") as file:
-        while not target.is_done and (data := file.read(_READ_BYTES)):
-            parser.feed(data)
-            text = rest + target.taken()
+    document, rest = _Document(path), ""
+    try:
+        for _ in document.parse():
+            text = rest + "".join("".join(document.stream).split())
+            document.stream.clear()
             whole = len(text) - len(text) % _BASE64_GROUP
             rest = text[whole:]
             yield base64.b64decode(text[:whole], validate=True)
-    if not target.is_done or rest:
-        raise UnreadableFileError("the document ends within its STREAM.")
-
-
-def _elements(path: Path) -> Iterator[tuple[str, Any]]:
-    parsed = etree.iterparse(
-        path, events=("start", "end"), tag=_TAGS, resolve_entities=False, no_network=True, huge_tree=True
-    )
-    yield from parsed
-
-
-@contextlib.contextmanager
-def _readable() -> Iterator[None]:
-    try:
-        yield
-    except (etree.XMLSyntaxError, OSError) as error:
-        raise UnreadableFileError(f"the file is damaged, or no VOTable ({error}).") from None
-    except (binascii.Error, UnicodeDecodeError):
-        raise UnreadableFileError("the STREAM of the table is not what its encoding says.") from None
+    except binascii.Error:
+        raise UnreadableFileError("the STREAM of the table is not base64.") from None
+    if rest:
+        raise UnreadableFileError("the STREAM of the table ends within a group of base64.")

@@ -1,0 +1,109 @@
+"""Lists of the files of a release: for programs, line by line, and for `sha256sum --check`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pachon.core.errors import UsageError
+from pachon.releases.models import Release, StoredFile
+
+_PIECE_BYTES = 64 * 1024
+_MAX_NAMES = 20
+
+
+class ListFormat(StrEnum):
+    """How a list of files is written."""
+
+    JSON = "json"
+    JSONL = "jsonl"
+    TEXT = "text"
+
+    @property
+    def media_type(self) -> str:
+        """Content type."""
+        return _LIST_MEDIA_TYPES[self]
+
+
+_LIST_MEDIA_TYPES = {
+    ListFormat.JSON: "application/json",
+    ListFormat.JSONL: "application/x-ndjson",
+    ListFormat.TEXT: "text/plain; charset=utf-8",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileList:
+    """Which files of a release are listed, and how.
+
+    Parameters
+    ----------
+    under
+        Folder, or one file; empty for all.
+    collection
+        Name of a table or collection; None for all.
+    """
+
+    release: Release
+    form: ListFormat = ListFormat.JSON
+    under: str = ""
+    collection: str | None = None
+
+    def __post_init__(self) -> None:
+        known = [each.name for each in self.release.tables]
+        known += [each.id for each in self.release.images]
+        known += [each.id for each in self.release.files]
+        if self.collection is not None and self.collection not in known:
+            named = ", ".join(known[:_MAX_NAMES]) + (", ..." if len(known) > _MAX_NAMES else "")
+            message = f"Release '{self.release.id}' has no table or collection '{self.collection[:80]}'"
+            raise UsageError(f"{message}; it has: {named or 'none'}.", parameter="collection")
+
+    def write(self, files: Iterable[StoredFile]) -> Iterator[bytes]:
+        """The list, in pieces of some 64 KiB."""
+        lines = (self._line(each) for each in files if self._is_listed(each))
+        if self.form is ListFormat.JSON:
+            yield (json.dumps(_about(self.release))[:-1] + ', "files": [').encode()
+            yield from _joined(lines, between=",\n")
+            yield b"]}\n"
+        else:
+            yield from _joined((f"{line}\n" for line in lines), between="")
+
+    def _is_listed(self, file: StoredFile) -> bool:
+        folder = self.under.strip("/")
+        is_under = not folder or file.path == folder or file.path.startswith(f"{folder}/")
+        return is_under and (self.collection is None or file.collection[1] == self.collection)
+
+    def _line(self, file: StoredFile) -> str:
+        """Put together by hand: there may be millions, and a whole dictionary takes `json` three times as long."""
+        if self.form is ListFormat.TEXT:
+            return _checksum_line(file)
+        kind, name = file.collection
+        collection = json.dumps(f"{kind}/{name}") if kind else "null"
+        return (
+            f'{{"path": {json.dumps(file.path)}, "size_bytes": {file.size_bytes}, "sha256": "{file.sha256}", '
+            f'"tier": "{self.release.tier}", "collection": {collection}}}'
+        )
+
+
+def _about(release: Release) -> dict[str, str]:
+    return {"release": release.id, "lifecycle": release.lifecycle.value, "tier": release.tier.value}
+
+
+def _checksum_line(file: StoredFile) -> str:
+    """As `sha256sum` writes it, which marks lines with escaped names by a backslash in front."""
+    path = file.path.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+    return f"{'' if path == file.path else chr(92)}{file.sha256}  {path}"
+
+
+def _joined(lines: Iterable[str], *, between: str) -> Iterator[bytes]:
+    buffer = bytearray()
+    mark = b""
+    for line in lines:
+        buffer += mark + line.encode()
+        mark = between.encode()
+        if len(buffer) >= _PIECE_BYTES:
+            yield bytes(buffer)
+            buffer.clear()
+    yield bytes(buffer)

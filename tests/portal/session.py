@@ -1,0 +1,187 @@
+"""One session of the Portal without a browser: a real document and its lock, the page, and a platform in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from bokeh.document import Document
+from bokeh.events import ButtonClick
+from bokeh.server.contexts import BokehSessionContext
+from bokeh.server.session import ServerSession
+from panel.io.state import set_curdoc
+from tornado.ioloop import IOLoop
+
+from pachon.portal.ask_view import AskView
+from pachon.portal.compute import MAP_QUERY_MARK
+from pachon.portal.downloads import Downloads
+from pachon.portal.pages import PortalPage
+from pachon.portal.state import Person, Pools, TileCache
+from pachon_client import Column, Execution, Release, Result, Table, UnreachableError
+
+COLUMNS = (
+    Column(name="id", ucd="meta.id;meta.main"),
+    Column(name="ra", unit="deg", ucd="pos.eq.ra;meta.main"),
+    Column(name="dec", unit="deg", ucd="pos.eq.dec;meta.main"),
+    Column(name="g_mag", unit="mag", ucd="phot.mag;em.opt.B"),
+    Column(name="r_mag", unit="mag", ucd="phot.mag;em.opt.R"),
+)
+STARS = Table(
+    name="sky.stars", row_count=10**6, has_position=True, id_column="id", ra_column="ra", dec_column="dec",
+    columns=COLUMNS,
+)  # fmt: skip
+SKY = Release(id="sky", title="Sky", tables=(STARS,))
+
+
+def stars(rows: int) -> Result:
+    """Invented stars around RA 56.75, Dec 24.12."""
+    random = np.random.default_rng(4)
+    table = pa.table(
+        {
+            "id": np.arange(rows),
+            "ra": random.normal(56.75, 0.5, rows),
+            "dec": random.normal(24.12, 0.5, rows),
+            "g_mag": random.normal(12, 1, rows),
+            "r_mag": random.normal(11, 1, rows),
+        }
+    )
+    return Result(table=table, columns=COLUMNS)
+
+
+@dataclass
+class MemorySource:
+    """A platform that answers at once, or with `trouble`, or (`wait`) not before the connection is closed."""
+
+    rows: int = 100
+    trouble: Exception | None = None
+    wait: bool = False
+    asked: list[str] = field(default_factory=list)
+    opened: list[Connection] = field(default_factory=list)
+    running: int = 0
+
+    def open(self, _token: str) -> Connection:
+        """One more connection."""
+        self.opened.append(Connection(self))
+        return self.opened[-1]
+
+
+@dataclass
+class Connection:
+    """Keeps what `Source` promises, for one platform in memory."""
+
+    platform: MemorySource
+    closed: threading.Event = field(default_factory=threading.Event)
+
+    def query(self, adql: str, max_rows: int | None = None) -> Result:
+        """Invented stars, whatever is asked."""
+        del max_rows
+        self.platform.asked.append(adql)
+        self.platform.running += 1
+        try:
+            if self.platform.wait:
+                self.closed.wait(20)
+                raise UnreachableError(adql)
+            self._fail()
+            return stars(self.platform.rows)
+        finally:
+            self.platform.running -= 1
+
+    def releases(self) -> tuple[Release, ...]:
+        """One release with one table."""
+        self._fail()
+        return (SKY,)
+
+    def executions(self, limit: int) -> tuple[Execution, ...]:
+        """Nothing was asked."""
+        del limit
+        return ()
+
+    def tile(self, table: str, order: int, pixel: int) -> np.ndarray[Any, Any]:
+        """A hundred rows everywhere."""
+        del table, order, pixel
+        self._fail()
+        return np.full(4**8, 100, dtype=np.uint8)
+
+    def close(self) -> None:
+        """End what waits."""
+        self.closed.set()
+
+    def _fail(self) -> None:
+        if self.platform.trouble is not None:
+            raise self.platform.trouble
+
+
+@dataclass
+class Session:
+    """A page that lives, as a person meets it."""
+
+    page: PortalPage
+    document: Document
+    source: MemorySource
+    pools: Pools
+
+    @property
+    def ask(self) -> AskView:
+        """The forms."""
+        return self.page.ask
+
+    @property
+    def queries(self) -> list[str]:
+        """What the person asked, without what the map looks up."""
+        return [adql for adql in self.source.asked if not adql.startswith(MAP_QUERY_MARK)]
+
+    async def press(self, button: Any) -> None:
+        """Press a button while a typed value is on its way: Panel then calls its handler without the lock."""
+        with set_curdoc(self.document):
+            await button._event_coroutine(self.document, ButtonClick(model=None))
+
+    async def until(self, holds: Callable[[], object], *, timeout_s: float = 10.0) -> None:
+        """Let the session live until something holds."""
+        deadline = time.monotonic() + timeout_s
+        while not holds():
+            assert time.monotonic() < deadline, f"status: {self.status!r}, note: {self.note!r}"
+            await asyncio.sleep(0.01)
+
+    @property
+    def note(self) -> str:
+        """What stands on the map."""
+        return self.page._note.object
+
+    @property
+    def status(self) -> str:
+        """What stands beside the button."""
+        return self.page.ask.status.object
+
+
+@asynccontextmanager
+async def session(source: MemorySource) -> AsyncIterator[Session]:
+    """A session whose page has loaded; it is closed at the end."""
+    document = Document()
+    context = BokehSessionContext("session", SimpleNamespace(application_context=None), document)
+    context._request = SimpleNamespace(arguments={}, headers={}, cookies={})
+    document._session_context = lambda: context
+    pools = Pools(*(ThreadPoolExecutor(4) for _ in range(3)))
+    try:
+        with set_curdoc(document):
+            page = PortalPage(
+                Person("novice", "token"), source.open,
+                cache=TileCache(), pools=pools, offered=Downloads(), base_url="http://localhost", document=document,
+            )  # fmt: skip
+            page.template()._init_doc(document)
+        living = ServerSession("session", document, io_loop=IOLoop.current())
+        context._set_session(living)
+        page.start()
+        yield Session(page, document, source, pools)
+        page.close()
+    finally:
+        for pool in (pools.drawing, pools.asking, pools.fetching):
+            pool.shutdown(wait=True)

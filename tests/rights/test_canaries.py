@@ -1,0 +1,63 @@
+"""Every byte that leaves the platform, searched for what the reader may not see."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date
+
+import pytest
+
+from pachon.identity.models import Scope
+from support.canaries import NO_PROBE, PROBES, routes
+from support.history import EMBARGO_ENDS_AT, WORDS, canaries, embargoed_canaries
+from support.hunt import Findings, Ground, Situation, nobody, somebody, walk
+
+DAY_BEFORE, DAY_AFTER = date(2027, 6, 14), date(2027, 6, 15)
+"""Release `hist_dr2` becomes public on the second."""
+EVERYTHING = frozenset(WORDS)
+OPEN = {DAY_BEFORE: frozenset({"hist_dr1"}), DAY_AFTER: frozenset({"hist_dr1", "hist_dr2"})}
+HOLDERS, DEEP_TEAM = "rights-holders", "deep-team"
+
+
+def situations(day: date, open_to_all: frozenset[str] | None = None) -> tuple[Situation, ...]:
+    """From those who may see most to those who may see least, so that every cache is filled by others before."""
+    is_open = OPEN[day] if open_to_all is None else open_to_all
+    return (
+        somebody("admin", day, EVERYTHING, scopes=[Scope.QUERY, Scope.ADMIN]),
+        somebody("novice", day, EVERYTHING - {"hist_deep"}, groups=[HOLDERS]),
+        somebody("member", day, is_open | {"hist_deep"}, groups=[DEEP_TEAM]),
+        somebody("visitor", day, is_open),
+        somebody("other-service", day, is_open, groups=[HOLDERS, DEEP_TEAM], scopes=[]),
+        nobody(day, is_open),
+    )
+
+
+def test_every_route_has_a_probe(ground: Ground) -> None:
+    known = routes(ground.real.app)
+    assert dict.fromkeys(known - set(PROBES), NO_PROBE) == {}
+    assert len(known) > 20
+
+
+@pytest.fixture(scope="module")
+def found(ground: Ground) -> Findings:
+    return asyncio.run(walk(ground, [*situations(DAY_BEFORE), *situations(DAY_AFTER)]))
+
+
+def test_no_answer_tells_anything_of_a_release_that_the_reader_may_not_see(found: Findings) -> None:
+    assert found.leaks == []
+
+
+def test_an_image_under_embargo_is_for_nobody_but_the_administrator(ground: Ground) -> None:
+    day = EMBARGO_ENDS_AT.date()
+    probes = [PROBES[path] for path in PROBES if path.startswith("/api/releases")]
+    admin, *others = situations(day, OPEN[DAY_BEFORE])
+    found = asyncio.run(walk(ground, [admin, *others], probes))
+    assert found.leaks == []
+    assert set(embargoed_canaries()) <= found.shown[str(admin)]
+
+
+def test_everybody_who_may_query_finds_every_canary_that_is_theirs_to_see(found: Findings) -> None:
+    asking = [each for day in OPEN for each in situations(day) if not each.person or Scope.QUERY in each.scopes]
+    for situation in asking:
+        theirs = {canary for release_id in situation.may_see for canary in canaries(release_id)}
+        assert theirs - found.shown[str(situation)] == set(), situation

@@ -1,0 +1,163 @@
+"""Walks people, days and requests, and gathers what an answer tells that it must not."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+from pachon.identity.models import ANONYMOUS, Principal, Scope
+from pachon.releases.models import Lifecycle
+from support.asgi import Answer, Pairs, Request, ask
+from support.canaries import PROBES, Probe, Quarry, as_told, echoes, found_in, requests
+from support.history import EMBARGO_ENDS_AT, WORDS, canaries, embargoed_canaries
+from support.worlds import HeldMoment, People, World
+
+OVERRIDING = Principal("admin", frozenset(), frozenset({Scope.QUERY, Scope.ADMIN}))
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Somebody (nobody, if the name is empty) on a day, and the releases that they may see then."""
+
+    person: str
+    groups: frozenset[str]
+    scopes: frozenset[str]
+    day: date
+    may_see: frozenset[str]
+
+    @property
+    def is_under_embargo(self) -> bool:
+        """Whether the images of last night in `hist_prompt` are still for nobody."""
+        return self.day <= EMBARGO_ENDS_AT.date() and Scope.ADMIN not in self.scopes
+
+    @property
+    def credentials(self) -> Pairs:
+        return (("authorization", f"Bearer {self.person}"),) if self.person else ()
+
+    def __str__(self) -> str:
+        return f"{self.person or 'nobody'} on {self.day}"
+
+
+@dataclass
+class Findings:
+    """What a walk found: leaks as sentences; for each situation the canaries that were shown; how much was asked."""
+
+    leaks: list[str] = field(default_factory=list)
+    shown: dict[str, set[bytes]] = field(default_factory=dict)
+    asked: int = 0
+
+
+@dataclass
+class Ground:
+    """Where a walk goes: an installation, and its twin from which hidden releases are taken away."""
+
+    real: World
+    twin: World
+    people: People
+    now: HeldMoment
+    open_table: str
+
+    def quarries(self) -> tuple[Quarry, ...]:
+        """All releases, as somebody knows them who has seen everything."""
+        found = []
+        for release in (each for each in self.real.store.releases() if each.id in WORDS):
+            table = next(each for each in release.tables if each.has_position)
+            known = [c.name for c in table.columns if any(c.name.encode() in word for word in canaries(release.id))]
+            is_queried = release.lifecycle is not Lifecycle.ARCHIVED
+            tiles = self.real.services.tiles
+            etag = tiles.etag(OVERRIDING, table.qualified_name, 0, 4) if is_queried else '"archived"'
+            files = tuple(file.path for file in self.real.store.manifest(release.id))
+            path = self.real.store.snapshot(table.qualified_name).partitions[0].path
+            inside = "/".join(path.parts[path.parts.index("tables") :])
+            digest = f'"{hashlib.sha256(path.read_bytes()).hexdigest()}"'
+            found.append(Quarry(release.id, table.name, known[0], self.open_table, etag, inside, digest, files))
+        return tuple(found)
+
+
+async def walk(
+    ground: Ground,
+    situations: Sequence[Situation],
+    probes: Iterable[Probe] = PROBES.values(),
+) -> Findings:
+    """Send the requests of these probes in each situation, in order, and judge every answer.
+
+    Whoever sees everything only fills the caches: there is nothing to hide from them.
+    """
+    findings = Findings()
+    for installation in (ground.real, ground.twin):
+        installation.services.executions.forget(datetime.max.replace(tzinfo=UTC))
+    quarries = ground.quarries()
+    asked = requests(probes, quarries)
+    said: dict[str, set[bytes]] = {}
+    for situation in situations:
+        enter(ground, situation)
+        hidden = [canary for q in quarries if q.release not in situation.may_see for canary in canaries(q.release)]
+        hidden += embargoed_canaries() if situation.is_under_embargo else ()
+        theirs = {canary for release_id in situation.may_see for canary in canaries(release_id)}
+        shown = findings.shown.setdefault(str(situation), set())
+        known = said.setdefault(situation.person, set())
+        for request in (*_in_private(quarries, situation), *asked, *_in_reach(ground, situation)):
+            known |= echoes(request, hidden)
+            answer = await ask(ground.real.app, request, situation.credentials)
+            found = found_in(answer, hidden, said=known)
+            findings.leaks += [f"{request} as {situation}: {canary.decode()} is in the answer" for canary in found]
+            shown |= set(found_in(answer, theirs - shown, said=echoes(request, theirs - shown)))
+            if hidden:
+                other = await ask(ground.twin.app, request, situation.credentials)
+                findings.leaks += _differences(request, situation, answer, other)
+            findings.asked += 1
+    return findings
+
+
+def _in_private(quarries: Iterable[Quarry], situation: Situation) -> Iterator[Request]:
+    """What only somebody with rights can write: a query with a value of the release in it."""
+    for quarry in quarries:
+        if situation.person and quarry.release in situation.may_see:
+            secret = max(canaries(quarry.release), key=len).decode()
+            adql = f"SELECT id FROM {quarry.name} WHERE '{secret}' = '{secret}'"
+            yield Request("/api/tap/sync", (("LANG", "ADQL"), ("QUERY", adql), ("RESPONSEFORMAT", "csv")))
+
+
+def _in_reach(ground: Ground, situation: Situation) -> Iterator[Request]:
+    """Queries of every name that the binder knows for somebody, views and the like included."""
+    principal = ground.people.known.get(situation.person, ANONYMOUS)
+    for name in ground.real.services.queries._catalogue(principal).tables:
+        adql = f"SELECT s.* FROM {name} AS s, {ground.open_table} AS o ORDER BY 1, 2"
+        yield Request("/api/tap/sync", (("LANG", "ADQL"), ("QUERY", adql), ("RESPONSEFORMAT", "csv")))
+
+
+def enter(ground: Ground, situation: Situation) -> None:
+    """Make a situation the present."""
+    ground.now.at = datetime.combine(situation.day, datetime.min.time(), tzinfo=UTC)
+    ground.twin.store.ids = situation.may_see | {ground.open_table.partition(".")[0]}
+    if situation.person:
+        ground.people.know(situation.person, groups=situation.groups, scopes=situation.scopes)
+
+
+def _differences(request: Request, situation: Situation, answer: Answer, other: Answer) -> Collection[str]:
+    names = ("status", "headers", "body")
+    pairs = zip(names, as_told(answer, request), as_told(other, request), strict=True)
+    unequal = [(name, one, two) for name, one, two in pairs if one != two]
+    return [
+        f"{request} as {situation}: the {name} differs if hidden releases do not exist: {one!r:.300} and {two!r:.300}"
+        for name, one, two in unequal
+    ]
+
+
+def nobody(day: date, may_see: frozenset[str]) -> Situation:
+    """An anonymous visitor."""
+    return Situation(ANONYMOUS.name, frozenset(), frozenset(), day, may_see)
+
+
+def somebody(
+    name: str,
+    day: date,
+    may_see: frozenset[str],
+    *,
+    groups: Iterable[str] = (),
+    scopes: Iterable[str] = (Scope.QUERY,),
+) -> Situation:
+    """A person in some groups, with a token that has some scopes."""
+    return Situation(name, frozenset(groups), frozenset(scopes), day, may_see)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -87,7 +87,7 @@ def _publish(registry: Registry, release_id: str, draft: Path, at: datetime) -> 
     row_counts = check(draft, release)
     failpoint("publish.before-manifest")
     contents = write_manifest(draft, release.images)
-    _check_parts(release, contents)
+    _check_parts(release, contents, row_counts)
     contents |= {name: replace(contents[name], row_count=rows) for name, rows in row_counts.items()}
     _bring_all_to_disk(draft)
     registry.establish()
@@ -145,12 +145,11 @@ def _count_rows(folder: Path, release: Release) -> int:
     return sum(part.row_count for part in listed if part.valid_to is None)
 
 
-def _check_parts(release: Release, contents: Mapping[str, Contents]) -> None:
+def _check_parts(release: Release, contents: Mapping[str, Contents], tables: Collection[str]) -> None:
     """Nothing lies where no description speaks of it, and every collection has files."""
-    tables = {name for name in contents if name.startswith("tables/")}
     promised = {f"images/{each.id}" for each in release.images} | {f"files/{each.id}" for each in release.files}
-    if unknown := sorted(contents.keys() - promised - tables - {""}):
-        raise SetupError(f"Release '{release.id}' holds '{unknown[0]}', of which {DESCRIPTION} says nothing.")
+    if unknown := sorted(contents.keys() - promised - set(tables) - {""}):
+        raise SetupError(f"Release '{release.id}' holds '{unknown[0]}', of which its descriptions say nothing.")
     if empty := sorted(promised - contents.keys()):
         raise SetupError(f"Collection '{empty[0]}' of '{release.id}' has no files yet.")
 

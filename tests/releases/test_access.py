@@ -1,0 +1,163 @@
+"""Who may query, download and mount what of the little history."""
+
+import logging
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from pachon.core.errors import ConflictError, ForbiddenError, NotFoundError, PachonError, QuerySyntaxError
+from pachon.core.sky import Cone
+from pachon.identity.models import ANONYMOUS, Principal, Scope
+from pachon.queries.service import QueryService
+from pachon.queries.tiles import TileService
+from pachon.releases.folder_storage import FolderReleaseStore
+from pachon.releases.service import ReleaseService
+from pachon.rights.models import Access
+from pachon.rights.policy import RightsPolicy
+from support.asking import Executions
+from support.history import EMBARGO_ENDS_AT, WORDS, embargoed_canaries, make_history, texts
+
+BEFORE = datetime(2021, 12, 31, 23, 59, 59, tzinfo=UTC)
+TODAY = datetime(2026, 11, 25, tzinfo=UTC)
+HOLDER = Principal("astronomer", frozenset({"rights-holders"}), frozenset({Scope.QUERY}))
+DEEP = Principal("diver", frozenset({"deep-team"}), frozenset({Scope.QUERY}))
+ADMIN = Principal("admin", frozenset(), frozenset({Scope.QUERY, Scope.ADMIN}))
+ARCHIVED, CURRENT = (f"{each}.{texts(each)['table']}" for each in ("hist_dr1", "hist_dr3"))
+HUSHED = f"images/visits/{embargoed_canaries()[0].decode()}.fits"
+COADD = f"images/coadds/{texts('hist_prompt')['image']}.fits"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> FolderReleaseStore:
+    root = tmp_path_factory.mktemp("history")
+    make_history(root / "releases", root / "mass")
+    return FolderReleaseStore(root / "releases", root / "mass")
+
+
+def service(store: FolderReleaseStore, at: datetime = TODAY) -> ReleaseService:
+    policy = RightsPolicy(frozenset({"rights-holders"}))
+    return ReleaseService(store, policy, base_url="https://pachon.example", now=lambda: at)
+
+
+def ids(service: ReleaseService, principal: Principal, access: Access) -> list[str]:
+    return [release.id for release in service.visible(principal, access)]
+
+
+def test_an_archived_release_is_known_and_downloaded_but_not_queried(store: FolderReleaseStore) -> None:
+    assert ids(service(store), ANONYMOUS, Access.METADATA) == ["hist_dr1"]
+    assert ids(service(store), ANONYMOUS, Access.FILE) == ["hist_dr1"]
+    assert ids(service(store), ANONYMOUS, Access.QUERY) == []
+    assert ids(service(store), HOLDER, Access.QUERY) == ["hist_dr2", "hist_dr3", "hist_prompt"]
+
+
+def _refusals(releases: ReleaseService, principal: Principal, name: str) -> list[PachonError]:
+    """What the doors of queries say: cone search, tiles and ADQL."""
+    queries = QueryService(releases, cast("Any", None), Executions())
+    tiles = TileService(releases, cast("Any", None))
+    doors = (
+        lambda: releases.table(principal, name),
+        lambda: queries.cone(principal, name, Cone(56.75, 24.12, 1)),
+        lambda: tiles.counts(principal, name, 0, 4),
+        lambda: tiles.etag(principal, name, 0, 4),
+        lambda: queries.ask(principal, f"SELECT 1 AS one FROM {name}"),
+        lambda: queries.ask(principal, f"SELECT 1 AS one FROM hist_dr9.x, {name}"),
+    )
+    found = []
+    for door in doors:
+        with pytest.raises(PachonError) as caught:
+            door()
+        found.append(caught.value)
+    return found
+
+
+@pytest.mark.parametrize("name", [ARCHIVED, ARCHIVED.upper()])
+def test_queries_of_an_archived_release_name_the_bulk_download(store: FolderReleaseStore, name: str) -> None:
+    told = "Release hist_dr1 is archived and not queried any more; its files are at "
+    *plain, adql, other = _refusals(service(store), HOLDER, name)
+    for error in (*plain, adql):
+        assert told + "https://pachon.example/api/releases/hist_dr1/files" in error.message
+    assert {type(error) for error in plain} == {ConflictError}
+    assert isinstance(adql, QuerySyntaxError)
+    assert adql.position is not None
+    assert "unknown table 'hist_dr9.x'" in other.message
+
+
+def test_nobody_learns_that_a_release_is_archived_who_may_not_know_that_it_exists(store: FolderReleaseStore) -> None:
+    unknown = ARCHIVED.replace("dr1", "dr9")
+    releases = service(store, BEFORE)
+    hidden = [str(error) for error in _refusals(releases, ANONYMOUS, ARCHIVED)]
+    assert [text.replace("hist_dr1", "hist_dr9") for text in hidden] == [
+        str(error) for error in _refusals(releases, ANONYMOUS, unknown)
+    ]
+    assert all("archived" not in text for text in hidden)
+
+
+def test_files_are_for_those_who_may_read_the_release_and_read_like_nothing_to_others(
+    store: FolderReleaseStore,
+) -> None:
+    releases = service(store)
+    assert releases.file(ANONYMOUS, "hist_dr1", "release.yaml")[1].is_file()
+    assert [file.path for file in releases.manifest(DEEP, "hist_deep")][-1].startswith("tables/")
+    for principal in (ANONYMOUS, HOLDER):
+        for ask in (releases.manifest, lambda *who: releases.file(*who, "release.yaml")):
+            with pytest.raises(NotFoundError) as hidden:
+                ask(principal, "hist_deep")
+            with pytest.raises(NotFoundError) as nothing:
+                ask(principal, "hist_none")
+            assert hidden.value.message.replace("hist_deep", "hist_none") == nothing.value.message
+
+
+def test_an_image_under_embargo_is_for_nobody_to_the_second(store: FolderReleaseStore) -> None:
+    just_before, then = (service(store, at) for at in (EMBARGO_ENDS_AT - timedelta(microseconds=1), EMBARGO_ENDS_AT))
+    with pytest.raises(ForbiddenError, match="under embargo until 2026-11-27 14:00 UTC"):
+        just_before.file(HOLDER, "hist_prompt", HUSHED)
+    assert just_before.file(HOLDER, "hist_prompt", COADD)[0].path == COADD
+    assert HUSHED not in [file.path for file in just_before.manifest(HOLDER, "hist_prompt")]
+    assert then.file(HOLDER, "hist_prompt", HUSHED)[0].path == HUSHED
+    assert HUSHED in [file.path for file in then.manifest(HOLDER, "hist_prompt")]
+
+
+def test_a_lab_shows_the_folders_of_readable_releases_without_images_under_embargo(store: FolderReleaseStore) -> None:
+    assert service(store).readable_folders(ANONYMOUS) == ()
+    assert [release_id for release_id, _ in service(store).readable_folders(HOLDER)] == [
+        "hist_dr1", "hist_dr2", "hist_dr3",
+    ]  # fmt: skip
+    folders = dict(service(store, EMBARGO_ENDS_AT).readable_folders(HOLDER))
+    assert sorted(folders) == ["hist_dr1", "hist_dr2", "hist_dr3", "hist_prompt"]
+    assert (folders["hist_dr1"].parent.name, folders["hist_dr2"].parent.name) == ("mass", "releases")
+    assert all((folder / "release.yaml").is_file() for folder in folders.values())
+
+
+def test_what_an_administrator_uses_by_override_is_logged_and_what_is_only_listed_is_not(
+    store: FolderReleaseStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    releases = service(store)
+    with caplog.at_level(logging.INFO, logger="pachon.rights"):
+        assert ids(releases, ADMIN, Access.FILE) == sorted(WORDS)
+        releases.tables(ADMIN)
+        releases.file(ADMIN, "hist_dr1", "release.yaml")
+        releases.snapshot(HOLDER, CURRENT)
+        assert caplog.messages == []
+        releases.snapshot(ADMIN, CURRENT)
+        releases.manifest(ADMIN, "hist_deep")
+        releases.file(ADMIN, "hist_prompt", HUSHED)
+    assert caplog.messages == [
+        f"admin was let in by override: query access to release hist_dr3, {CURRENT}",
+        "admin was let in by override: file access to release hist_deep, its list of files",
+        f"admin was let in by override: image access to release hist_prompt, {HUSHED}",
+    ]
+
+
+def test_a_path_outside_a_release_is_no_file_even_through_links(store: FolderReleaseStore, tmp_path: Path) -> None:
+    folder = store.folder("hist_dr2")
+    image = folder / "images" / "coadds" / f"{texts('hist_dr2')['image']}.fits"
+    secret = tmp_path / "secret"
+    image.rename(secret)
+    try:
+        image.symlink_to(secret)
+        with pytest.raises(NotFoundError, match="has no file"):
+            service(store).file(HOLDER, "hist_dr2", image.relative_to(folder).as_posix())
+    finally:
+        secret.rename(image)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import Any
 
 import uvicorn
@@ -23,14 +24,15 @@ import pachon.scs.handlers
 import pachon.tap.handlers
 from pachon.app import middleware, wiring
 from pachon.app.housekeeping import keep_tidy
-from pachon.app.settings import Settings
+from pachon.app.settings import INNER_HOST, Settings
 from pachon.app.status import status
 from pachon.app.wiring import Services
-from pachon.core import clock
+from pachon.core import clock, healpix
 from pachon.core.errors import PachonError
 from pachon.identity.credentials import challenges
 
 _SHUTDOWN_S = 5
+_WARM_UP_AFTER_S = 8
 _FORM_OVERHEAD_BYTES = 64 * 1024
 _BYTES_PER_CHAR = 4
 _EXPOSED_HEADERS = ["Location", "WWW-Authenticate", "X-Pachon-Execution", "X-VO-Authenticated", middleware.REQUEST_ID]
@@ -78,7 +80,7 @@ def serve(settings: Settings) -> None:
     app = create_app(wiring.build(settings))
     uvicorn.run(
         app,
-        host=settings.listen.host,
+        host=INNER_HOST,
         port=settings.listen.api_port,
         access_log=False,
         log_level="warning",
@@ -91,12 +93,20 @@ def serve(settings: Settings) -> None:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    tidying = asyncio.create_task(keep_tidy(app.state.services))
+    background = (asyncio.create_task(keep_tidy(app.state.services)), asyncio.create_task(_warm_up()))
     try:
         yield
     finally:
-        tidying.cancel()
+        for task in background:
+            task.cancel()
         await app.state.services.aclose()
+
+
+async def _warm_up() -> None:
+    """Load what the first cone and the first map need, once the other processes have had the machine to start."""
+    await asyncio.sleep(_WARM_UP_AFTER_S)
+    await asyncio.to_thread(healpix.warm_up)
+    await asyncio.to_thread(import_module, "astropy.io.fits")
 
 
 def _explain_errors(app: FastAPI) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-import astropy.units as u
 from sqlglot import exp
 
 from pachon.core.errors import QuerySyntaxError
@@ -267,6 +266,8 @@ class ValueBinder:
         return Call(Op.COALESCE, tuple(known), _common(first.field, [part.field for part in known]))
 
     def _in_unit(self, node: exp.Anonymous) -> Expression:
+        import astropy.units as u  # noqa: PLC0415 -- a second of imports that few queries need
+
         given = self.arguments(node, "IN_UNIT", 2, 2)
         operand, target = self.number(given[0], "IN_UNIT"), given[1]
         if not (isinstance(target, exp.Literal) and target.is_string):

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from astropy.io import fits
 
 from pachon.releases.hats.layout import SKYMAP_ORDER
 
@@ -18,6 +17,8 @@ _NAME = "skymap.fits"
 
 def write_skymap(catalogue: Path, counts: NDArray[np.int64]) -> None:
     """Write rows per nested pixel at `SKYMAP_ORDER`, shape (12 * 4**8,)."""
+    from astropy.io import fits  # noqa: PLC0415 -- a second of imports that the start of the Web APIs does without
+
     column = fits.Column(name="VALUE", format="J", array=counts.astype(np.int32))
     table = fits.BinTableHDU.from_columns([column])
     table.header.update(
@@ -37,5 +38,7 @@ def write_skymap(catalogue: Path, counts: NDArray[np.int64]) -> None:
 
 def read_skymap(catalogue: Path) -> NDArray[np.uint32]:
     """Rows per nested pixel at `SKYMAP_ORDER`, shape (12 * 4**8,)."""
+    from astropy.io import fits  # noqa: PLC0415 -- see above
+
     with fits.open(catalogue / _NAME, memmap=False) as hdus:
         return np.asarray(hdus[1].data["VALUE"]).astype(np.uint32)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -17,7 +18,8 @@ import pytest
 
 from pachon.hub.pages import HOLDERS_ONLY
 from pachon.identity.models import Scope
-from support.stack import PACHON, Platform, platform_environment
+from support.skies import make_release
+from support.stack import PACHON, Platform, platform_environment, running_platform
 
 pytestmark = pytest.mark.stack
 
@@ -25,6 +27,23 @@ _ROWS = 20_000
 _COUNT = {"LANG": "ADQL", "QUERY": "SELECT COUNT(*) AS n FROM sky.stars", "FORMAT": "csv"}
 _LAB_TIMEOUT_S = 60.0
 _BEFORE_ROUTES = {"proxy": {"404"}}  # Traefik listens some milliseconds before it has read its routes
+_LOOPBACK = "127.0.0.1"
+
+
+_PROXIES = ("traefik", "configurable-http-proxy")
+
+
+@pytest.fixture(scope="module", params=_PROXIES)
+def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """The platform behind each of the proxies."""
+    if request.param == _PROXIES[0]:
+        yield request.getfixturevalue("platform")
+        return
+    settings = request.getfixturevalue("other_proxy")
+    folder = tmp_path_factory.mktemp("other-proxy")
+    make_release(folder / "releases")
+    with running_platform(folder / "home", folder / "releases", settings=settings) as running:
+        yield running
 
 
 @pytest.mark.parametrize("name", ["admin", "astronomer", "novice", "visitor"])
@@ -104,7 +123,15 @@ def test_homes_and_secrets_are_readable_by_their_owner_only(platform: Platform, 
         assert path.stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize("name", ["portal", "api", "hub", "proxy"])
+@pytest.mark.parametrize(
+    ("platform", "name"),
+    [
+        *((_PROXIES[0], name) for name in ("portal", "api", "hub", "proxy")),
+        (_PROXIES[1], "hub"),
+        (_PROXIES[1], "proxy"),
+    ],
+    indirect=["platform"],
+)
 def test_a_killed_process_comes_back_alone_with_labs_alive_and_no_query_is_answered_wrongly(
     platform: Platform, lab: psutil.Process, token: str, name: str
 ) -> None:
@@ -113,6 +140,7 @@ def test_a_killed_process_comes_back_alone_with_labs_alive_and_no_query_is_answe
         os.kill(before[name], signal.SIGKILL)
         _wait_for_new_process(platform, name, before[name])
         platform.wait_until_ready(60)
+        _wait_for_routes(platform)
         asked = len(answers)
         _wait(lambda: answers[asked:].count("right") >= 3)
     after = platform.pids
@@ -124,6 +152,24 @@ def test_a_killed_process_comes_back_alone_with_labs_alive_and_no_query_is_answe
     assert lab.is_running()
 
 
+def test_only_the_proxy_listens_where_the_setting_says_and_all_else_on_loopback(
+    platform: Platform, lab: psutil.Process
+) -> None:
+    del lab
+    members = psutil.Process(platform.supervisor.pid).children(recursive=True)
+    bound = {
+        (found.laddr.ip, found.laddr.port)
+        for member in members
+        for found in member.net_connections("inet")
+        if found.status == psutil.CONN_LISTEN
+    }
+    front = urlsplit(platform.base_url)
+    assert (front.hostname, front.port) in bound
+    assert {ip for ip, port in bound if port != front.port} == {_LOOPBACK}
+    assert {port for ip, port in bound if ip != _LOOPBACK} <= {front.port}
+
+
+@pytest.mark.parametrize("platform", _PROXIES[:1], indirect=True)
 def test_a_second_platform_starts_beside_the_first_and_down_leaves_nothing_of_it(
     platform: Platform, tmp_path: Path
 ) -> None:
@@ -206,6 +252,12 @@ def _outcome(client: httpx.Client) -> str:
     if response.status_code != 200:
         return str(response.status_code)
     return "right" if response.text.split() == ["n", str(_ROWS)] else response.text
+
+
+def _wait_for_routes(platform: Platform) -> None:
+    """A new configurable-http-proxy knows no routes until the hub, which looks now and then, tells it again."""
+    with platform.visitor() as client:
+        _wait(lambda: client.get("/hub/health").status_code == httpx.codes.OK)
 
 
 def _wait_for_new_process(platform: Platform, name: str, old: int) -> None:

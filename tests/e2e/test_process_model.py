@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import signal
 import subprocess
 import threading
@@ -10,9 +12,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import lxml.html
 import psutil
 import pytest
 
@@ -123,6 +127,26 @@ def test_homes_and_secrets_are_readable_by_their_owner_only(platform: Platform, 
         assert path.stat().st_mode & 0o077 == 0
 
 
+def test_a_token_of_the_proposed_scopes_asks_as_its_owner_by_every_line_on_the_page_and_can_do_nothing_else(
+    platform: Platform, token: str
+) -> None:
+    with platform.person("novice") as client:
+        page = lxml.html.fromstring(client.get("/hub/token").text)
+    lines = {heading.text: heading.getnext() for heading in page.xpath("//main//section/h3")}
+    assert list(lines) == ["TOPCAT", "Python, with pyvo", "curl"]
+    python = lines["Python, with pyvo"].text_content().replace("TOKEN", token)
+    names: dict[str, Any] = {}
+    exec(python, names)
+    assert names["session"].get(names["tap"].baseurl + "/capabilities").headers["X-VO-Authenticated"] == "novice"
+    curl = shlex.split(lines["curl"].text_content().replace("TOKEN", token))
+    done = subprocess.run([*curl, "--silent"], capture_output=True, text=True, timeout=60, check=True)
+    assert "sky.stars" in done.stdout
+    with httpx.Client(base_url=platform.base_url, auth=("anybody", token), trust_env=False) as basic:
+        assert basic.get("/api/tap/tables").headers["X-VO-Authenticated"] == "novice"
+    with httpx.Client(base_url=platform.base_url, headers={"Authorization": f"Bearer {token}"}) as bearer:
+        assert bearer.post("/hub/api/users/novice/tokens", json={}).status_code == httpx.codes.FORBIDDEN
+
+
 @pytest.mark.parametrize(
     ("platform", "name"),
     [
@@ -207,11 +231,11 @@ def lab(platform: Platform) -> psutil.Process:
 
 @pytest.fixture(scope="module")
 def token(platform: Platform) -> str:
-    """A token of novice's that may query, made as on the hub's Token page."""
+    """A token of novice's with the scopes that the hub's page of tokens proposes first."""
     with platform.person("novice") as client:
-        client.get("/hub/token")
+        page = client.get("/hub/token").text
+        scopes = re.search(r'<option value="([^"]+)">Ask the catalogues', page)[1].split()
         xsrf = next(cookie.value for cookie in client.cookies.jar if (cookie.name, cookie.path) == ("_xsrf", "/hub/"))
-        scopes = [Scope.QUERY, "access:services!service=api", "read:users:name!user", "read:users:groups!user"]
         made = client.post(
             "/hub/api/users/novice/tokens",
             json={"note": "query loop", "scopes": scopes},

@@ -152,6 +152,9 @@ class Settings(BaseSettings):
 
     public_url: HttpUrl | None = Field(None, description="Address people type; default: from `listen`.")
     home: Path = Field(Path("var"), description="Folder of everything this installation keeps.")
+    docs_path: Path | None = Field(
+        None, description="Folder of the built handbook, served at `/docs/`; default: what `make docs` built."
+    )
     listen: ListenSettings = ListenSettings()
     database: DatabaseSettings = DatabaseSettings()
     identity: IdentitySettings = IdentitySettings()

@@ -14,6 +14,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
 
 import pachon
 import pachon.app.pages.handlers
@@ -69,6 +70,8 @@ def create_app(services: Services) -> FastAPI:
     ):
         app.include_router(capability, prefix="/api")
     app.include_router(pachon.app.pages.handlers.router)
+    if folder := pachon.app.pages.handlers.handbook(services.settings):
+        app.mount("/docs", StaticFiles(directory=folder, html=True))
     _explain_errors(app)
     _add_middleware(app)
     return app

@@ -49,7 +49,8 @@ def test_the_default_catalogues_are_built_within_three_minutes(tmp_path: Path) -
     took_s = time.perf_counter() - start
     built = [catalogue for catalogue in DEFAULT if (settings.releases_path / catalogue.id).is_dir()]
     rows = sum(catalogue.row_count for catalogue in built)
-    note = f"{', '.join(catalogue.id for catalogue in built)}: {rows:,} rows, {rows / took_s:,.0f} a second; downloads at hand"
+    names = ", ".join(catalogue.id for catalogue in built)
+    note = f"{names}: {rows:,} rows, {rows / took_s:,.0f} a second; downloads at hand"
     _keep("build of the default catalogues", took_s, 180, paths=_DATA, note=note)
 
 
@@ -69,7 +70,7 @@ def test_a_first_run_takes_less_than_ten_minutes(tmp_path: Path) -> None:
         if made.poll() is None:
             os.killpg(made.pid, signal.SIGINT)
         made.wait(60)
-    note = "`make up` in a new clone until it prints the address: packages from the index, catalogues from downloads at hand"
+    note = "`make up` in a new clone to the printed address: packages from an index, catalogues from downloads at hand"
     _keep("first run", took_s, 600, paths=("requirements", "tools", "platform/src/pachon/app", *_DATA), note=note)
 
 

@@ -1,30 +1,47 @@
 #!/bin/sh
 # Programs the tests drive that are not Python packages: installed when run as root on Debian or Ubuntu, else named.
 set -eu
+cd "$(dirname "$0")/.."
 
+proxy=tests/e2e/proxy
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 missing=""
 need() { missing="$missing $1"; }
+
+install_packages() {
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        echo "pachon: missing on this machine:$missing. Tests that need them are skipped; install them with your package manager (Debian: apt-get install$missing)." >&2
+        return
+    fi
+    echo "pachon: installing system packages:$missing"
+    export DEBIAN_FRONTEND=noninteractive
+    # shellcheck disable=SC2086 -- a list of names
+    if ! { apt-get update -q && apt-get install -q -y --no-install-recommends $missing; } >"$log" 2>&1; then
+        tail -n 3 "$log" >&2
+        echo "pachon: the system packages$missing could not be installed: is a Debian archive reachable?" >&2
+        exit 2
+    fi
+}
+
+# The second proxy is a Node program: exactly what its lock file says, in a folder that git ignores.
+install_proxy() {
+    command -v npm >/dev/null || return 0
+    cmp -s $proxy/package-lock.json $proxy/node_modules/.installed && return
+    echo "pachon: installing configurable-http-proxy for the tests"
+    if (cd $proxy && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error) >"$log" 2>&1; then
+        cp $proxy/package-lock.json $proxy/node_modules/.installed
+    else
+        echo "pachon: configurable-http-proxy could not be installed; tests of it are skipped ($(tail -n 1 "$log"))." >&2
+    fi
+}
 
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || need chromium
 command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || need postgresql
 command -v fc-list >/dev/null && fc-list 2>/dev/null | grep -q 'DejaVu Sans' || need "fontconfig fonts-dejavu-core"
 command -v git >/dev/null || need git
 command -v stilts >/dev/null || need stilts
+command -v npm >/dev/null || need "nodejs npm"
 
-[ -n "$missing" ] || exit 0
-
-if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "pachon: missing on this machine:$missing. Tests that need them are skipped; install them with your package manager (Debian: apt-get install$missing)." >&2
-    exit 0
-fi
-
-echo "pachon: installing system packages:$missing"
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-export DEBIAN_FRONTEND=noninteractive
-# shellcheck disable=SC2086 -- a list of names
-if ! { apt-get update -q && apt-get install -q -y --no-install-recommends $missing; } >"$log" 2>&1; then
-    tail -n 3 "$log" >&2
-    echo "pachon: the system packages$missing could not be installed: is a Debian archive reachable?" >&2
-    exit 2
-fi
+[ -z "$missing" ] || install_packages
+install_proxy

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import stat
 import subprocess
+import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 from pachon.app import commands_up
 from pachon.app.secrets import load_or_make, secrets_path
+from pachon.app.settings import ListenSettings, Settings
 from pachon.app.supervisor import checks
 from pachon.core.errors import SetupError
-from support.stack import PACHON, platform_environment
+from support.stack import PACHON, free_ports, platform_environment
+
+_PORT_NAMES = ("proxy_port", "proxy_api_port", "hub_port", "api_port", "portal_port")
 
 
 def _pachon(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -83,6 +90,82 @@ def test_status_and_down_say_when_nothing_runs(tmp_path: Path) -> None:
     assert json.loads(status.stdout)["running"] is False
     down = _pachon("down", "--home", str(tmp_path))
     assert (down.returncode, down.stdout) == (0, "Nothing was running.\n")
+
+
+_SLOW_APT = """#!/bin/sh
+case "$0" in
+*apt-config) echo "FOUND='$(dirname "$0")/sources.list'" ;;
+*) sleep 600 & echo "$$ $!" >"$(dirname "$0")/pids"; wait ;;
+esac
+"""
+
+
+def _slow_downloads(folder: Path) -> dict[str, str]:
+    """An environment in which pip finds no index, and apt starts a helper and downloads for ten minutes."""
+    folder.mkdir()
+    for name in ("apt-config", "apt-get"):
+        (folder / name).write_text(_SLOW_APT)
+        (folder / name).chmod(0o700)
+    (folder / "sources.list").write_text("deb http://127.0.0.1:9/ stable main\n")
+    return {
+        "PATH": f"{folder}:/usr/bin:/bin",
+        "PIP_INDEX_URL": "http://127.0.0.1:9/",
+        "PIP_RETRIES": "0",
+        "PIP_CONFIG_FILE": "/dev/null",
+    }
+
+
+@pytest.mark.parametrize("stop", ["a signal", "pachon down"])
+def test_a_stop_during_the_first_build_ends_the_download_and_all_it_started(tmp_path: Path, stop: str) -> None:
+    home, downloads = tmp_path / "home", tmp_path / "bin"
+    environment = platform_environment(None, _slow_downloads(downloads))
+    up = subprocess.Popen([*PACHON, "up", "--home", str(home)], env=environment, stdout=subprocess.DEVNULL)
+    try:
+        pids = _wait_for_text(downloads / "pids", up)
+        family = psutil.Process(up.pid).children(recursive=True)
+        assert {int(pid) for pid in pids.split()} < {member.pid for member in family}
+        if stop == "a signal":
+            up.send_signal(signal.SIGTERM)
+        else:
+            assert _pachon("down", "--home", str(home)).stdout == "Stopped.\n"
+        assert up.wait(30) == 0
+        assert [member for member in family if member.is_running()] == []
+        assert list(home.rglob("*.part")) == []
+    finally:
+        up.kill()
+        up.wait()
+
+
+def _wait_for_text(path: Path, process: subprocess.Popen[bytes]) -> str:
+    deadline = time.monotonic() + 60
+    while not (path.exists() and path.read_text()):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return path.read_text()
+
+
+def test_a_build_that_is_not_possible_ends_the_start_with_its_own_sentence(tmp_path: Path) -> None:
+    nothing = {**_slow_downloads(tmp_path / "bin"), "PATH": str(tmp_path)}
+    done = _pachon("up", "--home", str(tmp_path / "home"), PACHON_DATA__DEFAULT_CATALOGUES="true", **nothing)
+    assert done.returncode == 2
+    assert _is_one_sentence(done.stderr)
+    assert "No catalogue could be built" in done.stderr
+    assert "openngc is left out: Getting the Python package" in done.stdout
+
+
+def test_only_the_front_port_is_asked_of_the_address_people_use(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, listen=ListenSettings(host="0.0.0.0"))
+    assert settings.base_url == settings.front_url == "http://127.0.0.1:8000"
+    assert {urlsplit(url).hostname for url in (settings.api_url, settings.hub_api_url)} == {"127.0.0.1"}
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.2", 0))
+        taken.listen()
+        ports = dict(zip(_PORT_NAMES, (taken.getsockname()[1], *free_ports(4)), strict=True))
+        with pytest.raises(SetupError, match=r"on 127\.0\.0\.2"):
+            checks.check_ports(ListenSettings(host="127.0.0.2", **ports))
+        inner = {**ports, "proxy_port": ports["api_port"], "api_port": ports["proxy_port"]}
+        checks.check_ports(ListenSettings(host="127.0.0.2", **inner))
 
 
 def test_one_port_option_moves_all_ports_but_those_that_were_set(

@@ -40,14 +40,21 @@ SURVEY = Release(
 )  # fmt: skip
 
 
-def page(*releases: Release, principal: Principal = ANONYMOUS, base_url: str = BASE_URL) -> str:
+def page(
+    *releases: Release, principal: Principal = ANONYMOUS, base_url: str = BASE_URL, has_handbook: bool = False
+) -> str:
     """The page for these releases."""
     folder = Path(pachon.app.pages.__file__).parent
     loader = jinja2.FileSystemLoader(folder)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.get_template("front.html")
     return template.render(
-        settings=Settings(), releases=releases, principal=principal, version="1.2.3", base_url=base_url
+        settings=Settings(),
+        releases=releases,
+        principal=principal,
+        version="1.2.3",
+        base_url=base_url,
+        has_handbook=has_handbook,
     )
 
 
@@ -91,14 +98,21 @@ def test_addresses_to_paste_are_the_public_ones_and_links_keep_their_prefix() ->
     assert local == []
 
 
+def test_the_door_to_documentation_leads_to_the_handbook_where_it_is_built() -> None:
+    assert 'href="/survey/docs/"' in page(base_url="https://sky.example.org/survey", has_handbook=True)
+    assert "/docs/" not in page().replace("/api/docs", "")
+
+
 class _Site(http.server.SimpleHTTPRequestHandler):
-    """The page and the brand, and an API that knows the visitor."""
+    """The page of an anonymous visitor, the brand, and an API that knows the visitor and what they may see."""
 
     def do_GET(self) -> None:
-        if self.path == "/api/releases":
+        if self.path == "/api/front":
             self.send_response(200)
             self.send_header("X-VO-Authenticated", "novice")
+            self.send_header("Content-Type", "text/html; charset=utf-8")
             self.end_headers()
+            self.wfile.write(page(TYCHO2, SURVEY, principal=Principal(name="novice")).encode())
         else:
             super().do_GET()
 
@@ -108,7 +122,7 @@ class _Site(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[str]:
-    (tmp_path / "index.html").write_text(page(TYCHO2, SURVEY), encoding="utf-8")
+    (tmp_path / "index.html").write_text(page(TYCHO2), encoding="utf-8")
     (tmp_path / "api" / "brand").mkdir(parents=True)
     for name in brand.FILES:
         shutil.copy(brand.path(name), tmp_path / "api" / "brand" / name)
@@ -121,10 +135,14 @@ def site(tmp_path: Path) -> Iterator[str]:
 
 @pytest.mark.browser
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
-def test_the_page_fits_is_clean_and_names_who_is_logged_in(site: str, width: int, scheme: str) -> None:
+def test_the_page_fits_is_clean_and_shows_who_is_logged_in_and_what_they_may_see(
+    site: str, width: int, scheme: str
+) -> None:
     with chromium() as browser, visiting(browser, width=width, colour_scheme=scheme) as visit:
         visit.page.goto(site)
         visit.page.get_by_text("novice", exact=True).first.wait_for()
+        visit.page.get_by_role("heading", name="A survey").wait_for()
+        assert visit.page.locator("#tools .copy").count() == visit.page.locator("#tools .copy-button").count() > 0
         assert visit.page.locator("#login").count() == 0
         assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
         visit.page.keyboard.press("Tab")

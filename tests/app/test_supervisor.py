@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from pachon.app.supervisor import family, logs
+from support.stack import free_ports
 
 _SUPERVISE = """
 import os, signal, sys
@@ -42,6 +43,41 @@ import subprocess, sys, time
 lab = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
 print("lab", lab.pid, flush=True)
 time.sleep(600)
+"""
+
+_START = """
+import os, sys
+from pathlib import Path
+from pachon.app.supervisor.errand import Errand
+from pachon.app.supervisor.models import Layout, PlatformRecord, Program
+from pachon.app.supervisor.service import Supervisor
+from pachon.core.errors import SetupError
+
+home, port, part, words = Path(sys.argv[1]), *sys.argv[2:]
+(home / "run").mkdir()
+program = Program(name="part", title="Part", command=(sys.executable, "-uc", part),
+                  health_url=f"http://127.0.0.1:{port}/")
+log = home / "logs" / "errand.log"
+errand = Errand((sys.executable, "-uc", words), {}, log, tell=print, done=lambda: print("done"))
+supervisor = Supervisor((program,), Layout(home), base=PlatformRecord(pid=os.getpid(), started=0, home="", base_url=""),
+                        tell=print, stop_asked=lambda: False, errand=errand if words else None)
+supervisor.start()
+try:
+    supervisor.wait_until_ready((), timeout_s=30, ready=print)
+    print("ready")
+except SetupError as error:
+    print(error)
+finally:
+    supervisor.stop()
+"""
+
+_ANSWERING = """
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Answer(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+HTTPServer(("127.0.0.1", {port}), Answer).serve_forever()
 """
 
 
@@ -130,6 +166,41 @@ def test_a_process_that_keeps_failing_is_told_with_its_log_and_waits_longer_each
     waits = [run.said("ended") for _ in range(3)]
     assert [wait.split(" in ")[1] for wait in waits] == ["0.2 s.\n", "0.4 s.\n", "0.8 s.\n"]
     assert str(run.log) in run.said("failed 3 times")
+
+
+def test_the_platform_is_ready_once_its_errand_has_ended_well_and_its_words_were_passed_on(tmp_path: Path) -> None:
+    errand = "import time; print('half'); time.sleep(1); print('whole')"
+    assert [line for line in _what_a_start_says(tmp_path, errand=errand) if line != "part"] == [
+        "half",
+        "whole",
+        "done",
+        "ready",
+    ]
+
+
+def test_an_errand_that_fails_ends_the_start_with_its_own_sentence(tmp_path: Path) -> None:
+    errand = "print('trying'); print('pachon: The disk is full.'); raise SystemExit(2)"
+    assert _what_a_start_says(tmp_path, errand=errand)[-1] == "The disk is full."
+
+
+def test_a_program_that_the_machine_does_not_allow_is_not_tried_again_and_its_sentence_is_told(tmp_path: Path) -> None:
+    said = _what_a_start_says(tmp_path, part="print('pachon: No database.'); raise SystemExit(2)")
+    assert said[-1].startswith("Part: No database.")
+    assert (tmp_path / "logs" / "part.log").read_text().count("No database") == 1
+
+
+def _what_a_start_says(home: Path, *, part: str = _ANSWERING, errand: str = "") -> list[str]:
+    """The lines of a start: what became ready, what the errand said, how it ended."""
+    (port,) = free_ports(1)
+    (home / "start.py").write_text(_START)
+    done = subprocess.run(
+        [sys.executable, "-u", str(home / "start.py"), str(home), str(port), part.replace("{port}", str(port)), errand],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return [line for line in done.stdout.splitlines() if "starts again" not in line]
 
 
 def test_processes_end_when_their_supervisor_is_killed_and_labs_are_found_by_their_mark(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import gzip
 import re
 import socket
@@ -14,6 +15,7 @@ from lxml import html
 
 import pachon
 from pachon.app.housekeeping import forget
+from pachon.app.web import create_app
 from pachon.core import clock
 from pachon.core.ids import new_id
 from pachon.queries.models import Execution, Phase, Protocol
@@ -155,6 +157,29 @@ def test_the_front_page_shows_visitors_what_is_loaded(site: Site) -> None:
     assert "sky.stars" in page
     assert "Simulated" in page
     assert "future" not in page
+
+
+def test_the_front_page_below_api_shows_what_the_person_may_see_and_is_kept_by_no_shared_cache(site: Site) -> None:
+    theirs, anybodys = site.client.get("/api/front", headers=AS_HOLDER), site.client.get("/api/front")
+
+    assert ("future" in theirs.text, "future" in anybodys.text) == (True, False)
+    assert theirs.headers["X-VO-Authenticated"] == "novice"
+    assert "private" in theirs.headers["Cache-Control"]
+    assert {"Cookie", "Authorization"} <= {name.strip() for name in theirs.headers["Vary"].split(",")}
+
+
+def test_the_handbook_is_served_where_it_is_built(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<title>Handbook</title>")
+    settings = site.services.settings.model_copy(update={"docs_path": tmp_path})
+    transport = httpx.ASGITransport(create_app(replace(site.services, settings=settings)))
+
+    async def ask(path: str) -> httpx.Response:
+        async with httpx.AsyncClient(transport=transport, base_url=site.url) as client:
+            return await client.get(path)
+
+    assert "Handbook" in asyncio.run(ask("/docs/")).text
+    assert asyncio.run(ask("/docs/%2e%2e/secrets.json")).status_code == 404
+    assert asyncio.run(ask("/docs/nowhere")).status_code == 404
 
 
 def test_the_page_of_the_web_apis_lists_every_address(site: Site) -> None:

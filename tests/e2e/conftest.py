@@ -1,8 +1,9 @@
-"""One running platform for all end-to-end tests."""
+"""One running platform for all end-to-end tests, and how to have it with the other proxy."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -17,3 +18,18 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     make_release(folder / "releases")
     with running_platform(folder / "home", folder / "releases") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def other_proxy() -> Mapping[str, str]:
+    """Settings of a platform behind configurable-http-proxy, at another address than that of the inner processes."""
+    program = Path(__file__).parent / "proxy" / "node_modules" / ".bin" / "configurable-http-proxy"
+    if not program.exists():
+        pytest.skip(
+            "configurable-http-proxy is missing: tools/system-packages.sh installs it where npm and a registry are"
+        )
+    return {
+        "PACHON_HUB__PROXY": "configurable-http-proxy",
+        "PACHON_HUB__PROXY_COMMAND": str(program),
+        "PACHON_LISTEN__HOST": "127.0.0.2",
+    }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import signal
 import subprocess
 import threading
@@ -10,14 +12,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
+import lxml.html
 import psutil
 import pytest
 
 from pachon.hub.pages import HOLDERS_ONLY
 from pachon.identity.models import Scope
-from support.stack import PACHON, Platform, platform_environment
+from support.skies import make_release
+from support.stack import PACHON, Platform, platform_environment, running_platform
 
 pytestmark = pytest.mark.stack
 
@@ -25,6 +31,23 @@ _ROWS = 20_000
 _COUNT = {"LANG": "ADQL", "QUERY": "SELECT COUNT(*) AS n FROM sky.stars", "FORMAT": "csv"}
 _LAB_TIMEOUT_S = 60.0
 _BEFORE_ROUTES = {"proxy": {"404"}}  # Traefik listens some milliseconds before it has read its routes
+_LOOPBACK = "127.0.0.1"
+
+
+_PROXIES = ("traefik", "configurable-http-proxy")
+
+
+@pytest.fixture(scope="module", params=_PROXIES)
+def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """The platform behind each of the proxies."""
+    if request.param == _PROXIES[0]:
+        yield request.getfixturevalue("platform")
+        return
+    settings = request.getfixturevalue("other_proxy")
+    folder = tmp_path_factory.mktemp("other-proxy")
+    make_release(folder / "releases")
+    with running_platform(folder / "home", folder / "releases", settings=settings) as running:
+        yield running
 
 
 @pytest.mark.parametrize("name", ["admin", "astronomer", "novice", "visitor"])
@@ -104,7 +127,35 @@ def test_homes_and_secrets_are_readable_by_their_owner_only(platform: Platform, 
         assert path.stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize("name", ["portal", "api", "hub", "proxy"])
+def test_a_token_of_the_proposed_scopes_asks_as_its_owner_by_every_line_on_the_page_and_can_do_nothing_else(
+    platform: Platform, token: str
+) -> None:
+    with platform.person("novice") as client:
+        page = lxml.html.fromstring(client.get("/hub/token").text)
+    lines = {heading.text: heading.getnext() for heading in page.xpath("//main//section/h3")}
+    assert list(lines) == ["TOPCAT", "Python, with pyvo", "curl"]
+    python = lines["Python, with pyvo"].text_content().replace("TOKEN", token)
+    names: dict[str, Any] = {}
+    exec(python, names)
+    assert names["session"].get(names["tap"].baseurl + "/capabilities").headers["X-VO-Authenticated"] == "novice"
+    curl = shlex.split(lines["curl"].text_content().replace("TOKEN", token))
+    done = subprocess.run([*curl, "--silent"], capture_output=True, text=True, timeout=60, check=True)
+    assert "sky.stars" in done.stdout
+    with httpx.Client(base_url=platform.base_url, auth=("anybody", token), trust_env=False) as basic:
+        assert basic.get("/api/tap/tables").headers["X-VO-Authenticated"] == "novice"
+    with httpx.Client(base_url=platform.base_url, headers={"Authorization": f"Bearer {token}"}) as bearer:
+        assert bearer.post("/hub/api/users/novice/tokens", json={}).status_code == httpx.codes.FORBIDDEN
+
+
+@pytest.mark.parametrize(
+    ("platform", "name"),
+    [
+        *((_PROXIES[0], name) for name in ("portal", "api", "hub", "proxy")),
+        (_PROXIES[1], "hub"),
+        (_PROXIES[1], "proxy"),
+    ],
+    indirect=["platform"],
+)
 def test_a_killed_process_comes_back_alone_with_labs_alive_and_no_query_is_answered_wrongly(
     platform: Platform, lab: psutil.Process, token: str, name: str
 ) -> None:
@@ -113,6 +164,7 @@ def test_a_killed_process_comes_back_alone_with_labs_alive_and_no_query_is_answe
         os.kill(before[name], signal.SIGKILL)
         _wait_for_new_process(platform, name, before[name])
         platform.wait_until_ready(60)
+        _wait_for_routes(platform)
         asked = len(answers)
         _wait(lambda: answers[asked:].count("right") >= 3)
     after = platform.pids
@@ -124,6 +176,24 @@ def test_a_killed_process_comes_back_alone_with_labs_alive_and_no_query_is_answe
     assert lab.is_running()
 
 
+def test_only_the_proxy_listens_where_the_setting_says_and_all_else_on_loopback(
+    platform: Platform, lab: psutil.Process
+) -> None:
+    del lab
+    members = psutil.Process(platform.supervisor.pid).children(recursive=True)
+    bound = {
+        (found.laddr.ip, found.laddr.port)
+        for member in members
+        for found in member.net_connections("inet")
+        if found.status == psutil.CONN_LISTEN
+    }
+    front = urlsplit(platform.base_url)
+    assert (front.hostname, front.port) in bound
+    assert {ip for ip, port in bound if port != front.port} == {_LOOPBACK}
+    assert {port for ip, port in bound if ip != _LOOPBACK} <= {front.port}
+
+
+@pytest.mark.parametrize("platform", _PROXIES[:1], indirect=True)
 def test_a_second_platform_starts_beside_the_first_and_down_leaves_nothing_of_it(
     platform: Platform, tmp_path: Path
 ) -> None:
@@ -161,11 +231,11 @@ def lab(platform: Platform) -> psutil.Process:
 
 @pytest.fixture(scope="module")
 def token(platform: Platform) -> str:
-    """A token of novice's that may query, made as on the hub's Token page."""
+    """A token of novice's with the scopes that the hub's page of tokens proposes first."""
     with platform.person("novice") as client:
-        client.get("/hub/token")
+        page = client.get("/hub/token").text
+        scopes = re.search(r'<option value="([^"]+)">Ask the catalogues', page)[1].split()
         xsrf = next(cookie.value for cookie in client.cookies.jar if (cookie.name, cookie.path) == ("_xsrf", "/hub/"))
-        scopes = [Scope.QUERY, "access:services!service=api", "read:users:name!user", "read:users:groups!user"]
         made = client.post(
             "/hub/api/users/novice/tokens",
             json={"note": "query loop", "scopes": scopes},
@@ -206,6 +276,12 @@ def _outcome(client: httpx.Client) -> str:
     if response.status_code != 200:
         return str(response.status_code)
     return "right" if response.text.split() == ["n", str(_ROWS)] else response.text
+
+
+def _wait_for_routes(platform: Platform) -> None:
+    """A new configurable-http-proxy knows no routes until the hub, which looks now and then, tells it again."""
+    with platform.visitor() as client:
+        _wait(lambda: client.get("/hub/health").status_code == httpx.codes.OK)
 
 
 def _wait_for_new_process(platform: Platform, name: str, old: int) -> None:

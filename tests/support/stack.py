@@ -126,7 +126,8 @@ def running_platform(
         supervisor = subprocess.Popen(
             [*PACHON, "up", "--home", str(home)], env=environment, stdout=output, stderr=subprocess.STDOUT
         )
-    base_url = f"http://127.0.0.1:{environment['PACHON_LISTEN__PROXY_PORT']}"
+    host = environment.get("PACHON_LISTEN__HOST", "127.0.0.1")
+    base_url = f"http://{host}:{environment['PACHON_LISTEN__PROXY_PORT']}"
     platform = Platform(home, base_url, environment, supervisor, output_path)
     try:
         _wait_for_record(platform)

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import MutableMapping
 from dataclasses import asdict
 from importlib import import_module
 from importlib.metadata import version as distribution_version
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any, Literal
 
 import typer
 from pydantic import ValidationError
 from typer.core import TyperGroup
 
-from pachon.app import commands_status, commands_up
+from pachon.app import commands_status, commands_up, preparation
 from pachon.app.accounts import account_lines, demo_accounts
 from pachon.app.settings import Settings
 from pachon.app.supervisor import record
-from pachon.app.supervisor.models import Layout
+from pachon.app.supervisor.models import SETUP_EXIT_STATUS, Layout
 from pachon.core.errors import PachonError, SetupError
+from pachon.core.imports import quick_imports
 
-_SETUP_EXIT_CODE = 2
 _INTERRUPTED_EXIT_CODE = 130
 _GROUPS = {"data": "pachon.preview.commands", "release": "pachon.releases.commands"}
 _SERVERS = {"api": "pachon.app.web", "portal": "pachon.portal.server"}
@@ -144,7 +146,15 @@ def show_demo_accounts(*, home: Home = None, as_json: AsJSON = False) -> None:
 @app.command(hidden=True)
 def serve(part: Literal["api", "portal"]) -> None:
     """Run one process of the platform; the supervisor calls this."""
-    import_module(_SERVERS[part]).serve(Settings())
+    with quick_imports():
+        server = import_module(_SERVERS[part])
+    server.serve(Settings())
+
+
+@app.command(hidden=True)
+def prepare() -> None:
+    """Build the default catalogues that are missing; the supervisor calls this."""
+    preparation.prepare(Settings())
 
 
 @app.command()
@@ -155,16 +165,23 @@ def version() -> None:
 
 def main() -> None:
     """Run the command line: an expected error is one sentence; one of the set-up kind exits with code 2."""
+    signal.signal(signal.SIGTERM, _end)
     try:
         app()
     except SetupError as error:
-        _refuse(error, _SETUP_EXIT_CODE)
+        _refuse(error, SETUP_EXIT_STATUS)
     except ValidationError as error:
-        _refuse(_explain(error), _SETUP_EXIT_CODE)
+        _refuse(_explain(error), SETUP_EXIT_STATUS)
     except PachonError as error:
         _refuse(error, 1)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED_EXIT_CODE)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """A polite kill unwinds like any exception, so that a download under way is ended and unfinished files go."""
+    del frame
+    sys.exit(128 + number)
 
 
 def _explain(error: ValidationError) -> SetupError:

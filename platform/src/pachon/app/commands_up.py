@@ -11,12 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from pachon.app import progress
+from pachon.app import preparation, progress
 from pachon.app.accounts import account_lines, make_secrets
 from pachon.app.settings import ListenSettings, Settings
 from pachon.app.supervisor import checks, family, record
+from pachon.app.supervisor.errand import Errand
 from pachon.app.supervisor.models import Layout, PlatformRecord
-from pachon.app.supervisor.programs import door_urls, programs
+from pachon.app.supervisor.programs import door_urls, pachon_command, programs, settings_environment
 from pachon.app.supervisor.service import Supervisor
 from pachon.core import failpoints
 from pachon.core.clock import now
@@ -62,24 +63,37 @@ def run(settings: Settings) -> None:
     checks.check_home(settings.home)
     layout = Layout(settings.home)
     stop = StopRequest()
+    stop.listen()
     with record.only_one(layout), progress.display() as display:
         if ended := family.end_leftovers(layout.home):
             display.say(f"Ended {ended} processes that an earlier run had left.")
         base = _base_record(settings)
         record.write(layout, base)
-        _prepare(settings, display)
-        tell = _teller(layout, display)
+        checks.check_disk(settings.home, needed_bytes=preparation.NEEDED_BYTES)
+        checks.check_ports(settings.listen)
         supervisor = Supervisor(
-            programs(settings, make_secrets(settings)), layout, base=base, tell=tell, stop_asked=stop.is_asked
+            programs(settings, make_secrets(settings)),
+            layout,
+            base=base,
+            tell=_teller(layout, display),
+            stop_asked=stop.is_asked,
+            errand=_errand(settings, layout, display),
         )
-        stop.listen()
         _supervise(supervisor, settings, display)
 
 
-def _prepare(settings: Settings, display: progress.Display) -> None:
-    from pachon.app.preparation import prepare  # noqa: PLC0415 -- seconds of imports that only a start needs
-
-    prepare(settings, display)
+def _errand(settings: Settings, layout: Layout, display: progress.Display) -> Errand | None:
+    """The building of the default catalogues, where it is needed."""
+    if preparation.are_complete(settings):
+        return None
+    display.begin(preparation.CATALOGUES)
+    return Errand(
+        pachon_command("prepare"),
+        settings_environment(settings),
+        layout.log(preparation.CATALOGUES),
+        tell=lambda line: preparation.show(line, display),
+        done=lambda: display.done(preparation.CATALOGUES),
+    )
 
 
 def _base_record(settings: Settings) -> PlatformRecord:
@@ -116,9 +130,9 @@ def _welcome(settings: Settings) -> list[str]:
 
 def _supervise(supervisor: Supervisor, settings: Settings, display: progress.Display) -> None:
     try:
-        supervisor.start()
         for step in ("proxy", "api", "hub", "portal"):
             display.begin(step)
+        supervisor.start()
         if supervisor.wait_until_ready(door_urls(settings), timeout_s=_READY_TIMEOUT_S, ready=display.done):
             for line in _welcome(settings):
                 display.say(line)

@@ -1,4 +1,7 @@
-"""Forgets what is kept for a stated time only: records of runs, old events, files of releases that nobody reads."""
+"""Repairs once what a crash left of releases, then forgets what is kept for a stated time only, again and again.
+
+What is forgotten: records of runs, old events, files of releases that nobody reads.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import TYPE_CHECKING
 from pachon.core import clock
 from pachon.core.errors import PachonError
 from pachon.releases.tiers import remove_replaced
+from pachon.releases.upkeep import recover
 
 if TYPE_CHECKING:
     from pachon.app.wiring import Services
@@ -20,7 +24,13 @@ _KEEP_EVENTS = timedelta(days=1)
 
 
 async def keep_tidy(services: Services, *, every_s: float = _EVERY_S) -> None:
-    """Forget now and then again and again, until cancelled; a database that is away is asked again next time."""
+    """Repair, then forget again and again, until cancelled; a database that is away is asked again next time."""
+    try:
+        await asyncio.to_thread(repair, services)
+    except (PachonError, OSError):
+        _log.exception(
+            "what a crash left of releases could not be repaired; 'pachon release verify' says what is wrong"
+        )
     while True:
         try:
             await asyncio.to_thread(forget, services)
@@ -29,9 +39,18 @@ async def keep_tidy(services: Services, *, every_s: float = _EVERY_S) -> None:
         await asyncio.sleep(every_s)
 
 
+def repair(services: Services) -> None:
+    """Finish or undo what was interrupted among the releases."""
+    recover(services.registry, at=clock.now(), keep=_keep_replaced(services), report=_log.info)
+
+
 def forget(services: Services) -> None:
     """Forget once."""
     now = clock.now()
     services.executions.forget(now)
     services.outbox.forget(now - _KEEP_EVENTS)
-    remove_replaced(services.registry, at=now, keep=timedelta(hours=services.settings.data.keep_replaced_hours))
+    remove_replaced(services.registry, at=now, keep=_keep_replaced(services))
+
+
+def _keep_replaced(services: Services) -> timedelta:
+    return timedelta(hours=services.settings.data.keep_replaced_hours)

@@ -17,7 +17,15 @@ from pachon.rights.models import Access
 GIBIBYTE = 1024**3
 PLATFORM_MARK = "PACHON_PLATFORM_HOME"
 """Environment variable that every process of a platform carries, labs too: the home it belongs to."""
+INNER_HOST = "127.0.0.1"
+"""Where the processes behind the proxy listen: they trust each other, so no other machine may reach them."""
 _DEMO_AUTHENTICATOR = "pachon.hub.demo.DemoAuthenticator"
+_EVERYWHERE = {"0.0.0.0": INNER_HOST, "::": "::1"}  # noqa: S104 -- compared with, not bound to
+
+
+def inner_url(port: int) -> str:
+    """Address of a process behind the proxy, without a trailing slash."""
+    return f"http://{INNER_HOST}:{port}"
 
 
 class _Group(BaseModel):
@@ -27,7 +35,11 @@ class _Group(BaseModel):
 class ListenSettings(_Group):
     """Where the processes of one machine listen."""
 
-    host: str = Field("127.0.0.1", description="Address all processes bind to.")
+    host: str = Field(
+        INNER_HOST,
+        description="Address of the proxy, the one door: `0.0.0.0` lets in other machines (set `public_url` too). "
+        "All processes behind it stay on `127.0.0.1`.",
+    )
     proxy_port: int = Field(8000, description="The one port people use.")
     proxy_api_port: int = Field(8001, description="Control port of the proxy; only the hub talks to it.")
     hub_port: int = Field(8002, description="JupyterHub's own API and pages.")
@@ -181,6 +193,9 @@ class Settings(BaseSettings):
     failpoint: str | None = Field(
         None, description="Name of a point at which commands kill themselves, to test that a crash there does no harm."
     )
+    docs_path: Path | None = Field(
+        None, description="Folder of the built handbook, served at `/docs/`; default: what `make docs` built."
+    )
     listen: ListenSettings = ListenSettings()
     database: DatabaseSettings = DatabaseSettings()
     identity: IdentitySettings = IdentitySettings()
@@ -210,19 +225,23 @@ class Settings(BaseSettings):
     @property
     def base_url(self) -> str:
         """The public address, without a trailing slash; links are built from it."""
-        default = f"http://{self.listen.host}:{self.listen.proxy_port}"
-        return str(self.public_url or default).rstrip("/")
+        return str(self.public_url or self.front_url).rstrip("/")
+
+    @property
+    def front_url(self) -> str:
+        """The proxy as seen from this machine, without a trailing slash."""
+        host = _EVERYWHERE.get(self.listen.host, self.listen.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.listen.proxy_port}"
 
     @property
     def api_url(self) -> str:
         """Base of the Web APIs as seen from this machine, without a trailing slash."""
-        return f"http://{self.listen.host}:{self.listen.api_port}/api"
+        return f"{inner_url(self.listen.api_port)}/api"
 
     @property
     def hub_api_url(self) -> str:
         """Base of the hub's REST API as seen from this machine, without a trailing slash."""
-        default = f"http://{self.listen.host}:{self.listen.hub_port}/hub/api"
-        return str(self.identity.hub_url or default).rstrip("/")
+        return str(self.identity.hub_url or f"{inner_url(self.listen.hub_port)}/hub/api").rstrip("/")
 
     @property
     def database_url(self) -> str:

@@ -7,6 +7,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import Any
 
 import uvicorn
@@ -14,6 +15,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
 
 import pachon
 import pachon.app.pages.handlers
@@ -24,14 +26,15 @@ import pachon.scs.handlers
 import pachon.tap.handlers
 from pachon.app import middleware, wiring
 from pachon.app.housekeeping import keep_tidy
-from pachon.app.settings import Settings
+from pachon.app.settings import INNER_HOST, Settings
 from pachon.app.status import status
 from pachon.app.wiring import Services
-from pachon.core import clock
+from pachon.core import clock, healpix
 from pachon.core.errors import PachonError
 from pachon.identity.credentials import challenges
 
 _SHUTDOWN_S = 5
+_WARM_UP_AFTER_S = 8
 _FORM_OVERHEAD_BYTES = 64 * 1024
 _BYTES_PER_CHAR = 4
 _EXPOSED_HEADERS = [
@@ -71,6 +74,8 @@ def create_app(services: Services) -> FastAPI:
     ):
         app.include_router(capability, prefix="/api")
     app.include_router(pachon.app.pages.handlers.router)
+    if folder := pachon.app.pages.handlers.handbook(services.settings):
+        app.mount("/docs", StaticFiles(directory=folder, html=True))
     _explain_errors(app)
     _add_middleware(app)
     return app
@@ -82,7 +87,7 @@ def serve(settings: Settings) -> None:
     app = create_app(wiring.build(settings))
     config = uvicorn.Config(
         app,
-        host=settings.listen.host,
+        host=INNER_HOST,
         port=settings.listen.api_port,
         access_log=False,
         log_level="warning",
@@ -106,12 +111,20 @@ def abandon_stalled(listener: socket.socket, *, timeout_s: float) -> None:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    tidying = asyncio.create_task(keep_tidy(app.state.services))
+    background = (asyncio.create_task(keep_tidy(app.state.services)), asyncio.create_task(_warm_up()))
     try:
         yield
     finally:
-        tidying.cancel()
+        for task in background:
+            task.cancel()
         await app.state.services.aclose()
+
+
+async def _warm_up() -> None:
+    """Load what the first cone and the first map need, once the other processes have had the machine to start."""
+    await asyncio.sleep(_WARM_UP_AFTER_S)
+    await asyncio.to_thread(healpix.warm_up)
+    await asyncio.to_thread(import_module, "astropy.io.fits")
 
 
 def _explain_errors(app: FastAPI) -> None:

@@ -1,24 +1,36 @@
-// The front page works without this. With it, addresses get a Copy button, and the page says who is logged in:
-// the login cookie belongs to /api/, so only a request there can tell.
+// The front page works without this. With it, addresses get a Copy button, and the page says who is logged in and shows
+// what they may see: the login cookie belongs to /api/, so only a page from there knows.
 
 const api = new URL("../", document.currentScript?.src ?? location.href);
+const personal = ["releases", "tools"];
 
 // Somebody whom the hub knows already is logged in here without a question: the hub answers in a few redirects.
-async function nameOfPerson() {
+async function pageOfPerson() {
   const ask = (path) => fetch(new URL(path, api), { cache: "no-store" });
-  const named = (response) => response.headers.get("X-VO-Authenticated");
-  const name = named(await ask("releases"));
-  if (name || !("hubKnows" in document.body.dataset)) return name;
+  const named = (response) => response.ok && response.headers.has("X-VO-Authenticated");
+  const page = await ask("front");
+  if (named(page) || !("hubKnows" in document.body.dataset)) return named(page) && page;
   await ask(`login?next=${encodeURIComponent(new URL("status", api).pathname)}`);
-  return named(await ask("releases"));
+  const again = await ask("front");
+  return named(again) && again;
 }
 
 async function showPerson() {
-  const name = await nameOfPerson();
-  if (!name) return;
-  document.getElementById("person-name").textContent = decodeURIComponent(name);
+  const page = await pageOfPerson();
+  if (!page) return;
+  document.getElementById("person-name").textContent = decodeURIComponent(page.headers.get("X-VO-Authenticated"));
   document.getElementById("person").hidden = false;
   document.getElementById("login")?.remove();
+  const theirs = new DOMParser().parseFromString(await page.text(), "text/html");
+  for (const id of personal) {
+    const section = document.importNode(theirs.getElementById(id), true);
+    document.getElementById(id).replaceWith(section);
+    addCopyButtons(section);
+  }
+}
+
+function addCopyButtons(within) {
+  if (navigator.clipboard) within.querySelectorAll(".copy").forEach(addCopyButton);
 }
 
 function addCopyButton(text) {
@@ -37,5 +49,5 @@ function addCopyButton(text) {
   frame.append(text, button);
 }
 
-if (navigator.clipboard) document.querySelectorAll(".copy").forEach(addCopyButton);
+addCopyButtons(document);
 showPerson().catch(() => undefined);

@@ -1,17 +1,14 @@
 """HEALPix in the nested scheme, ICRS: the only module that names the HEALPix and MOC libraries.
 
-Order 29 indices (`_healpix_29` in HATS) are the spatial key of every catalogue.
+Order 29 indices (`_healpix_29` in HATS) are the spatial key of every catalogue. The libraries bring seconds of imports:
+they are loaded by the first call, or by `warm_up` before anybody waits for it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import astropy.units as u
-import cdshealpix
 import numpy as np
-from astropy.coordinates import Latitude, Longitude
-from mocpy import MOC
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +17,12 @@ if TYPE_CHECKING:
 
 SPATIAL_INDEX_ORDER = 29
 _CONE_COVER_EXTRA_ORDERS = 3
+
+
+def warm_up() -> None:
+    """Load the libraries, which otherwise the first call does."""
+    import cdshealpix  # noqa: F401, PLC0415 -- see the module
+    import mocpy  # noqa: F401, PLC0415 -- see the module
 
 
 def pixel_count(order: int) -> int:
@@ -34,6 +37,10 @@ def spatial_index(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> 
 
 def pixel_of(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64], *, order: int) -> NDArray[np.int64]:
     """Nested pixel number at `order` of each position (ICRS degrees), shape of the inputs."""
+    import astropy.units as u  # noqa: PLC0415 -- see the module
+    import cdshealpix  # noqa: PLC0415 -- see the module
+    from astropy.coordinates import Latitude, Longitude  # noqa: PLC0415 -- see the module
+
     lon = Longitude(np.asarray(ra_deg, dtype=np.float64), unit=u.deg)
     lat = Latitude(np.asarray(dec_deg, dtype=np.float64), unit=u.deg)
     return np.asarray(cdshealpix.lonlat_to_healpix(lon, lat, order), dtype=np.int64)
@@ -47,6 +54,10 @@ def cone_index_ranges(cone: Cone, *, max_order: int = SPATIAL_INDEX_ORDER) -> ND
     numpy.ndarray
         Shape (n, 2), sorted, disjoint: rows of [start, stop).
     """
+    import astropy.units as u  # noqa: PLC0415 -- see the module
+    from astropy.coordinates import Latitude, Longitude  # noqa: PLC0415 -- see the module
+    from mocpy import MOC  # noqa: PLC0415 -- see the module
+
     moc = MOC.from_cone(
         Longitude(cone.ra_deg, unit=u.deg),
         Latitude(cone.dec_deg, unit=u.deg),

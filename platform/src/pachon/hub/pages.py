@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from pachon.app.settings import Settings
 from pachon.hub.accounts import DEMO_AUTHENTICATOR
+from pachon.hub.roles import QUERY_TOKEN_SCOPES
 
 FOLDER = Path(__file__).with_name("templates")
 
@@ -42,6 +43,8 @@ def variables(settings: Settings, *, note: str) -> dict[str, Any]:
         "holders_only": HOLDERS_ONLY,
         "open_to_all": OPEN_TO_ALL,
         "isolation_note": note,
+        "query_token_scopes": " ".join(QUERY_TOKEN_SCOPES),
+        "public_url": settings.base_url,
         "is_demo": settings.hub.authenticator_class == DEMO_AUTHENTICATOR,
     }
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pachon.app.settings import Settings
+from pachon.app.settings import INNER_HOST, Settings, inner_url
 from pachon.core.errors import SetupError
 
 TRAEFIK = "traefik"
@@ -42,10 +42,10 @@ def fixed_routes(settings: Settings) -> dict[str, str]:
     """
     listen = settings.listen
     return {
-        "/": _address(settings, listen.api_port),
-        "/api/": _address(settings, listen.api_port),
-        "/portal/": _address(settings, listen.portal_port),
-        "/user/": _address(settings, listen.hub_port),
+        "/": inner_url(listen.api_port),
+        "/api/": inner_url(listen.api_port),
+        "/portal/": inner_url(listen.portal_port),
+        "/user/": inner_url(listen.hub_port),
     }
 
 
@@ -89,11 +89,12 @@ def _traefik(settings: Settings) -> ProxyProgram:
 
 
 def _hub_route(settings: Settings) -> dict[str, str]:
-    return {HUB_PREFIX: _address(settings, settings.listen.hub_port)}
+    return {HUB_PREFIX: inner_url(settings.listen.hub_port)}
 
 
 def _entry_document(settings: Settings, routes: Path) -> str:
     listen = settings.listen
+    host = f"[{listen.host}]" if ":" in listen.host else listen.host
     return f"""\
 [global]
 checkNewVersion = false
@@ -106,13 +107,13 @@ noColor = true
 [api]
 
 [entryPoints.{ENTRY_POINT}]
-address = "{listen.host}:{listen.proxy_port}"
+address = "{host}:{listen.proxy_port}"
 
 [entryPoints.{ENTRY_POINT}.transport.respondingTimeouts]
 readTimeout = 0
 
 [entryPoints.{CONTROL_ENTRY_POINT}]
-address = "{listen.host}:{listen.proxy_api_port}"
+address = "{INNER_HOST}:{listen.proxy_api_port}"
 
 [providers]
 providersThrottleDuration = "0s"
@@ -148,9 +149,9 @@ def _configurable_http_proxy(settings: Settings, token: str) -> ProxyProgram:
             _executable(settings),
             f"--ip={listen.host}",
             f"--port={listen.proxy_port}",
-            f"--api-ip={listen.host}",
+            f"--api-ip={INNER_HOST}",
             f"--api-port={listen.proxy_api_port}",
-            f"--default-target={_address(settings, listen.api_port)}",
+            f"--default-target={inner_url(listen.api_port)}",
             "--log-level=warn",
         ),
         {"CONFIGPROXY_AUTH_TOKEN": token},
@@ -168,7 +169,3 @@ def _executable(settings: Settings) -> str:
         f"The proxy '{name}' is not installed: install it, name its program in the setting hub.proxy_command, "
         "or choose another one with hub.proxy."
     )
-
-
-def _address(settings: Settings, port: int) -> str:
-    return f"http://{settings.listen.host}:{port}"

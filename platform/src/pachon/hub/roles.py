@@ -23,6 +23,9 @@ CUSTOM_SCOPES = {
 
 _OWN_PROFILE = ("read:users:name!user", "read:users:groups!user")
 
+QUERY_TOKEN_SCOPES = (*_OWN_PROFILE, ACCESS_API, Scope.QUERY.value)
+"""What a person's own token for TOPCAT, pyvo or a script needs: to ask the Web APIs as that person, and no more."""
+
 LAB_TOKEN_SCOPES = ("users:activity!user", "access:servers!server", *_OWN_PROFILE, ACCESS_API, Scope.QUERY.value)
 """What a lab's `JUPYTERHUB_API_TOKEN` may do: run the lab, and ask the Web APIs as its owner."""
 

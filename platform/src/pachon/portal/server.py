@@ -17,6 +17,7 @@ from tornado.ioloop import IOLoop
 from tornado.web import RequestHandler, StaticFileHandler
 
 from pachon import brand
+from pachon.app.settings import INNER_HOST
 from pachon.core.errors import SetupError
 from pachon.portal.density import TILE_DEPTH, Tile, grid_of, paint
 from pachon.portal.downloads import FORMS, Download, Downloads
@@ -111,7 +112,7 @@ def build(
     return pn.io.server.get_server(
         {"/": application},
         port=settings.listen.portal_port,
-        address=settings.listen.host,
+        address=INNER_HOST,
         prefix=f"{root}/portal",
         auth_provider=logins,
         websocket_origin=[base.netloc],

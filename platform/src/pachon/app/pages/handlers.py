@@ -15,6 +15,7 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 
 import pachon
 from pachon import brand
+from pachon.app.settings import Settings
 from pachon.identity.handlers import current_principal
 from pachon.identity.models import Principal
 
@@ -25,11 +26,16 @@ _HUB_SESSION_COOKIE = "jupyterhub-session-id"
 """The one cookie with path `/`: says that somebody has logged in to the hub here, not who."""
 _METHODS = ("get", "post", "put", "patch", "delete")
 
+_BUILT_HANDBOOK = Path(pachon.__file__).parents[3] / "docs" / "_build" / "html"
+"""Where `make docs` puts it, seen from an editable installation."""
+
 Anybody = Annotated[Principal, Depends(current_principal)]
 
 
 @router.get("/")
+@router.get("/api/front")
 def front(request: Request, principal: Anybody) -> HTMLResponse:
+    """The login cookie belongs to `/api/`: below it, the page is that of the person, above, of an anonymous visitor."""
     hub_knows_them = _HUB_SESSION_COOKIE in request.cookies
     return _page(request, "front.html", principal=principal, hub_knows_them=hub_knows_them)
 
@@ -80,6 +86,12 @@ class Operation:
     parameters: tuple[Parameter, ...]
 
 
+def handbook(settings: Settings) -> Path | None:
+    """Folder of the built handbook, served at `/docs/`; None where there is none."""
+    folder = settings.docs_path or _BUILT_HANDBOOK
+    return folder if (folder / "index.html").is_file() else None
+
+
 def _operations(openapi: Mapping[str, Any]) -> Iterator[Operation]:
     for path, methods in openapi["paths"].items():
         for method in _METHODS:
@@ -107,10 +119,11 @@ def _page(request: Request, name: str, **context: Any) -> HTMLResponse:  # noqa:
             releases=services.releases.visible(context["principal"]),
             version=pachon.__version__,
             base_url=services.settings.base_url,
+            has_handbook=handbook(services.settings) is not None,
             **context,
         )
     )
-    return HTMLResponse(html)
+    return HTMLResponse(html, headers={"Cache-Control": "private, no-cache", "Vary": "Cookie, Authorization"})
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
@@ -34,6 +33,7 @@ class Child:
     phase: Phase = Phase.WAITING
     restarts: int = 0
     failures_in_row: int = 0
+    last_status: int = 0
     due_at: float = 0.0
     started_at: float = 0.0
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
@@ -44,17 +44,8 @@ class Child:
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        """Start the process, in a session of its own: Ctrl-C in a terminal reaches the supervisor only."""
-        with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 -- our own programs
-                self.program.command,
-                env={**os.environ, **self.program.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                preexec_fn=family.end_with_parent,  # noqa: PLW1509 -- one system call, nothing allocated
-            )
+        """Start the process."""
+        self._process = family.start(self.program.command, self.program.environment, self.log_path)
         self.phase, self.started_at = Phase.STARTING, time.monotonic()
 
     def check(self) -> int | None:
@@ -64,7 +55,7 @@ class Child:
             return None
         settled = time.monotonic() - self.started_at > _SETTLED_AFTER_S
         self.failures_in_row = 1 if settled else self.failures_in_row + 1
-        self._process, self.phase = None, Phase.WAITING
+        self._process, self.phase, self.last_status = None, Phase.WAITING, status
         self.due_at = time.monotonic() + self.delay_s
         return status
 

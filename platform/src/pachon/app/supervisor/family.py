@@ -9,6 +9,8 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
@@ -22,9 +24,34 @@ _PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def adopt_orphans() -> None:
-    """Become the parent of every descendant whose own parent ends."""
+def begin(home: Path) -> None:
+    """Become the parent of every descendant whose own parent ends, and mark all of them as of this home."""
+    os.environ[MARK] = str(home)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def start(command: tuple[str, ...], environment: Mapping[str, str], log_path: Path) -> subprocess.Popen[bytes]:
+    """Start a member, in a session of its own: Ctrl-C in a terminal reaches the supervisor only.
+
+    Parameters
+    ----------
+    command
+        Program and arguments.
+    environment
+        Added to the supervisor's own.
+    log_path
+        Where its output goes; appended to.
+    """
+    with log_path.open("ab") as log:
+        return subprocess.Popen(  # noqa: S603 -- our own programs
+            command,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=end_with_parent,  # noqa: PLW1509 -- one system call, nothing allocated
+        )
 
 
 def end_with_parent() -> None:

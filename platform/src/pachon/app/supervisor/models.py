@@ -8,6 +8,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+SETUP_EXIT_STATUS = 2
+"""With which a command of ours ends where the machine or the settings do not allow it: trying again is of no use."""
+
 
 class Phase(StrEnum):
     """Where a process is in its life."""
@@ -90,6 +93,11 @@ class Layout:
     def record(self) -> Path:
         """The platform's record."""
         return self.home / "run" / "platform.json"
+
+    @property
+    def catalogues(self) -> Path:
+        """What the default catalogues were when they were last found complete."""
+        return self.home / "run" / "catalogues"
 
     @property
     def lock(self) -> Path:

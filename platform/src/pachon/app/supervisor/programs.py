@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pachon.hub
 from pachon.app.secrets import Secrets
-from pachon.app.settings import Settings
+from pachon.app.settings import Settings, inner_url
 from pachon.app.supervisor import family
 from pachon.app.supervisor.models import Program
 from pachon.hub import proxy
@@ -24,60 +24,59 @@ def programs(settings: Settings, secrets: Secrets) -> tuple[Program, ...]:
     SetupError
         If the proxy is not installed.
     """
-    shared = _environment(settings, secrets)
+    shared = {**secrets.environment(settings), **settings_environment(settings)}
     given = settings.hub.proxy_token
     front = proxy.program(settings, token=given.get_secret_value() if given else secrets.proxy_token)
-    address = f"http://{settings.listen.host}"
+    listen = settings.listen
     return (
         Program(
             name="proxy",
             title="Proxy",
             command=front.command,
             environment={family.MARK: shared[family.MARK], **front.environment},
-            health_url=f"{address}:{settings.listen.proxy_port}/api/status",
+            health_url=f"{settings.front_url}/api/status",
             any_answer=True,
         ),
         Program(
             name="api",
             title="Web APIs",
-            command=_serve("api"),
+            command=pachon_command("serve", "api"),
             environment=shared,
             health_url=f"{settings.api_url}/status",
         ),
         Program(
             name="hub",
             title="Hub",
-            command=(sys.executable, "-m", "jupyterhub", "--config", str(_HUB_CONFIG)),
+            command=(sys.executable, "-m", "pachon.hub", "--config", str(_HUB_CONFIG)),
             environment=shared,
-            health_url=f"{address}:{settings.listen.hub_port}/hub/health",
+            health_url=f"{inner_url(listen.hub_port)}/hub/health",
         ),
         Program(
             name="portal",
             title="Portal",
-            command=_serve("portal"),
+            command=pachon_command("serve", "portal"),
             environment=shared,
-            health_url=f"{address}:{settings.listen.portal_port}/portal/health",
+            health_url=f"{inner_url(listen.portal_port)}/portal/health",
         ),
     )
 
 
 def door_urls(settings: Settings) -> tuple[str, ...]:
     """Addresses behind the proxy that answer once people can come in."""
-    front = f"http://{settings.listen.host}:{settings.listen.proxy_port}"
-    return tuple(f"{front}{path}" for path in ("/api/status", "/hub/health", "/portal/health"))
+    return tuple(f"{settings.front_url}{path}" for path in ("/api/status", "/hub/health", "/portal/health"))
 
 
-def _serve(part: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "pachon.app.cli", "serve", part)
+def pachon_command(*words: str) -> tuple[str, ...]:
+    """How to run a command of this program."""
+    return (sys.executable, "-m", "pachon.app.cli", *words)
 
 
-def _environment(settings: Settings, secrets: Secrets) -> dict[str, str]:
+def settings_environment(settings: Settings) -> dict[str, str]:
     """What a child needs to see the same settings, wherever the command line changed them."""
     home = str(settings.home.resolve())
     listen = {f"PACHON_LISTEN__{name.upper()}": str(value) for name, value in settings.listen.model_dump().items()}
     file = os.environ.get("PACHON_SETTINGS")
     return {
-        **secrets.environment(settings),
         **listen,
         **({"PACHON_SETTINGS": str(Path(file).resolve())} if file else {}),
         "PACHON_HOME": home,

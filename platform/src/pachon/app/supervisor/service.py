@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from pachon.app.supervisor import family, health, logs, record
 from pachon.app.supervisor.child import Child, describe_status
-from pachon.app.supervisor.models import Layout, Phase, PlatformRecord, Program
+from pachon.app.supervisor.errand import Errand
+from pachon.app.supervisor.models import SETUP_EXIT_STATUS, Layout, Phase, PlatformRecord, Program
 from pachon.core.errors import SetupError
 
 _TICK_S = 0.1
@@ -34,6 +35,8 @@ class Supervisor:
         Receives one line for each event worth a person's attention.
     stop_asked
         Whether somebody asked to stop; looked at ten times a second.
+    errand
+        What is done meanwhile; the platform is ready once this has ended well, too.
     """
 
     def __init__(
@@ -44,39 +47,43 @@ class Supervisor:
         base: PlatformRecord,
         tell: Callable[[str], None],
         stop_asked: Callable[[], bool],
+        errand: Errand | None = None,
     ) -> None:
         self._children = tuple(Child(program, layout.log(program.name)) for program in programs)
         self._layout = layout
         self._record = base
         self._tell = tell
         self._stop_asked = stop_asked
+        self._errand = errand
         self._next_probe = 0.0
         self._next_bound = 0.0
 
     def start(self) -> None:
-        """Start every program."""
-        family.adopt_orphans()
+        """Start every program, and the errand."""
+        family.begin(self._layout.home)
         self._layout.logs.mkdir(exist_ok=True, mode=0o700)
         for child in self._children:
             child.start()
+        if self._errand:
+            self._errand.start()
         self._write_record()
 
     def wait_until_ready(self, doors: tuple[str, ...], *, timeout_s: float, ready: Callable[[str], None]) -> bool:
-        """Wait until every program works and every door answers; False if asked to stop meanwhile.
+        """Wait until every program works, every door answers and the errand is done; False if asked to stop meanwhile.
 
         Parameters
         ----------
         doors
             Addresses behind the proxy.
         timeout_s
-            How long to wait, seconds.
+            How long to wait, seconds; an errand may take longer.
         ready
             Told the name of each program as it begins to work.
 
         Raises
         ------
         SetupError
-            If a program keeps ending or does not answer in time.
+            If a program keeps ending or does not answer in time, or the errand fails.
         """
         deadline = time.monotonic() + timeout_s
         told: set[str] = set()
@@ -86,11 +93,12 @@ class Supervisor:
                 if child.phase is Phase.RUNNING and child.program.name not in told:
                     told.add(child.program.name)
                     ready(child.program.name)
-            if len(told) == len(self._children) and all(health.answers(door) for door in doors):
+            is_done = self._errand is None or self._errand.is_done()
+            if is_done and len(told) == len(self._children) and all(health.answers(door) for door in doors):
                 self._record = replace(self._record, ready=True)
                 self._write_record()
                 return True
-            self._give_up_if_hopeless(late=time.monotonic() > deadline)
+            self._give_up_if_hopeless(late=is_done and time.monotonic() > deadline)
         return False
 
     def keep(self) -> None:
@@ -99,13 +107,15 @@ class Supervisor:
             self._tick()
 
     def stop(self) -> None:
-        """End every program, then every lab and kernel they left; nothing of the family survives."""
+        """End every program, then all that they or the errand started; nothing of the family survives."""
         deadline = time.monotonic() + _PATIENCE_S
         for child in self._children:
             child.ask_to_end()
         for child in self._children:
             child.wait_for_end(deadline)
         family.end_descendants(patience_s=_LAB_PATIENCE_S)
+        if self._errand:
+            self._errand.close()
 
     def _tick(self) -> None:
         time.sleep(_TICK_S)
@@ -127,7 +137,7 @@ class Supervisor:
 
     def _reap(self) -> None:
         """Let ended orphans go; a child of ours is left to its own check."""
-        own = {child.pid for child in self._children}
+        own = {child.pid for child in self._children} | {self._errand.pid if self._errand else None}
         while (pid := family.exited_child()) is not None and pid not in own:
             family.reap(pid)
 
@@ -151,9 +161,11 @@ class Supervisor:
 
     def _give_up_if_hopeless(self, *, late: bool) -> None:
         for child in self._children:
-            hopeless = child.failures_in_row >= _REPEATED_FAILURES
+            refused = child.failures_in_row > 0 and child.last_status == SETUP_EXIT_STATUS
+            hopeless = refused or child.failures_in_row >= _REPEATED_FAILURES
             if hopeless or (late and child.phase is not Phase.RUNNING):
-                raise SetupError(f"{child.program.title}: does not start; read {child.log_path}.")
+                reason = logs.last_words(child.log_path) or "It does not start."
+                raise SetupError(f"{child.program.title}: {reason} Its log is {child.log_path}.")
         if late:
             raise SetupError(f"The platform does not answer at {self._record.base_url}: read {self._layout.logs}.")
 

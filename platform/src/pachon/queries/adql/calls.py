@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol
 
-import astropy.units as u
 from sqlglot import exp
 
 from pachon.core.fields import DataType, Field
@@ -136,6 +135,8 @@ class CallBinder:
 @lru_cache(maxsize=1_000)
 def _factor(unit: str, target: str) -> float | None:
     """How many of one VOUnit another is; None if it cannot be said."""
+    import astropy.units as u  # noqa: PLC0415 -- a second of imports that few queries need
+
     try:
         return float(u.Unit(unit, format="vounit").to(u.Unit(target, format="vounit")))
     except (ValueError, u.UnitConversionError, TypeError):

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from astropy.io import fits
 
 from pachon.core.healpix import pixel_count
 from pachon.releases.hats.layout import SKYMAP_ORDER
@@ -20,6 +19,8 @@ _NAME = "skymap.fits"
 
 def write_skymap(catalogue: Path, counts: NDArray[np.int64]) -> None:
     """Write rows per nested pixel at `SKYMAP_ORDER`, shape (12 * 4**8,)."""
+    from astropy.io import fits  # noqa: PLC0415 -- a second of imports that the start of the Web APIs does without
+
     column = fits.Column(name="VALUE", format="J", array=counts.astype(np.int32))
     table = fits.BinTableHDU.from_columns([column])
     table.header.update(
@@ -40,6 +41,8 @@ def write_skymap(catalogue: Path, counts: NDArray[np.int64]) -> None:
 
 def read_skymap(catalogue: Path) -> NDArray[np.uint32] | None:
     """Rows per nested pixel at `SKYMAP_ORDER`, shape (12 * 4**8,); None if there is no map, or a coarser one."""
+    from astropy.io import fits  # noqa: PLC0415 -- see above
+
     try:
         with fits.open(catalogue / _NAME, memmap=False) as hdus:
             counts = np.asarray(hdus[1].data.field(0)).ravel()

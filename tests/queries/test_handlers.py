@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import httpx
 import numpy as np
 import pytest
 
 from pachon.identity.models import Scope
+from pachon.queries.tiles import TileService
 from support.app import AS_HOLDER, AS_NO_SCOPE, AS_VISITOR, Site, running_site
 
 
@@ -70,6 +74,43 @@ def test_a_wrong_tile_is_explained(site: Site, query: dict[str, object], status:
     assert words in answer.json()["error"]["message"]
 
 
+def test_few_tiles_are_counted_at_once_and_nobody_else_waits_for_them(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, most, lock = 0, 0, threading.Lock()
+
+    def slow(*_: object) -> np.ndarray:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.05)
+        with lock:
+            now -= 1
+        return np.zeros(65_536, np.uint8)
+
+    monkeypatch.setattr(TileService, "counts", slow)
+    with ThreadPoolExecutor(60) as threads:
+        asked = [
+            threads.submit(site.client.get, "/api/tiles/sky.stars", params={"order": 2, "pixel": pixel})
+            for pixel in range(60)
+        ]
+        time.sleep(0.1)
+        started = time.monotonic()
+        site.client.get("/api/releases").raise_for_status()
+        seconds = time.monotonic() - started
+        assert {answer.result().status_code for answer in asked} == {200}
+    assert most == site.services.settings.queries.tiles_at_once
+    assert seconds < 1
+
+
+def test_more_tiles_than_may_wait_are_sent_away_with_a_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pachon.queries.handlers._MAX_TILES_WAITING", 0)
+    answer = site.client.get("/api/tiles/sky.stars", params={"order": 2, "pixel": 1})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "waiting to be counted" in answer.json()["error"]["message"]
+
+
 def test_tiles_of_a_closed_release_do_not_exist_for_others(site: Site) -> None:
     query = {"order": 0, "pixel": 0}
     closed = site.client.get("/api/tiles/future.stars", params=query, headers=AS_VISITOR)
@@ -117,6 +158,31 @@ def test_the_end_of_a_run_is_told_within_a_second(site: Site) -> None:
     told = json.loads(data.removeprefix("data: "))
     assert seconds < 1
     assert told["id"] == executions(site, AS_HOLDER, limit=1).json()["executions"][0]["id"]
+
+
+def test_a_person_keeps_so_many_streams_open_and_may_open_another_when_one_is_closed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site.services.listeners, "_most", 2)
+    address = f"{site.url}/api/queries/events"
+
+    def opened(stack: ExitStack, headers: dict[str, str]) -> httpx.Response:
+        return stack.enter_context(httpx.stream("GET", address, headers=headers, timeout=5, trust_env=False))
+
+    with ExitStack() as stack:
+        for _ in range(2):
+            assert opened(stack, AS_HOLDER).status_code == 200
+        refused = opened(stack, AS_HOLDER)
+        refused.read()
+        assert refused.status_code == 503
+        assert "2 streams of events open, as many as one person may" in refused.json()["error"]["message"]
+        assert opened(stack, AS_VISITOR).status_code == 200
+    deadline = time.monotonic() + 5
+    status = 503
+    while status == 503 and time.monotonic() < deadline:
+        with ExitStack() as stack:
+            status = opened(stack, AS_HOLDER).status_code
+    assert status == 200
 
 
 def test_a_revoked_token_ends_its_stream(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,32 @@ def test_the_twelve_tiles_of_order_0_hold_every_row(sky: tuple[Path, pa.Table]) 
     assert total == rows.num_rows
 
 
+def test_a_wide_tile_is_counted_piece_by_piece(sky: tuple[Path, pa.Table]) -> None:
+    root, rows = sky
+    store = FolderReleaseStore(root)
+    held: list[int] = []
+
+    class Watched:
+        def __init__(self) -> None:
+            self.catalogue = store.catalogue("sky.stars")
+
+        def density(self, *, order: int = 8) -> np.ndarray:
+            return self.catalogue.density(order=order)
+
+        def indices(self, start: int, stop: int) -> np.ndarray:
+            found = self.catalogue.indices(start, stop)
+            held.append(len(found))
+            return found
+
+    releases = ReleaseService(store, RightsPolicy(frozenset()))
+    tiles = TileService(releases, lambda _: Watched(), rows_at_once=500)
+    pixels = pixel_of(rows["ra"].to_numpy(), rows["dec"].to_numpy(), order=1)
+    fullest = int(np.bincount(pixels).argmax())
+    np.testing.assert_array_equal(tiles.counts(ANONYMOUS, "sky.stars", 1, fullest), brute_force(rows, 1, fullest))
+    assert len(held) >= 4
+    assert max(held) < sum(held)
+
+
 @pytest.mark.parametrize(
     ("order", "pixel", "parameter", "allowed"),
     [

@@ -104,10 +104,16 @@ def test_more_rows_than_maxrec_are_an_overflow(site: Site) -> None:
     assert 'value="OVERFLOW"' not in cone(site, SR=10, MAXREC=MAX_ROWS).text
 
 
+def without_run(answer: httpx.Response) -> str:
+    run = answer.headers["X-Pachon-Execution"]
+    assert run in answer.text
+    return answer.text.replace(run, "")
+
+
 def test_names_have_no_case_and_unknown_parameters_are_ignored(site: Site) -> None:
     odd = site.client.get("/api/scs/SKY.Stars?ra=0&Dec=90&sR=1&colour=red&verb=2&responseformat=votable/td")
 
-    assert odd.content == cone(site).content
+    assert without_run(odd) == without_run(cone(site))
 
 
 def test_other_formats_are_there_on_request(site: Site) -> None:

@@ -96,6 +96,7 @@ async def walk(
         hidden = [canary for q in quarries if q.release not in situation.may_see for canary in canaries(q.release)]
         hidden += embargoed_canaries() if situation.is_under_embargo else ()
         theirs = {canary for release_id in situation.may_see for canary in canaries(release_id)}
+        theirs |= set() if situation.is_under_embargo else set(embargoed_canaries())
         shown = findings.shown.setdefault(str(situation), set())
         known = said.setdefault(situation.person, set())
         for request in (*_in_private(quarries, situation), *asked, *_in_reach(ground, situation)):

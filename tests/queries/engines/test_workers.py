@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,8 @@ from pachon.core.errors import LimitError, UnavailableError, UsageError
 from pachon.core.fields import DataType, Field
 from pachon.identity.models import ANONYMOUS
 from pachon.queries.engines.duckdb_engine import DuckDBEngine
-from pachon.queries.engines.duckdb_worker import connect
+from pachon.queries.engines.duckdb_worker import _kind_of, connect
+from pachon.queries.engines.worker import spill_limit
 from pachon.queries.models import Phase, QueryLimits
 from pachon.queries.plan import Aggregate, AggregateOp, Output, Plan, Scan, Select
 from pachon.queries.service import QueryService
@@ -35,6 +37,15 @@ EngineMaker = Callable[..., DuckDBEngine]
 
 def service_on(sky: Sky, engine: DuckDBEngine, **limits: Any) -> QueryService:
     return QueryService(sky.releases, engine, sky.executions, QueryLimits(**limits))
+
+
+def read(service: QueryService, adql: str) -> None:
+    answer = service.ask(ANONYMOUS, adql)
+    try:
+        for _ in answer.batches:
+            pass
+    finally:
+        answer.close()
 
 
 def count_plan(sky: Sky) -> Plan:
@@ -57,7 +68,7 @@ def test_a_killed_worker_fails_its_query_and_is_replaced(sky: Sky, new_engine: E
     (pid,) = engine.worker_pids
     threading.Timer(0.4, os.kill, (pid, signal.SIGKILL)).start()
     with pytest.raises(UnavailableError, match="ended unexpectedly"):
-        service.ask(ANONYMOUS, LONG)
+        read(service, LONG)
     assert sky.executions.kept[-1].phase is Phase.ERROR
     answer = service.ask(ANONYMOUS, "SELECT COUNT(*) AS n FROM sky.stars")
     assert next(answer.batches)["n"][0].as_py() == sky.rows.num_rows
@@ -107,7 +118,7 @@ def test_a_query_over_its_time_says_so_and_its_worker_serves_on(sky: Sky, new_en
     service_on(sky, engine).ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
     started = time.monotonic()
     with pytest.raises(LimitError, match=r"longer than the 0\.5 s"):
-        service.ask(ANONYMOUS, LONG)
+        read(service, LONG)
     assert time.monotonic() - started < 2.5
     service_on(sky, engine).ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
 
@@ -134,14 +145,30 @@ def test_waiting_for_a_worker_ends_with_a_time_to_retry(sky: Sky, new_engine: En
     holder.close()
 
 
-def test_too_little_memory_is_a_limit_not_a_fault(sky: Sky, new_engine: EngineMaker) -> None:
-    engine = new_engine(memory_bytes=64 * 1024**2, temp_bytes=0)
+@pytest.mark.parametrize("spill_bytes", [0, 4 * 1024**2], ids=["no disk", "little disk"])
+def test_too_little_memory_and_disk_is_a_limit_not_a_fault(sky: Sky, new_engine: EngineMaker, spill_bytes: int) -> None:
+    engine = new_engine(memory_bytes=64 * 1024**2, temp_bytes=spill_bytes)
     sort = (
         "SELECT TOP 1 a.name, b.name, a.id FROM sky.stars a, sky.stars b ORDER BY a.ra + b.dec, a.name OFFSET 60000000"
     )
-    with pytest.raises(LimitError, match="memory"):
-        service_on(sky, engine).ask(ANONYMOUS, sort)
+    with pytest.raises(LimitError, match="sort or group fewer rows"):
+        read(service_on(sky, engine), sort)
     service_on(sky, engine).ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
+
+
+def test_a_full_disk_is_no_fault_of_the_files() -> None:
+    full = duckdb.IOException('IO Error: Could not write to file "spill/x.block": No space left on device')
+    assert _kind_of(full) == "spill"
+    assert _kind_of(duckdb.IOException('IO Error: Could not read from file "Npix=1.parquet"')) == "files"
+
+
+def test_spilling_leaves_a_reserve_of_the_disk_free(tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    reserve = free // 2
+    limit = spill_limit(tmp_path, workers=4, most_bytes=free, reserve_bytes=reserve)
+    assert limit == pytest.approx((free - reserve) / 4, rel=0.05)
+    assert spill_limit(tmp_path, workers=4, most_bytes=1_000, reserve_bytes=reserve) == 1_000
+    assert spill_limit(tmp_path, workers=4, most_bytes=1_000, reserve_bytes=2 * free) == 0
 
 
 def test_numbers_out_of_range_are_the_askers_error(sky: Sky) -> None:

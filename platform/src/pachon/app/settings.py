@@ -77,12 +77,25 @@ class QuerySettings(_Group):
 
     default_rows: int = Field(100_000, ge=1, description="MAXREC when the request names none.")
     max_rows: int = Field(10_000_000, ge=1, description="The largest MAXREC allowed.")
-    workers: int = Field(2, ge=1, description="Query worker processes.")
+    workers: int = Field(3, ge=1, description="Query worker processes: as many queries run at once.")
+    running_per_person: int = Field(
+        2, ge=1, description="Queries one person may run at once; of two or more workers, one is always left to others."
+    )
+    running_anonymous: int = Field(
+        2, ge=1, description="Queries all anonymous visitors together may run at once; one worker is left here too."
+    )
+    waiting: int = Field(200, ge=0, description="Queries that may wait for their turn.")
+    waiting_per_person: int = Field(50, ge=0, description="Queries of one person, or one address, that may wait.")
     threads_per_worker: int = Field(1, ge=1, description="Threads of one worker.")
     memory_per_worker_bytes: int = Field(2 * GIBIBYTE, ge=64 * 1024**2, description="Memory limit of one worker.")
     temp_disk_per_worker_bytes: int = Field(20 * GIBIBYTE, ge=0, description="Spill limit of one worker.")
+    disk_reserve_bytes: int = Field(
+        5 * GIBIBYTE, ge=0, description="Disk that spilling leaves free: at start, smaller spill limits follow from it."
+    )
+    tiles_at_once: int = Field(2, ge=1, description="Density tiles counted at once; others wait.")
+    event_streams_per_person: int = Field(20, ge=1, description="Streams of events one person may keep open.")
     sync_timeout_s: float = Field(60, gt=0, description="How long a synchronous query may run, seconds.")
-    queue_timeout_s: float = Field(10, ge=0, description="How long a query may wait for a free worker, seconds.")
+    queue_timeout_s: float = Field(10, ge=0, description="How long a query may wait for its turn, seconds.")
     keep_executions_days: float = Field(7, gt=0, description="How long the record of an unnamed run is kept, days.")
     max_query_chars: int = Field(100_000, ge=1, description="The longest ADQL text accepted, characters.")
 

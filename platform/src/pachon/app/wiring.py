@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from anyio import CapacityLimiter
 from sqlalchemy import Engine as Database
 
 from pachon.app.settings import Settings
 from pachon.core import clock
 from pachon.core.clock import Clock
 from pachon.identity.hub import HubPrincipals
+from pachon.queries.admission import Admission, AdmissionLimits
 from pachon.queries.engines.duckdb_engine import DuckDBEngine
 from pachon.queries.engines.engine import Engine
-from pachon.queries.engines.worker import WorkerConfig
+from pachon.queries.engines.worker import WorkerConfig, spill_limit
+from pachon.queries.listening import Listeners
 from pachon.queries.models import QueryLimits
 from pachon.queries.service import QueryService
 from pachon.queries.sql_storage import SqlExecutionStore
@@ -42,11 +45,14 @@ class Services:
     downloads: Downloads
     registry: Registry
     queries: QueryService
+    admission: Admission
     executions: ExecutionStore
     tap: TapService
     scs: ConeSearchService
     tiles: TileService
+    tile_threads: CapacityLimiter
     events: Feed
+    listeners: Listeners
     engine: Engine
     outbox: Outbox
     database: Database
@@ -91,11 +97,14 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
         downloads=Downloads(DownloadLimits(**settings.downloads.model_dump())),
         registry=Registry(settings.releases_path, settings.mass_path),
         queries=queries,
+        admission=Admission(_admission_limits(settings)),
         executions=executions,
         tap=TapService(queries, releases, limits, base_url=f"{settings.base_url}/api/tap"),
         scs=ConeSearchService(queries, releases, cone_limits),
         tiles=TileService(releases, lambda snapshot: store.catalogue(snapshot.table.qualified_name)),
+        tile_threads=CapacityLimiter(settings.queries.tiles_at_once),
         events=Feed(outbox),
+        listeners=Listeners(settings.queries.event_streams_per_person),
         engine=engine,
         outbox=outbox,
         database=database,
@@ -111,7 +120,12 @@ def _engine(settings: Settings) -> DuckDBEngine:
         temp_folder=str(spill),
         threads=limits.threads_per_worker,
         memory_bytes=limits.memory_per_worker_bytes,
-        temp_bytes=limits.temp_disk_per_worker_bytes,
+        temp_bytes=spill_limit(
+            spill,
+            workers=limits.workers,
+            most_bytes=limits.temp_disk_per_worker_bytes,
+            reserve_bytes=limits.disk_reserve_bytes,
+        ),
     )
     engine = DuckDBEngine(config, workers=limits.workers, queue_timeout_s=limits.queue_timeout_s)
     engine.start()
@@ -126,6 +140,18 @@ def _query_limits(settings: Settings) -> QueryLimits:
         sync_timeout_s=limits.sync_timeout_s,
         keep_executions_days=limits.keep_executions_days,
         max_query_chars=limits.max_query_chars,
+    )
+
+
+def _admission_limits(settings: Settings) -> AdmissionLimits:
+    limits = settings.queries
+    return AdmissionLimits(
+        running=limits.workers,
+        running_per_person=limits.running_per_person,
+        running_anonymous=limits.running_anonymous,
+        waiting=limits.waiting,
+        waiting_per_person=limits.waiting_per_person,
+        timeout_s=limits.queue_timeout_s,
     )
 
 

@@ -13,6 +13,8 @@ from pachon.core.errors import UsageError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    _Points = NDArray[np.float64]
+
 _HALF_TURN_DEG = 180.0
 _WIDEST_DEG = 85.0
 
@@ -107,22 +109,33 @@ class GnomonicFrame:
     @property
     def crosses_itself(self) -> bool:
         """Whether two edges that are no neighbours touch, so that there is no agreed inside."""
-        ends = list(zip(self.x.tolist(), self.y.tolist(), strict=True))
-        edges = list(zip(ends, ends[1:] + ends[:1], strict=True))
-        count = len(edges)
-        pairs = ((i, j) for i in range(count) for j in range(i + 2, count) if (i, j) != (0, count - 1))
-        return any(_touch(*edges[i], *edges[j]) for i, j in pairs)
+        first = np.column_stack([self.x, self.y])
+        second = np.roll(first, -1, axis=0)
+        count = len(first)
+        return any(_touches(first, second, edge, edge + 2, count - (edge == 0)) for edge in range(count - 2))
 
 
-_Point = tuple[float, float]
+def _touches(first: _Points, second: _Points, edge: int, start: int, stop: int) -> bool:
+    """Whether one edge touches any of those from `start` to before `stop`.
+
+    Parameters
+    ----------
+    first, second
+        The ends of all edges, shape (n, 2), in a plane.
+    """
+    a, b, c, d = first[edge], second[edge], first[start:stop], second[start:stop]
+    boxes = (np.maximum(a, b) >= np.minimum(c, d)) & (np.maximum(c, d) >= np.minimum(a, b))
+    near = boxes.all(axis=1)
+    c, d = c[near], d[near]
+    across = (_side(a, b, c) * _side(a, b, d) <= 0) & (_side(c, d, a) * _side(c, d, b) <= 0)
+    return bool(across.any())
 
 
-def _touch(a: _Point, b: _Point, c: _Point, d: _Point) -> bool:
-    def side(p: _Point, q: _Point, r: _Point) -> float:
-        return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
-
-    boxes = all(max(a[k], b[k]) >= min(c[k], d[k]) and max(c[k], d[k]) >= min(a[k], b[k]) for k in (0, 1))
-    return boxes and side(a, b, c) * side(a, b, d) <= 0 and side(c, d, a) * side(c, d, b) <= 0
+def _side(p: _Points, q: _Points, r: _Points) -> NDArray[np.float64]:
+    """On which side of the line from p to q a point r lies: the sign of the cross product."""
+    return np.asarray(
+        (q[..., 0] - p[..., 0]) * (r[..., 1] - p[..., 1]) - (q[..., 1] - p[..., 1]) * (r[..., 0] - p[..., 0])
+    )
 
 
 def gnomonic_frame(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> GnomonicFrame:

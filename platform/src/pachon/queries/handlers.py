@@ -8,15 +8,22 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Send
+from starlette.types import Scope as ConnectionScope
 
 from pachon.core.errors import AuthenticationError, UnavailableError, UsageError
 from pachon.identity.handlers import asking_principal, current_principal
 from pachon.identity.models import Principal
+from pachon.queries.admission import Admission, Asker, Turn
+from pachon.queries.listening import Listeners
 from pachon.queries.models import Execution
 from pachon.queries.storage import EXECUTION_ENDED, ExecutionStore
 from pachon.queries.tiles import MAX_ORDER, TileService
@@ -27,6 +34,7 @@ router = APIRouter(tags=["queries"])
 
 _MAX_PAGE = 500
 _HEARTBEAT_S = 15.0
+_MAX_TILES_WAITING = 200
 
 Asking = Annotated[Principal, Depends(asking_principal)]
 
@@ -47,12 +55,27 @@ def known_principal(principal: Asking) -> Principal:
 Known = Annotated[Principal, Depends(known_principal)]
 
 
-def _tiles(request: Request) -> TileService:
+async def own_turn(request: Request, principal: Asking) -> Turn:
+    """The turn of who asks: their query waits for it."""
+    admission: Admission = request.app.state.services.admission
+    return admission.turn(Asker.of(principal, request.client.host if request.client else ""))
+
+
+async def _tiles(request: Request) -> TileService:
     tiles: TileService = request.app.state.services.tiles
     return tiles
 
 
-def _executions(request: Request) -> ExecutionStore:
+async def _tile_threads(request: Request) -> CapacityLimiter:
+    """The threads in which tiles are counted: few, whatever is asked, and others wait without one."""
+    threads: CapacityLimiter = request.app.state.services.tile_threads
+    if threads.statistics().tasks_waiting >= _MAX_TILES_WAITING:
+        message = f"{_MAX_TILES_WAITING} density tiles are waiting to be counted; please try again in a few seconds."
+        raise UnavailableError(message)
+    return threads
+
+
+async def _executions(request: Request) -> ExecutionStore:
     executions: ExecutionStore = request.app.state.services.executions
     return executions
 
@@ -63,17 +86,22 @@ def _executions(request: Request) -> ExecutionStore:
     response_class=Response,
     responses={200: {"content": {"application/octet-stream": {}}, "description": "NumPy .npy, shape (65536,)"}},
 )
-def tile(  # noqa: PLR0917 -- the framework passes them by keyword
+async def tile(  # noqa: PLR0917 -- the framework passes them by keyword
     table: str,
     principal: Asking,
     tiles: Annotated[TileService, Depends(_tiles)],
+    threads: Annotated[CapacityLimiter, Depends(_tile_threads)],
     order: Annotated[str, Query(description=f"HEALPix order of the tile, 0 to {MAX_ORDER}.")] = "",
     pixel: Annotated[str, Query(description="Nested pixel number at that order.")] = "",
     if_none_match: Annotated[str, Header()] = "",
 ) -> Response:
     place = _whole_number("order", order), _whole_number("pixel", pixel)
+    return await run_sync(lambda: _tile(tiles, principal, table, place, known=if_none_match), limiter=threads)
+
+
+def _tile(tiles: TileService, principal: Principal, table: str, place: tuple[int, int], *, known: str) -> Response:
     headers = {"ETag": tiles.etag(principal, table, *place)}
-    if headers["ETag"] in if_none_match:
+    if headers["ETag"] in known:
         return Response(status_code=304, headers=headers)
     return Response(
         _npy(tiles.counts(principal, table, *place)), headers=headers, media_type="application/octet-stream"
@@ -114,7 +142,25 @@ async def events(
         after = await asyncio.to_thread(request.app.state.services.outbox.latest_id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     events = _stream(feed, principal.name, after, still_known=lambda: _still_known(request, principal))
-    return StreamingResponse(events, headers=headers, media_type="text/event-stream")
+    stream = _EventStream(events, headers=headers, media_type="text/event-stream")
+    stream.count(request.app.state.services.listeners, principal.name)
+    return stream
+
+
+class _EventStream(StreamingResponse):
+    """A stream that is counted as its person's as long as it is open."""
+
+    def count(self, listeners: Listeners, name: str) -> None:
+        """Take note of the stream, or refuse it."""
+        listeners.arrive(name)
+        self._leave = partial(listeners.leave, name)
+
+    async def __call__(self, scope: ConnectionScope, receive: Receive, send: Send) -> None:
+        """Send the events until the client goes away."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._leave()
 
 
 async def _still_known(request: Request, principal: Principal) -> bool:

@@ -55,6 +55,7 @@ class _Record:
     size_bytes: int = 0
     phase: Phase = Phase.ABORTED
     error: str | None = None
+    is_given_up: bool = False
     run: Run | None = field(default=None, repr=False)
 
 
@@ -112,7 +113,7 @@ class QueryService:
         QuerySyntaxError
             Wrong ADQL, with position and nearest names.
         LimitError, UsageError, UnavailableError, ForbiddenError
-            As their names say.
+            As their names say; what is found out while the query runs is raised when the batches are read.
         """
         return self._answer(principal, protocol, adql, lambda: self._bind(principal, adql, self._rows(max_rows)))
 
@@ -205,15 +206,15 @@ class QueryService:
                 record.size_bytes += batch.nbytes
                 if batch.num_rows:
                     yield batch
-        except PachonError as error:
-            record.phase, record.error = Phase.ERROR, error.message
+        except Exception as error:
+            if not record.is_given_up:
+                record.phase, record.error = Phase.ERROR, _told(error)
             raise
-        except Exception:
-            record.phase, record.error = Phase.ERROR, "internal error"
-            raise
-        record.phase = Phase.COMPLETED
+        if not record.is_given_up:
+            record.phase = Phase.COMPLETED
 
     def _close(self, record: _Record, answer: Answer) -> None:
+        record.is_given_up = True
         if record.run is not None:
             record.run.close()
         if answer.overflow and record.error is None:
@@ -221,8 +222,7 @@ class QueryService:
         self._keep(record, overflow=answer.overflow)
 
     def _keep_failed(self, record: _Record, error: Exception) -> None:
-        record.phase = Phase.ERROR
-        record.error = error.message if isinstance(error, PachonError) else "internal error"
+        record.phase, record.error = Phase.ERROR, _told(error)
         self._keep(record, overflow=False)
 
     def _keep(self, record: _Record, *, overflow: bool) -> None:
@@ -249,6 +249,10 @@ class QueryService:
             self._executions.add(execution)
         except Exception:  # noqa: BLE001 -- an answer that was delivered stays delivered; logged
             _LOG.exception("the record of execution %s could not be kept", record.id)
+
+
+def _told(error: Exception) -> str:
+    return error.message if isinstance(error, PachonError) else "internal error"
 
 
 def cone_plan(snapshot: Snapshot, cone: Cone, *, columns: tuple[str, ...] | None, max_rows: int) -> Plan:

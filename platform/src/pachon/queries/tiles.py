@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pachon.identity.models import Principal
-    from pachon.releases.models import Snapshot
+    from pachon.releases.models import Partition, Snapshot
     from pachon.releases.service import ReleaseService
 
 TILE_DEPTH = 8
 TILE_SIZE = 4**TILE_DEPTH
 MAX_ORDER = 12
 _CACHE_BYTES = 64 * 1024**2
+_ROWS_AT_ONCE = 4_000_000
+"""Of which a count holds the indices, a few times 8 bytes each."""
 
 
 class Catalogue(Protocol):
@@ -54,6 +56,8 @@ class TileService:
         Opens the catalogue of a snapshot that has at least one partition.
     cache_bytes
         Size of the tiles kept in memory.
+    rows_at_once
+        About how many rows one count holds in memory; a wide tile is counted piece by piece.
     """
 
     def __init__(
@@ -62,10 +66,12 @@ class TileService:
         open_catalogue: Callable[[Snapshot], Catalogue],
         *,
         cache_bytes: int = _CACHE_BYTES,
+        rows_at_once: int = _ROWS_AT_ONCE,
     ) -> None:
         self._releases = releases
         self._open_catalogue = open_catalogue
         self._cache = _TileCache(cache_bytes)
+        self._rows_at_once = rows_at_once
 
     def etag(self, principal: Principal, table_name: str, order: int, pixel: int) -> str:
         """A strong ETag (RFC 9110, section 8.8.3): changes whenever the rows of the table do.
@@ -121,10 +127,28 @@ class TileService:
         catalogue = self._open_catalogue(snapshot)
         if order == 0:
             return _smallest(catalogue.density(order=TILE_DEPTH)[pixel * TILE_SIZE : (pixel + 1) * TILE_SIZE])
-        shift = 2 * (SPATIAL_INDEX_ORDER - order)
-        indices = catalogue.indices(pixel << shift, (pixel + 1) << shift)
-        children = (indices >> (shift - 2 * TILE_DEPTH)) - pixel * TILE_SIZE
-        return _smallest(np.bincount(children, minlength=TILE_SIZE))
+        shift = 2 * (SPATIAL_INDEX_ORDER - order - TILE_DEPTH)
+        counts = np.zeros(TILE_SIZE, dtype=np.int64)
+        width = TILE_SIZE // _pieces(snapshot, order, pixel, rows_at_once=self._rows_at_once)
+        for start in range(0, TILE_SIZE, width):
+            first = pixel * TILE_SIZE + start
+            indices = catalogue.indices(first << shift, (first + width) << shift)
+            counts[start : start + width] = np.bincount((indices >> shift) - first, minlength=width)
+        return _smallest(counts)
+
+
+def _pieces(snapshot: Snapshot, order: int, pixel: int, *, rows_at_once: int) -> int:
+    """In how many equal pieces a tile is counted: a power of two."""
+
+    def meets(part: Partition) -> bool:
+        shift = 2 * abs(part.order - order)
+        return part.pixel >> shift == pixel if part.order >= order else pixel >> shift == part.pixel
+
+    rows = sum(part.row_count for part in snapshot.partitions if meets(part))
+    pieces = 1
+    while pieces * rows_at_once < rows and pieces < TILE_SIZE:
+        pieces *= 2
+    return pieces
 
 
 class _TileCache:

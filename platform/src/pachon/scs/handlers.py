@@ -8,6 +8,8 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from pachon.identity.handlers import asking_principal
 from pachon.identity.models import Principal
+from pachon.queries.admission import Turn
+from pachon.queries.handlers import own_turn
 from pachon.scs.models import ConeRequest
 from pachon.scs.service import ConeSearchService
 from pachon.vo.dali import Parameters
@@ -32,19 +34,20 @@ _CONE: dict[str, Any] = {
 }
 
 
-def _service(request: Request) -> ConeSearchService:
+async def _service(request: Request) -> ConeSearchService:
     service: ConeSearchService = request.app.state.services.scs
     return service
 
 
 @router.get("/{table}", summary="Rows within a radius of a position", openapi_extra=_CONE, response_class=Response)
-def search(
+async def search(
     table: str,
     given: Annotated[Parameters, Depends(parameters)],
     principal: Annotated[Principal, Depends(asking_principal)],
     scs: Annotated[ConeSearchService, Depends(_service)],
+    turn: Annotated[Turn, Depends(own_turn)],
 ) -> Response:
     request = ConeRequest.from_parameters(given, scs.limits)
-    rows = scs.search(principal, table, request)
-    headers = {"X-Pachon-Execution": rows.answer.execution_id}
-    return RowStream(rows, form=request.form, heading=Heading(), file_name="cone", headers=headers)
+    return RowStream(
+        lambda: scs.search(principal, table, request), turn=turn, form=request.form, heading=Heading(), file_name="cone"
+    )

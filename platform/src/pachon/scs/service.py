@@ -28,6 +28,11 @@ class ConeRows:
     fields: tuple[Field, ...]
 
     @property
+    def execution_id(self) -> str:
+        """Id of the run."""
+        return self.answer.execution_id
+
+    @property
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Batches with the identifier as text."""
         schema = pa.schema([pa.field(field.name, field.arrow_type) for field in self.fields])

@@ -11,6 +11,8 @@ from fastapi.responses import HTMLResponse
 from pachon.core.errors import UsageError
 from pachon.identity.handlers import asking_principal, current_principal
 from pachon.identity.models import Principal
+from pachon.queries.admission import Turn
+from pachon.queries.handlers import own_turn
 from pachon.tap.examples import page
 from pachon.tap.models import TapRequest
 from pachon.tap.service import TapService
@@ -22,7 +24,7 @@ from pachon.vo.models import Heading, Info
 router = APIRouter(prefix="/tap", tags=["tap"], route_class=VORoute)
 
 
-def _service(request: Request) -> TapService:
+async def _service(request: Request) -> TapService:
     service: TapService = request.app.state.services.tap
     return service
 
@@ -49,20 +51,19 @@ _SYNC: dict[str, Any] = {
 
 @router.get("/sync", summary="Ask in ADQL and wait for the answer", openapi_extra=_SYNC, response_class=Response)
 @router.post("/sync", summary="The same by a form", openapi_extra=_SYNC, response_class=Response)
-def run_sync(given: Given, principal: Asking, tap: Service) -> Response:
+async def run_sync(given: Given, principal: Asking, tap: Service, turn: Annotated[Turn, Depends(own_turn)]) -> Response:
     request = TapRequest.from_parameters(given, tap.limits)
-    answer = tap.ask(principal, request)
     return RowStream(
-        answer,
+        lambda: tap.ask(principal, request),
+        turn=turn,
         form=request.form,
-        heading=_heading(request, answer.execution_id),
+        heading=_heading(request),
         file_name="result",
-        headers={"X-Pachon-Execution": answer.execution_id},
     )
 
 
-def _heading(request: TapRequest, execution_id: str) -> Heading:
-    infos = [Info("QUERY", request.adql), Info("EXECUTION", execution_id)]
+def _heading(request: TapRequest) -> Heading:
+    infos = [Info("QUERY", request.adql)]
     if request.run_id is not None:
         infos.append(Info("RUNID", request.run_id))
     return Heading(infos=tuple(infos))

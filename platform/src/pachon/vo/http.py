@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, cast
 
@@ -23,16 +24,37 @@ from pachon.vo import errors
 from pachon.vo.dali import Parameters
 from pachon.vo.errors import Failure
 from pachon.vo.formats import Format
-from pachon.vo.models import Heading, Rows
+from pachon.vo.models import Heading, Info, Rows
 
 _log = logging.getLogger(__name__)
+_THREADS = 2
+"""Of one stream: one reads, one closes. How many streams there are is for the turns to say."""
+_STALL_S = 60.0
+"""A client that takes nothing for so long is gone."""
 
 
 class ClosableRows(Rows, Protocol):
-    """Rows of which reading can be given up, from any thread."""
+    """Rows of a run, of which reading can be given up from any thread."""
+
+    @property
+    def execution_id(self) -> str:
+        """Id of the run."""
+        ...
 
     def close(self) -> None:
         """Stop reading. Safe to call more than once, also while a batch is being waited for."""
+        ...
+
+
+class Turn(Protocol):
+    """The right to ask for rows now; `queries.admission` gives it."""
+
+    async def begin(self) -> None:
+        """Wait for it."""
+        ...
+
+    def end(self) -> None:
+        """Give it back. Safe to call more than once, and before it began."""
         ...
 
 
@@ -60,45 +82,49 @@ def request_id(request: Request) -> str:
 
 
 class RowStream(Response):
-    """Rows on their way. The first batch is waited for before anything is sent, so that early errors get a status.
+    """Rows on their way: asked for when it is their turn, then sent as they come.
 
-    Reading ends when the client goes away; the rows are closed whatever happens.
+    The first batch is waited for before anything is sent, so that early errors get a status. When the client goes away,
+    be it while waiting for the turn, for the first batch or later, the rows are closed and the turn ends at once.
 
     Parameters
     ----------
-    rows
-        What to send; this takes over the duty to close it.
+    open_rows
+        Asks for the rows; blocks. They are closed whatever happens.
+    turn
+        Waited for first, and ended as soon as the last row was read.
     form
         Format of the document.
     heading
-        What stands around the rows.
+        What stands around the rows; the id of the run is added.
     file_name
         Suggested name without extension.
-    headers
-        Further headers.
     """
 
     def __init__(
         self,
-        rows: ClosableRows,
+        open_rows: Callable[[], ClosableRows],
         *,
+        turn: Turn,
         form: Format,
         heading: Heading,
         file_name: str,
-        headers: dict[str, str] | None = None,
     ) -> None:
-        disposition = {"Content-Disposition": f'inline; filename="{file_name}.{form.extension}"'}
-        super().__init__(headers={**disposition, **(headers or {})}, media_type=form.media_type)
+        disposition = f'inline; filename="{file_name}.{form.extension}"'
+        super().__init__(headers={"Content-Disposition": disposition}, media_type=form.media_type)
         del self.headers["content-length"]
-        self._rows = rows
-        self._guarded = _GuardedRows(rows)
-        self._chunks = form.write(self._guarded, heading)
+        self._open_rows = open_rows
+        self._turn = turn
+        self._form = form
+        self._heading = heading
+        self._rows: _GuardedRows | None = None
+        self._is_given_up = False
+        self._threads = anyio.CapacityLimiter(_THREADS)
 
     async def prepare(self, request: Request) -> None:
-        """Wait for the first batch; its errors are raised here, and the rows are closed then."""
-        self._guarded.request_id = request_id(request)
+        """Wait for the turn and the first batch; errors are raised here, and the rows are closed then."""
         try:
-            await self._unless_client_leaves(request.receive, partial(run_sync, self._guarded.fetch_first))
+            await self._unless_client_leaves(request.receive, partial(self._begin, request_id(request)))
         except BaseException:
             await self._close()
             raise
@@ -107,14 +133,36 @@ class RowStream(Response):
         """Send the document."""
         del scope
         try:
-            await self._unless_client_leaves(receive, partial(self._send_all, send))
+            if not self._is_given_up:
+                await self._unless_client_leaves(receive, partial(self._send_all, send))
         finally:
             await self._close()
 
+    async def _begin(self, request_id: str) -> None:
+        await self._turn.begin()
+        await run_sync(self._fetch_first, request_id, limiter=self._threads)
+
+    def _fetch_first(self, request_id: str) -> None:
+        self._rows = _GuardedRows(self._open_rows(), request_id)
+        if not self._is_given_up:
+            self._rows.fetch_first()
+
     async def _send_all(self, send: Send) -> None:
+        rows = self._rows
+        if rows is None:
+            raise RuntimeError("the document is sent before its rows were asked for")
+        self.headers["X-Pachon-Execution"] = rows.execution_id
+        infos = (*self._heading.infos, Info("EXECUTION", rows.execution_id))
+        chunks = self._form.write(rows, replace(self._heading, infos=infos))
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        while (chunk := await run_sync(next, self._chunks, None)) is not None:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        while (chunk := await run_sync(next, chunks, None, limiter=self._threads)) is not None:
+            if rows.is_over:
+                self._turn.end()
+            with anyio.move_on_after(_STALL_S) as patience:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            if patience.cancelled_caught:
+                _log.info("run %s is given up: its client reads nothing any more", rows.execution_id)
+                return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _unless_client_leaves(self, receive: Receive, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
@@ -125,7 +173,8 @@ class RowStream(Response):
             async def watch() -> None:
                 while (await receive())["type"] != "http.disconnect":
                     pass
-                await self._close()
+                self._is_given_up = True
+                await self._close_rows()
                 tasks.cancel_scope.cancel()
 
             tasks.start_soon(watch)
@@ -134,21 +183,33 @@ class RowStream(Response):
             except Exception as error:  # noqa: BLE001 -- raised again outside, where no group of errors wraps it
                 failure = error
             tasks.cancel_scope.cancel()
-        if failure is not None:
+        if failure is not None and not self._is_given_up:
             raise failure
+        if self._is_given_up:
+            await self._close()
 
     async def _close(self) -> None:
-        with anyio.CancelScope(shield=True):
-            await run_sync(self._rows.close)
+        await self._close_rows()
+        self._turn.end()
+
+    async def _close_rows(self) -> None:
+        if self._rows is not None:
+            with anyio.CancelScope(shield=True):
+                await run_sync(self._rows.close, limiter=self._threads)
 
 
 class _GuardedRows:
     """Rows whose first batch can be fetched early, and whose faults are logged and told without their inside."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: ClosableRows, request_id: str) -> None:
         self._rows = rows
         self._first: pa.RecordBatch | None = None
-        self.request_id = ""
+        self._request_id = request_id
+        self.is_over = False
+
+    @property
+    def execution_id(self) -> str:
+        return self._rows.execution_id
 
     @property
     def fields(self) -> tuple[Field, ...]:
@@ -169,21 +230,28 @@ class _GuardedRows:
         except PachonError:
             raise
         except Exception as error:
-            _log.exception("request %s failed while its rows were read", self.request_id)
-            raise errors.fault(self.request_id) from error
+            _log.exception("request %s failed while its rows were read", self._request_id)
+            raise errors.fault(self._request_id) from error
+        finally:
+            self.is_over = True
 
     def fetch_first(self) -> None:
         """Wait for the first batch."""
         self._first = next(self._rows.batches, None)
+        self.is_over = self._first is None
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._rows.close()
 
 
-class _ProtocolRoute(APIRoute):
-    """The one place where a request of a VO protocol fails."""
+class VORoute(APIRoute):
+    """A route whose errors are VOTables with QUERY_STATUS=ERROR; the one place where a request of a protocol fails."""
 
     @staticmethod
     def failure(error: PachonError, request: Request) -> Failure:
-        """The protocol's own document of an error."""
-        raise NotImplementedError
+        """As `errors.vo_failure`."""
+        return errors.vo_failure(error, challenges=request.app.state.challenges)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler with its errors rendered."""
@@ -206,16 +274,7 @@ class _ProtocolRoute(APIRoute):
         return handle_or_explain
 
 
-class VORoute(_ProtocolRoute):
-    """A route whose errors are VOTables with QUERY_STATUS=ERROR."""
-
-    @staticmethod
-    def failure(error: PachonError, request: Request) -> Failure:
-        """As `errors.vo_failure`."""
-        return errors.vo_failure(error, challenges=request.app.state.challenges)
-
-
-class SCSRoute(_ProtocolRoute):
+class SCSRoute(VORoute):
     """A route whose errors are VOTables with an INFO named Error."""
 
     @staticmethod

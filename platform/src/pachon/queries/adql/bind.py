@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
-from pachon.core.errors import LimitError, QuerySyntaxError
+from pachon.core.errors import QuerySyntaxError
 from pachon.core.fields import DataType
-from pachon.queries.adql import grammar
+from pachon.queries.adql import grammar, limits
 from pachon.queries.adql.functions import is_number, kind_of
-from pachon.queries.adql.scope import Scope, Source, Visible, matches
+from pachon.queries.adql.scope import Columns, Scope, Source, Visible, matches
 from pachon.queries.adql.select import SelectBinder
 from pachon.queries.adql.text import error_at, start_of
 from pachon.queries.adql.values import BOOLEAN, ValueBinder
@@ -71,13 +71,13 @@ def bind(text: str, catalogue: Catalogue, *, max_rows: int | None = None) -> Pla
     QuerySyntaxError
         What is wrong, where, and the nearest names among those of `catalogue`.
     LimitError
-        If it is nested too deeply.
+        If it is too large: see `limits`.
     """
     tree = grammar.parse(text)
     try:
         return _Binder(text, catalogue).plan(tree, max_rows)
     except RecursionError:
-        raise LimitError("The query is nested too deeply.", parameter="QUERY") from None
+        raise limits.too_deep() from None
 
 
 @dataclass(slots=True)
@@ -87,6 +87,7 @@ class _Binder:
     named: list[Query] = field(default_factory=list)
     names: list[tuple[exp.Expr, int]] = field(default_factory=list)
     numbers: itertools.count[int] = field(default_factory=itertools.count)
+    columns: int = 0
 
     def plan(self, tree: exp.Query, max_rows: int | None) -> Plan:
         if (common := tree.args.get("with_")) is not None:
@@ -192,6 +193,12 @@ class _Binder:
             raise self.error(node, f"{what} takes a whole number that is not negative.")
         return min(int(node.name), _MAX_COUNT)
 
+    def count_columns(self, count: int) -> None:
+        """Take note of further result columns of a block, before they are made."""
+        self.columns += count
+        if self.columns > limits.MAX_COLUMNS:
+            raise limits.too_many_columns()
+
     def error(self, node: exp.Expr, message: str) -> QuerySyntaxError:
         """The error that refuses a node, with its position."""
         return error_at(self.text, start_of(node), message)
@@ -234,7 +241,7 @@ class _Binder:
                     return NamedRows(number, index)
         table = self._find(node)
         fields = [column.field for column in table.columns]
-        columns = tuple(Visible(each.name, ColumnRef(number, i, each)) for i, each in enumerate(fields))
+        columns = Columns(Visible(each.name, ColumnRef(number, i, each)) for i, each in enumerate(fields))
         self._add(node, scope, Source(label, table.schema if alias is None else None, columns))
         return Scan(number, self.catalogue.snapshot(table.qualified_name))
 
@@ -322,16 +329,16 @@ class _Binder:
         inner: Scope,
         merged: list[_Shared],
     ) -> None:
-        hidden = [each for _, _, pair in merged for each in pair]
+        hidden = {id(each) for _, _, pair in merged for each in pair}
         shown = [visible for visible, _, _ in merged]
-        rest = [column for column in (*scope.visible, *inner.visible) if column.expression not in hidden]
+        rest = [column for column in (*scope.visible, *inner.visible) if id(column.expression) not in hidden]
         for source in inner.sources:
             self._add(node.this, scope, source)
-        scope.visible = [*shown, *rest] if merged else [*rest]
+        scope.visible = Columns([*shown, *rest])
 
 
-def _columns(number: int, outputs: tuple[Output, ...]) -> tuple[Visible, ...]:
-    return tuple(
+def _columns(number: int, outputs: tuple[Output, ...]) -> Columns:
+    return Columns(
         Visible(output.name, ColumnRef(number, i, replace(output.field, name=output.name)))
         for i, output in enumerate(outputs)
     )

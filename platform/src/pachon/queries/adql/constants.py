@@ -1,12 +1,13 @@
-"""Constants: literals, and arithmetic between them, as ADQL says."""
+"""Constants: literals, what is known of them, and arithmetic between them, as ADQL says."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from pachon.core.fields import DataType, Field
-from pachon.queries.plan import Expression, Literal, Op
+from pachon.queries.plan import Call, Expression, Literal, Op
 
 _INT_LIMIT = 2**31
 _LONG_LIMIT = 2**63
@@ -43,6 +44,21 @@ def numeric_value(expression: Expression) -> float | None:
     if isinstance(expression, Literal) and expression.field.datatype.is_numeric and expression.value is not None:
         return float(expression.value)
     return None
+
+
+def is_null(expression: Expression) -> bool:
+    """Whether an expression is the word NULL."""
+    return isinstance(expression, Literal) and expression.value is None
+
+
+def as_double(expression: Expression) -> Expression:
+    """A number as a double: a literal at once, anything else by a cast."""
+    if expression.field.datatype is DataType.DOUBLE:
+        return expression
+    field = replace(expression.field, datatype=DataType.DOUBLE)
+    if isinstance(expression, Literal) and isinstance(expression.value, int):
+        return Literal(float(expression.value), field)
+    return Call(Op.CAST, (expression,), field)
 
 
 def fold(op: Op, left: Literal, right: Literal) -> Literal | None:

@@ -6,6 +6,7 @@ are not true for NULL coordinates, so that they hold for either side of an outer
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -16,51 +17,73 @@ from pachon.core.sky import Cone, gnomonic_frame
 from pachon.queries.adql.constants import numeric_value
 from pachon.queries.adql.geometry import box_radius_deg
 from pachon.queries.plan import Call, ColumnRef, Expression, IndexRanges, Join, JoinKind, Op, Relation, Scan
-from pachon.releases.models import Snapshot
+from pachon.releases.models import Snapshot, Table
 
 _SLACK = 1 + 1e-9
+_WHOLE_SKY_DEG = 180
 _NARROWER = frozenset({Op.LT, Op.LE})
 _WIDER = frozenset({Op.GT, Op.GE})
 
 
+_Known = dict[int, IndexRanges]
+"""Ranges by number of source; a source without any may be needed anywhere."""
+
+
 def covered(relation: Relation, where: Expression | None) -> Relation:
-    """The relation with the index ranges its conditions allow.
+    """The relation with the index ranges its conditions allow; every condition is looked at once.
 
     A term of WHERE, or of the condition of an inner join, rejects rows whose coordinates are NULL: leaving out a row
     can then only remove rows that would be rejected. The condition of an outer join restricts the optional side alone.
     """
+    tables = {scan.source: scan.snapshot.table for scan in _scans(relation) if isinstance(scan.snapshot, Snapshot)}
+    return _narrowed(relation, _ranges(where, tables), tables)
+
+
+def _scans(relation: Relation) -> Iterator[Scan]:
     if isinstance(relation, Join):
-        left, right, condition = relation.left, relation.right, relation.condition
-        if relation.kind in {JoinKind.INNER, JoinKind.RIGHT}:
-            left = covered(left, condition)
-        if relation.kind in {JoinKind.INNER, JoinKind.LEFT}:
-            right = covered(right, condition)
-        return replace(relation, left=covered(left, where), right=covered(right, where))
-    if isinstance(relation, Scan) and isinstance(relation.snapshot, Snapshot) and where is not None:
-        found = _ranges(where, relation)
-        return relation if found is None else replace(relation, ranges=_both(relation.ranges, found))
+        yield from _scans(relation.left)
+        yield from _scans(relation.right)
+    elif isinstance(relation, Scan):
+        yield relation
+
+
+def _narrowed(relation: Relation, known: _Known, tables: Mapping[int, Table]) -> Relation:
+    if isinstance(relation, Join):
+        both = _all_of([known, _ranges(relation.condition, tables)])
+        left = both if relation.kind in {JoinKind.INNER, JoinKind.RIGHT} else known
+        right = both if relation.kind in {JoinKind.INNER, JoinKind.LEFT} else known
+        return replace(
+            relation,
+            left=_narrowed(relation.left, left, tables),
+            right=_narrowed(relation.right, right, tables),
+        )
+    if isinstance(relation, Scan) and relation.source in known:
+        return replace(relation, ranges=known[relation.source])
     return relation
 
 
-def _both(present: IndexRanges | None, found: IndexRanges) -> IndexRanges:
-    return found if present is None else _intersection(present, found)
-
-
-def _ranges(condition: Expression, scan: Scan) -> IndexRanges | None:
-    """Ranges outside of which the condition is not true; None if there is no such promise."""
+def _ranges(condition: Expression | None, tables: Mapping[int, Table]) -> _Known:
+    """Ranges outside of which the condition is not true."""
     if not isinstance(condition, Call):
-        return None
+        return {}
     if condition.op is Op.AND:
-        known = [found for term in condition.arguments if (found := _ranges(term, scan)) is not None]
-        return None if not known else _fold_intersection(known)
+        return _all_of([_ranges(term, tables) for term in condition.arguments])
     if condition.op is Op.OR:
-        parts = [_ranges(term, scan) for term in condition.arguments]
-        known = [part for part in parts if part is not None]
-        return _union(known) if len(known) == len(parts) else None
-    cone = _cone(condition, scan)
-    if cone is None:
-        return None
-    return cone if isinstance(cone, tuple) else cone_ranges(cone)
+        return _any_of([_ranges(term, tables) for term in condition.arguments])
+    return _term(condition, tables)
+
+
+def _all_of(parts: list[_Known]) -> _Known:
+    whole: _Known = {}
+    for part in parts:
+        for source, ranges in part.items():
+            whole[source] = _intersection(whole[source], ranges) if source in whole else ranges
+    return whole
+
+
+def _any_of(parts: list[_Known]) -> _Known:
+    everywhere = set.intersection(*(set(part) for part in parts))
+    return {source: _union([part[source] for part in parts]) for source in everywhere}
 
 
 def cone_ranges(cone: Cone) -> IndexRanges:
@@ -68,58 +91,60 @@ def cone_ranges(cone: Cone) -> IndexRanges:
     return tuple((int(low), int(high)) for low, high in cone_index_ranges(cone))
 
 
-def _cone(call: Call, scan: Scan) -> Cone | IndexRanges | None:
-    """A cone that holds every row for which a term is true; an empty tuple if no row can be."""
+def _term(call: Call, tables: Mapping[int, Table]) -> _Known:
+    """Where a single term can be true; nowhere is an empty tuple."""
     match call.op:
         case Op.IN_CIRCLE:
-            return _around(scan, call.arguments[:4], numeric_value(call.arguments[4]))
+            return _around(call.arguments[:4], numeric_value(call.arguments[4]), tables)
         case Op.IN_BOX:
-            sizes = [numeric_value(size) for size in call.arguments[4:]]
-            radius = None if sizes[0] is None or sizes[1] is None else box_radius_deg(sizes[0], sizes[1])
-            return _around(scan, call.arguments[:4], radius) if _is_position(scan, call.arguments[:2]) else None
-        case Op.IN_POLYGON if _is_position(scan, call.arguments[:2]):
+            width, height = (numeric_value(size) for size in call.arguments[4:])
+            if width is None or height is None or _source(call.arguments[:2], tables) is None:
+                return {}
+            return _around(call.arguments[:4], box_radius_deg(width, height), tables)
+        case Op.IN_POLYGON:
+            source = _source(call.arguments[:2], tables)
+            if source is None:
+                return {}
             vertices = np.array([numeric_value(each) for each in call.arguments[2:]], dtype=np.float64)
-            return gnomonic_frame(vertices[0::2], vertices[1::2]).cone
+            return {source: cone_ranges(gnomonic_frame(vertices[0::2], vertices[1::2]).cone)}
         case _:
-            return _distance_cone(call, scan)
+            return _distance(call, tables)
 
 
-def _distance_cone(call: Call, scan: Scan) -> Cone | IndexRanges | None:
+def _distance(call: Call, tables: Mapping[int, Table]) -> _Known:
     if call.op not in _NARROWER | _WIDER:
-        return None
+        return {}
     near, far = call.arguments if call.op in _NARROWER else call.arguments[::-1]
     if isinstance(near, Call) and near.op is Op.SEPARATION:
-        return _around(scan, near.arguments, numeric_value(far))
-    return None
+        return _around(near.arguments, numeric_value(far), tables)
+    return {}
 
 
-def _around(scan: Scan, positions: tuple[Expression, ...], radius_deg: float | None) -> Cone | IndexRanges | None:
+def _around(positions: tuple[Expression, ...], radius_deg: float | None, tables: Mapping[int, Table]) -> _Known:
     if radius_deg is None:
-        return None
+        return {}
     for mine, other in ((positions[:2], positions[2:]), (positions[2:], positions[:2])):
-        centre = [numeric_value(each) for each in other]
-        if _is_position(scan, mine) and centre[0] is not None and centre[1] is not None:
+        ra_deg, dec_deg = (numeric_value(each) for each in other)
+        source = _source(mine, tables)
+        if source is not None and ra_deg is not None and dec_deg is not None:
             if radius_deg < 0:
-                return ()
+                return {source: ()}
             widened = radius_deg * _SLACK + 1e-12
-            return Cone(centre[0], centre[1], widened) if widened < 180 else None  # noqa: PLR2004 -- the whole sky
-    return None
+            return {source: cone_ranges(Cone(ra_deg, dec_deg, widened))} if widened < _WHOLE_SKY_DEG else {}
+    return {}
 
 
-def _is_position(scan: Scan, pair: tuple[Expression, ...]) -> bool:
-    table = scan.snapshot.table
+def _source(pair: tuple[Expression, ...], tables: Mapping[int, Table]) -> int | None:
+    """The source whose principal position a pair of expressions is."""
+    first = pair[0]
+    table = tables.get(first.source) if isinstance(first, ColumnRef) else None
+    if table is None or not table.has_position or not isinstance(first, ColumnRef):
+        return None
     names = [
-        table.columns[each.index].name if isinstance(each, ColumnRef) and each.source == scan.source else None
+        table.columns[each.index].name if isinstance(each, ColumnRef) and each.source == first.source else None
         for each in pair
     ]
-    return table.has_position and names == [table.ra_column, table.dec_column]
-
-
-def _fold_intersection(parts: list[IndexRanges]) -> IndexRanges:
-    whole = parts[0]
-    for part in parts[1:]:
-        whole = _intersection(whole, part)
-    return whole
+    return first.source if names == [table.ra_column, table.dec_column] else None
 
 
 def _intersection(first: IndexRanges, second: IndexRanges) -> IndexRanges:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel, ParseError
 from sqlglot.tokenizer_core import Token, TokenType
 
-from pachon.core.errors import LimitError, QuerySyntaxError
+from pachon.core.errors import QuerySyntaxError
+from pachon.queries.adql import limits
 from pachon.queries.adql.dialect import ADQL
 from pachon.queries.adql.text import error_at, start_of
 from pachon.queries.adql.tokens import tokenize
@@ -105,7 +107,7 @@ def parse(text: str) -> exp.Query:
     QuerySyntaxError
         With the position, what was expected and the nearest words.
     LimitError
-        If the query is nested too deeply.
+        If the query is too large: see `limits`.
     """
     tokens = tokenize(text)
     parser = _Parser(dialect=ADQL(), error_level=ErrorLevel.IMMEDIATE)
@@ -114,7 +116,7 @@ def parse(text: str) -> exp.Query:
     except ParseError as error:
         raise _explain(text, tokens, parser.failed_at, error) from None
     except RecursionError:
-        raise LimitError("The query is nested too deeply.", parameter="QUERY") from None
+        raise limits.too_deep() from None
     if not isinstance(tree, exp.Query):
         raise error_at(text, tokens[0].start, "expected a query that starts with SELECT or WITH.")
     _check_tree(text, tree)
@@ -122,13 +124,27 @@ def parse(text: str) -> exp.Query:
 
 
 def _check_tree(text: str, tree: exp.Expr) -> None:
-    for node in tree.walk():
-        allowed = _ALLOWED.get(type(node))
-        if allowed is None:
-            raise error_at(text, start_of(node), f"ADQL 2.1 has no {_describe(node.key)} here.")
-        for name, value in node.args.items():
-            if name not in allowed and value:
-                raise error_at(text, start_of(node), f"ADQL 2.1 has no {_describe(name)} here.")
+    """Every node, widest first; how deep it stands is counted on the way, a chain of AND or OR as one level."""
+    tables, waiting = 0, deque([(tree, 1)])
+    while waiting:
+        node, depth = waiting.popleft()
+        _check_node(text, node)
+        if depth > limits.MAX_NESTING:
+            raise limits.too_deep()
+        tables += isinstance(node, exp.Table)
+        chained = type(node) if isinstance(node, exp.And | exp.Or) else None
+        waiting.extend((child, depth if type(child) is chained else depth + 1) for child in node.iter_expressions())
+    if tables > limits.MAX_TABLES:
+        raise limits.too_many_tables(tables)
+
+
+def _check_node(text: str, node: exp.Expr) -> None:
+    allowed = _ALLOWED.get(type(node))
+    if allowed is None:
+        raise error_at(text, start_of(node), f"ADQL 2.1 has no {_describe(node.key)} here.")
+    for name, value in node.args.items():
+        if name not in allowed and value:
+            raise error_at(text, start_of(node), f"ADQL 2.1 has no {_describe(name)} here.")
 
 
 def _describe(name: str) -> str:

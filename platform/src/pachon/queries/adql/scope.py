@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from sqlglot import exp
 
 from pachon.core.errors import QuerySyntaxError
 from pachon.queries.adql.text import error_at, start_of
 from pachon.queries.adql.words import suggestion
-from pachon.queries.plan import ColumnRef, Expression
+from pachon.queries.plan import Expression
+
+_MOST_COMPARED = 2_000
+"""Names looked through for near ones: a wide table has about 1,300 columns, and each comparison takes microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +23,32 @@ class Visible:
 
     name: str
     expression: Expression
+
+
+class Columns:
+    """Columns in order, found by name at once; names may occur more than once."""
+
+    __slots__ = ("_by_name", "_columns")
+
+    def __init__(self, columns: Iterable[Visible] = ()) -> None:
+        self._columns = list(columns)
+        self._by_name: dict[str, list[Visible]] | None = None
+
+    def __iter__(self) -> Iterator[Visible]:
+        return iter(self._columns)
+
+    def extend(self, columns: Iterable[Visible]) -> None:
+        """Add columns at the end."""
+        self._columns.extend(columns)
+        self._by_name = None
+
+    def named(self, name: exp.Expr) -> list[Visible]:
+        """All columns that an identifier means."""
+        if self._by_name is None:
+            self._by_name = {}
+            for column in self._columns:
+                self._by_name.setdefault(column.name.lower(), []).append(column)
+        return [column for column in self._by_name.get(name.name.lower(), ()) if matches(name, column.name)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +65,7 @@ class Source:
 
     label: str
     schema: str | None
-    columns: tuple[Visible, ...]
+    columns: Columns
 
 
 @dataclass(slots=True)
@@ -43,7 +74,7 @@ class Scope:
 
     text: str
     sources: list[Source] = field(default_factory=list)
-    visible: list[Visible] = field(default_factory=list)
+    visible: Columns = field(default_factory=Columns)
     parent: Scope | None = None
 
     def add(self, source: Source) -> None:
@@ -73,7 +104,7 @@ class Scope:
                 return source
         return self.parent.source(qualifier, schema) if self.parent else None
 
-    def named(self, name: exp.Expr, among: list[Visible] | tuple[Visible, ...]) -> Expression | None:
+    def named(self, name: exp.Expr, among: Columns) -> Expression | None:
         """The only column of that name.
 
         Raises
@@ -81,7 +112,7 @@ class Scope:
         QuerySyntaxError
             If there are several.
         """
-        found = [column for column in among if matches(name, column.name)]
+        found = among.named(name)
         if len(found) > 1:
             message = f"column '{name.name}' is in more than one table: write which, as in t.{name.name}."
             raise self.error(name, message)
@@ -109,7 +140,7 @@ class Scope:
         while scope is not None:
             known += [column.name for column in scope.visible]
             scope = scope.parent
-        near = suggestion(node.name, dict.fromkeys(known))
+        near = suggestion(node.name, islice(dict.fromkeys(known), _MOST_COMPARED))
         return self.error(node, f"unknown column '{node.name}'{near or '.'}")
 
 
@@ -118,8 +149,3 @@ def matches(identifier: exp.Expr, name: str) -> bool:
     if identifier.args.get("quoted"):
         return bool(identifier.name == name)
     return identifier.name.lower() == name.lower()
-
-
-def is_column(expression: Expression) -> bool:
-    """Whether an expression is a plain column."""
-    return isinstance(expression, ColumnRef)

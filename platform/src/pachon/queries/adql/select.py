@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from sqlglot import exp
 
 from pachon.core.errors import QuerySyntaxError
-from pachon.core.fields import DataType, Field
 from pachon.queries.adql.cover import covered
+from pachon.queries.adql.sameness import Sameness
 from pachon.queries.adql.scope import Scope, matches
 from pachon.queries.adql.values import ValueBinder
 from pachon.queries.adql.words import suggestion
@@ -52,6 +52,10 @@ class Queries(Protocol):
         """A column position in ORDER BY, from 0."""
         ...
 
+    def count_columns(self, count: int) -> None:
+        """Take note of further result columns."""
+        ...
+
     def count(self, node: exp.Expr, what: str) -> int:
         """The whole number after TOP or OFFSET."""
         ...
@@ -80,6 +84,7 @@ class SelectBinder:
     binder: Queries
     node: exp.Select
     scope: Scope
+    same: Sameness = field(default_factory=Sameness, init=False)
 
     def select(self) -> Select:
         """The bound block."""
@@ -99,7 +104,8 @@ class SelectBinder:
         if groups is not None:
             self._check_groups(outputs, having, order, groups)
         distinct = self.node.args.get("distinct") is not None
-        if distinct and any(key.expression not in [output.expression for output in outputs] for key in order):
+        results = {self.same.of(output.expression) for output in outputs}
+        if distinct and any(self.same.of(key.expression) not in results for key in order):
             raise self.binder.error(
                 self.node.args["order"], "with DISTINCT, rows can be sorted by result columns only."
             )
@@ -144,7 +150,9 @@ class SelectBinder:
         taken: dict[str, int] = {}
         outputs: list[Output] = []
         for item in self.node.expressions:
-            outputs += [self._unique(name, expression, taken) for name, expression in self._items(item, values)]
+            found = self._items(item, values)
+            self.binder.count_columns(len(found))
+            outputs += [self._unique(name, expression, taken) for name, expression in found]
         if not outputs:
             raise self.binder.error(self.node, "SELECT needs at least one column.")
         return tuple(outputs)
@@ -168,30 +176,34 @@ class SelectBinder:
         return [(column.name, column.expression) for column in source.columns]
 
     def _unique(self, name: str, expression: Expression, taken: dict[str, int]) -> Output:
-        unique, number = name, 1
+        unique, number = name, taken.get(name.lower(), 1)
         while unique.lower() in taken:
             number += 1
             unique = f"{name}_{number}"
-        taken[unique.lower()] = 1
+        taken[name.lower()] = number
+        taken.setdefault(unique.lower(), 1)
         return Output(unique, replace(expression, field=replace(expression.field, name=unique)))
 
     def _order(self, outputs: tuple[Output, ...]) -> tuple[Ordering, ...]:
         clause = self.node.args.get("order")
-        return tuple(
-            Ordering(self._key(each.this, outputs), bool(each.args.get("desc")))
-            for each in (clause.expressions if clause is not None else ())
-        )
+        if clause is None:
+            return ()
+        by_name = {output.name.lower(): output for output in outputs}
+        computed: dict[int, Expression] = {}
+        for output in outputs:
+            computed.setdefault(self.same.of(output.expression), output.expression)
 
-    def _key(self, node: exp.Expr, outputs: tuple[Output, ...]) -> Expression:
-        if isinstance(node, exp.Literal) and not node.is_string:
-            return outputs[self.binder.position(node, len(outputs))].expression
-        if isinstance(node, exp.Column) and not node.args.get("table"):
-            named = [output for output in outputs if matches(node.this, output.name)]
-            if named:
-                return named[0].expression
-        expression = self._values("").value(node)
-        same = [output.expression for output in outputs if _bare(output.expression) == _bare(expression)]
-        return same[0] if same else expression
+        def key(node: exp.Expr) -> Expression:
+            if isinstance(node, exp.Literal) and not node.is_string:
+                return outputs[self.binder.position(node, len(outputs))].expression
+            if isinstance(node, exp.Column) and not node.args.get("table"):
+                named = by_name.get(node.name.lower())
+                if named is not None and matches(node.this, named.name):
+                    return named.expression
+            expression = self._values("").value(node)
+            return computed.get(self.same.of(expression), expression)
+
+        return tuple(Ordering(key(each.this), bool(each.args.get("desc"))) for each in clause.expressions)
 
     def _check_groups(
         self,
@@ -200,18 +212,19 @@ class SelectBinder:
         order: tuple[Ordering, ...],
         groups: tuple[Expression, ...],
     ) -> None:
-        keys = [_bare(group) for group in groups]
+        keys = {self.same.of(group) for group in groups}
+        own = self._own_sources()
         for output in outputs:
-            self._check_grouped(output.expression, keys, self.node)
+            self._check_grouped(output.expression, keys, own, self.node)
         if having is not None:
-            self._check_grouped(having, keys, self.node.args["having"])
+            self._check_grouped(having, keys, own, self.node.args["having"])
         for key in order:
-            self._check_grouped(key.expression, keys, self.node.args["order"])
+            self._check_grouped(key.expression, keys, own, self.node.args["order"])
 
-    def _check_grouped(self, expression: Expression, keys: list[Expression], node: exp.Expr) -> None:
-        if _bare(expression) in keys or isinstance(expression, Aggregate | Literal):
+    def _check_grouped(self, expression: Expression, keys: set[int], own: set[int], node: exp.Expr) -> None:
+        if self.same.of(expression) in keys or isinstance(expression, Aggregate | Literal):
             return
-        if isinstance(expression, ColumnRef) and self._is_own(expression):
+        if isinstance(expression, ColumnRef) and expression.source in own:
             name = expression.field.name
             place = next((c for c in node.find_all(exp.Column) if self._means(c, expression)), node)
             raise self.binder.error(
@@ -219,35 +232,20 @@ class SelectBinder:
             )
         if isinstance(expression, Call):
             for argument in expression.arguments:
-                self._check_grouped(argument, keys, node)
+                self._check_grouped(argument, keys, own, node)
         if isinstance(expression, InQuery):
-            self._check_grouped(expression.operand, keys, node)
+            self._check_grouped(expression.operand, keys, own, node)
 
-    def _is_own(self, expression: ColumnRef) -> bool:
-        """Whether a column is of this block; one of a block around is constant here."""
+    def _own_sources(self) -> set[int]:
+        """Numbers of the sources of this block; a column of a block around is constant here."""
         columns = (column.expression for source in self.scope.sources for column in source.columns)
-        return any(isinstance(column, ColumnRef) and column.source == expression.source for column in columns)
+        return {column.source for column in columns if isinstance(column, ColumnRef)}
 
     def _means(self, node: exp.Column, expression: ColumnRef) -> bool:
         if isinstance(node.this, exp.Star) or node.find_ancestor(exp.Select) is not self.node:
             return False
-        known = [column.name for column in self.scope.visible]
-        return any(matches(node.this, name) for name in known) and _bare(self.scope.resolve(node)) == _bare(expression)
-
-
-_ANY = Field(name="", datatype=DataType.DOUBLE)
-
-
-def _bare(expression: Expression) -> Expression:
-    """An expression without its own field, to compare what is computed rather than how it is called."""
-    if isinstance(expression, Literal):
-        return expression
-    bare = replace(expression, field=_ANY)
-    if isinstance(bare, Call):
-        return replace(bare, arguments=tuple(_bare(argument) for argument in bare.arguments))
-    if isinstance(bare, Aggregate) and bare.argument is not None:
-        return replace(bare, argument=_bare(bare.argument))
-    return bare
+        known = bool(self.scope.visible.named(node.this))
+        return known and self.same.of(self.scope.resolve(node)) == self.same.of(expression)
 
 
 def _aggregates(expression: Expression) -> bool:

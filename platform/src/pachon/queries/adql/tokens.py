@@ -8,14 +8,16 @@ from itertools import pairwise
 from sqlglot.errors import TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
-from pachon.core.errors import LimitError, QuerySyntaxError
+from pachon.core.errors import QuerySyntaxError
+from pachon.queries.adql import limits
 from pachon.queries.adql.dialect import ADQL
 from pachon.queries.adql.text import error_at
 from pachon.queries.adql.words import CLAUSE_KEYWORDS, FOREIGN_KEYWORDS, FUNCTION_NAMES, UNUSED_RESERVED, suggestion
 
-_MAX_DEPTH = 64
 _REGULAR = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")
+_PIECES = re.compile(r"--[^\n]*|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|(?:\w+|[^\w\s])")
+"""Comments, quoted texts, words and signs, told apart roughly: fast enough to count them in a text of any kind."""
 _QUOTED = re.compile(r"--[^\n]*|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|(['\"])")
 _STARTS = frozenset({TokenType.SELECT, TokenType.WITH, TokenType.L_PAREN})
 _OPERANDS = frozenset({TokenType.VAR, TokenType.IDENTIFIER, TokenType.STRING, TokenType.NUMBER})
@@ -48,7 +50,7 @@ def tokenize(text: str) -> list[Token]:
     QuerySyntaxError
         Where the text has something ADQL does not have.
     LimitError
-        If it is nested too deeply.
+        If it has too many words and signs, parentheses within parentheses, or tables.
     """
     tokens = _split(text)
     if tokens and tokens[-1].token_type is TokenType.SEMICOLON:
@@ -56,12 +58,12 @@ def tokenize(text: str) -> list[Token]:
     if not tokens:
         raise QuerySyntaxError("The query is empty; a query starts with SELECT or WITH.")
     _check_start(text, tokens[0])
+    _check_size(tokens)
     for token in tokens:
         _check_token(text, token)
     for left, right in pairwise(tokens):
         _check_pair(text, left, right)
     _check_end(text, tokens[-1])
-    _check_depth(tokens)
     return tokens
 
 
@@ -70,6 +72,9 @@ def _split(text: str) -> list[Token]:
         if quote := match.group(1):
             what = "string" if quote == "'" else "quoted name"
             raise error_at(text, match.start(), f"this {what} is never closed: expected a closing {quote}.")
+    count = sum(not piece.group().startswith("--") for piece in _PIECES.finditer(text))
+    if count > limits.MAX_TOKENS:
+        raise limits.too_many_tokens(count)
     if "\x00" in text:
         raise error_at(text, text.index("\x00"), "a query may not contain the character NUL.")
     try:
@@ -80,8 +85,9 @@ def _split(text: str) -> list[Token]:
 
 def _check_start(text: str, first: Token) -> None:
     if first.token_type not in _STARTS:
-        near = suggestion(first.text, ["SELECT", "WITH"])
-        message = f"a query starts with SELECT or WITH, not with '{first.text}'{near}; nothing but queries is allowed."
+        word = first.text[: limits.MAX_NAME_CHARS]
+        near = suggestion(word, ["SELECT", "WITH"])
+        message = f"a query starts with SELECT or WITH, not with '{word}'{near}; nothing but queries is allowed."
         raise error_at(text, first.start, message.replace("?;", ";"))
 
 
@@ -91,8 +97,12 @@ def _check_token(text: str, token: Token) -> None:
         raise error_at(text, token.start, f"ADQL has no '{text[token.start : token.end + 1]}'.")
     if kind is TokenType.SEMICOLON:
         raise error_at(text, token.start, "only one statement is allowed: nothing may follow ';'.")
+    if kind is TokenType.NUMBER and len(word) > limits.MAX_NUMBER_CHARS:
+        raise error_at(text, token.start, f"a number may have at most {limits.MAX_NUMBER_CHARS} digits.")
     if kind is TokenType.NUMBER and not _NUMBER.match(word):
         raise error_at(text, token.start, f"'{word}' is not a number.")
+    if kind in {TokenType.VAR, TokenType.IDENTIFIER} and len(word) > limits.MAX_NAME_CHARS:
+        raise error_at(text, token.start, f"a name may have at most {limits.MAX_NAME_CHARS} characters.")
     if kind is TokenType.IDENTIFIER and not word:
         raise error_at(text, token.start, "a quoted name may not be empty.")
     if kind is TokenType.VAR:
@@ -140,11 +150,14 @@ def _function_name_message(token: Token) -> str:
     )
 
 
-def _check_depth(tokens: list[Token]) -> None:
-    depth = deepest = 0
+def _check_size(tokens: list[Token]) -> None:
+    depth = deepest = tables = 0
     for token in tokens:
-        depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
+        kind = token.token_type
+        depth += (kind is TokenType.L_PAREN) - (kind is TokenType.R_PAREN)
         deepest = max(deepest, depth)
-    if deepest > _MAX_DEPTH:
-        message = f"The query has {deepest} levels of parentheses; at most {_MAX_DEPTH} are allowed."
-        raise LimitError(message, parameter="QUERY")
+        tables += kind in {TokenType.FROM, TokenType.JOIN}
+    if deepest > limits.MAX_PARENTHESES:
+        raise limits.too_many_parentheses(deepest)
+    if tables > limits.MAX_TABLES:
+        raise limits.too_many_tables(tables)

@@ -1,4 +1,4 @@
-"""Binds value expressions and conditions: names resolved, types checked, every node given a field."""
+"""Binds values and conditions: names resolved, types checked, every node given a field."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-import astropy.units as u
 from sqlglot import exp
 
 from pachon.core.errors import QuerySyntaxError
 from pachon.core.fields import DataType, Field
-from pachon.queries.adql import constants, functions
-from pachon.queries.adql.functions import Kind, is_number, is_string, kind_of
+from pachon.queries.adql import constants
+from pachon.queries.adql.calls import CallBinder
+from pachon.queries.adql.functions import is_number, is_string, kind_of
 from pachon.queries.adql.scope import Scope
-from pachon.queries.adql.shapes import ShapeBinder
 from pachon.queries.adql.text import error_at, start_of
-from pachon.queries.adql.words import suggestion
 from pachon.queries.plan import (
-    Aggregate,
-    AggregateOp,
     Call,
     Exists,
     Expression,
@@ -63,7 +59,7 @@ class ValueBinder:
     scope: Scope
     bind_query: Callable[[exp.Expr, Scope], Query]
     no_aggregates: str = ""
-    _in_aggregate: bool = field(default=False, init=False)
+    in_aggregate: bool = field(default=False, init=False)
 
     def condition(self, node: exp.Expr) -> Expression:
         """A search condition."""
@@ -123,9 +119,10 @@ class ValueBinder:
             raise self.error(node, f"{what} needs a number, not {kind_of(operand.field)}.")
         return operand
 
-    def _string(self, node: exp.Expr, what: str) -> Expression:
+    def string(self, node: exp.Expr, what: str) -> Expression:
+        """A text that `what` needs."""
         operand = self.value(node)
-        if not is_string(operand.field) and not _is_null(operand):
+        if not is_string(operand.field) and not constants.is_null(operand):
             raise self.error(node, f"{what} needs a string, not {kind_of(operand.field)}.")
         return operand
 
@@ -140,11 +137,11 @@ class ValueBinder:
         unit = left.field.unit if op in {Op.ADD, Op.SUBTRACT} and left.field.unit == right.field.unit else None
         datatype = DataType.LONG if whole else DataType.DOUBLE
         if op is Op.DIVIDE:
-            left, right = _as_double(left), _as_double(right)
+            left, right = constants.as_double(left), constants.as_double(right)
         return Call(op, (left, right), Field(name="value", datatype=datatype, unit=unit))
 
     def _concat(self, node: exp.DPipe) -> Expression:
-        parts = self._string(node.this, "'||'"), self._string(node.expression, "'||'")
+        parts = self.string(node.this, "'||'"), self.string(node.expression, "'||'")
         return Call(Op.CONCAT, parts, Field(name="value", datatype=DataType.CHAR, arraysize="*"))
 
     def _cast(self, node: exp.Cast) -> Expression:
@@ -165,18 +162,18 @@ class ValueBinder:
 
     def _compare(self, node: exp.Expr) -> Expression:
         op = _COMPARE[type(node)]  # type: ignore[index]
-        left, right = self._pair(node, self.value(node.this), self.value(node.expression))
+        left, right = self.pair(node, self.value(node.this), self.value(node.expression))
         return _simplified(op, left, right) or Call(op, (left, right), BOOLEAN)
 
-    def _pair(self, node: exp.Expr, left: Expression, right: Expression) -> tuple[Expression, Expression]:
+    def pair(self, node: exp.Expr, left: Expression, right: Expression) -> tuple[Expression, Expression]:
         """Both sides of a comparison, converted to one kind of value."""
         left, right = _adapted(left, right), _adapted(right, left)
         comparable = (
             (is_number(left.field) and is_number(right.field))
             or (is_string(left.field) and is_string(right.field))
             or (left.field.datatype is right.field.datatype and left.field.arraysize is right.field.arraysize is None)
-            or _is_null(left)
-            or _is_null(right)
+            or constants.is_null(left)
+            or constants.is_null(right)
         )
         if not comparable:
             raise self.error(node, f"{kind_of(left.field)} cannot be compared with {kind_of(right.field)}.")
@@ -193,35 +190,18 @@ class ValueBinder:
             bound = self.bind_query(query, self.scope)
             if len(bound.outputs) != 1:
                 raise self.error(query, f"the query after IN must have one column, not {len(bound.outputs)}.")
-            self._pair(node, operand, bound.outputs[0].expression)
+            self.pair(node, operand, bound.outputs[0].expression)
             return InQuery(operand, bound, BOOLEAN)
         if not node.expressions:
             raise self.error(node, "IN needs a list of values or a query in parentheses.")
-        items = [self._pair(item, operand, self.value(item)) for item in node.expressions]
+        items = [self.pair(item, operand, self.value(item)) for item in node.expressions]
         return Call(Op.IN, (items[0][0], *(right for _, right in items)), BOOLEAN)
 
     def _like(self, node: exp.Like | exp.ILike) -> Expression:
         word, op = ("LIKE", Op.LIKE) if isinstance(node, exp.Like) else ("ILIKE", Op.ILIKE)
-        parts = self._string(node.this, word), self._string(node.expression, word)
+        parts = self.string(node.this, word), self.string(node.expression, word)
         found = Call(op, parts, BOOLEAN)
         return Call(Op.NOT, (found,), BOOLEAN) if node.args.get("negate") else found
-
-    def _function(self, node: exp.Anonymous) -> Expression:
-        name = str(node.this).upper()
-        if isinstance(node.this, exp.Expr) or name not in functions.KNOWN:
-            reason = functions.REFUSED.get(name)
-            near = suggestion(name, functions.KNOWN)
-            raise self.error(node, f"{reason}." if reason else f"unknown function '{node.this}'{near or '.'}")
-        if name in functions.AGGREGATES:
-            return self._aggregate(node, name)
-        for argument in node.expressions:
-            if isinstance(argument, exp.Star | exp.Distinct):
-                raise self.error(argument, f"{name} takes neither '*' nor DISTINCT.")
-        if name in functions.PLAIN:
-            return self._plain(node, name)
-        if name in functions.GEOMETRY:
-            return ShapeBinder(self).value(node, name)
-        return {"MOD": self._mod, "COALESCE": self._coalesce, "IN_UNIT": self._in_unit}[name](node)
 
     def arguments(self, node: exp.Anonymous, name: str, least: int, most: int) -> list[exp.Expr]:
         """The arguments of a call, whose number is checked."""
@@ -231,80 +211,8 @@ class ValueBinder:
             raise self.error(node, f"{name} takes {allowed} argument{'' if allowed == '1' else 's'}, not {len(given)}.")
         return list(given)
 
-    def _plain(self, node: exp.Anonymous, name: str) -> Expression:
-        signature = functions.PLAIN[name]
-        given = self.arguments(node, name, signature.required, len(signature.kinds))
-        arguments = []
-        for argument, kind in zip(given, signature.kinds, strict=False):
-            bound = self._string(argument, name) if kind is Kind.STRING else self.number(argument, name)
-            if kind is Kind.INTEGER and not bound.field.datatype.is_integer:
-                raise self.error(argument, f"{name} needs {kind.value} here.")
-            arguments.append(bound)
-        datatype = signature.result or arguments[0].field.datatype
-        inherits = arguments and signature.op in {Op.ABS, Op.CEILING, Op.FLOOR, Op.ROUND, Op.TRUNCATE}
-        unit = signature.unit or (arguments[0].field.unit if inherits else None)
-        size = "*" if datatype is DataType.CHAR else None
-        if signature.result is DataType.DOUBLE:
-            arguments = [
-                _as_double(arg) if kind is Kind.NUMBER else arg
-                for arg, kind in zip(arguments, signature.kinds, strict=False)
-            ]
-        return Call(
-            signature.op, tuple(arguments), Field(name=name.lower(), datatype=datatype, arraysize=size, unit=unit)
-        )
-
-    def _mod(self, node: exp.Anonymous) -> Expression:
-        left, right = (self.number(each, "MOD") for each in self.arguments(node, "MOD", 2, 2))
-        whole = left.field.datatype.is_integer and right.field.datatype.is_integer
-        datatype = DataType.LONG if whole else DataType.DOUBLE
-        return Call(Op.MOD, (left, right), Field(name="mod", datatype=datatype))
-
-    def _coalesce(self, node: exp.Anonymous) -> Expression:
-        parts = [self.value(each) for each in self.arguments(node, "COALESCE", 1, 100)]
-        first = next((part for part in parts if not _is_null(part)), parts[0])
-        pairs = [self._pair(each, first, part) for each, part in zip(node.expressions, parts, strict=True)]
-        known = [right for _, right in pairs]
-        return Call(Op.COALESCE, tuple(known), _common(first.field, [part.field for part in known]))
-
-    def _in_unit(self, node: exp.Anonymous) -> Expression:
-        given = self.arguments(node, "IN_UNIT", 2, 2)
-        operand, target = self.number(given[0], "IN_UNIT"), given[1]
-        if not (isinstance(target, exp.Literal) and target.is_string):
-            raise self.error(target, "the second argument of IN_UNIT must be a string such as 'arcsec'.")
-        if operand.field.unit is None:
-            raise self.error(given[0], "IN_UNIT needs a value whose unit is known; this one has none.")
-        try:
-            factor = float(u.Unit(operand.field.unit, format="vounit").to(u.Unit(target.name, format="vounit")))
-        except (ValueError, u.UnitConversionError, TypeError):
-            raise self.error(target, f"'{operand.field.unit}' cannot be converted to '{target.name}'.") from None
-        scale = Literal(factor, Field(name="value", datatype=DataType.DOUBLE))
-        result = replace(operand.field, datatype=DataType.DOUBLE, unit=target.name, utype=None)
-        return Call(Op.MULTIPLY, (operand, scale), result)
-
-    def _aggregate(self, node: exp.Anonymous, name: str) -> Expression:
-        if self.no_aggregates:
-            raise self.error(node, f"{name} is an aggregate and may not stand in {self.no_aggregates}.")
-        if self._in_aggregate:
-            raise self.error(node, "an aggregate may not stand inside another.")
-        op = functions.AGGREGATES[name]
-        (given,) = self.arguments(node, name, 1, 1)
-        distinct = isinstance(given, exp.Distinct)
-        if isinstance(given, exp.Distinct):
-            if len(given.expressions) != 1:
-                raise self.error(node, f"{name} takes one argument, not {len(given.expressions)}.")
-            given = given.expressions[0]
-        if isinstance(given, exp.Star):
-            if op is not AggregateOp.COUNT or distinct:
-                raise self.error(node, "only COUNT(*) takes '*'.")
-            return Aggregate(op, None, False, Field(name="count", datatype=DataType.LONG))  # noqa: FBT003 -- plan node
-        self._in_aggregate = True
-        try:
-            argument = self.value(given)
-        finally:
-            self._in_aggregate = False
-        if op in {AggregateOp.SUM, AggregateOp.AVG} and not is_number(argument.field):
-            raise self.error(given, f"{name} needs a number, not {kind_of(argument.field)}.")
-        return Aggregate(op, argument, distinct, _aggregate_field(op, argument.field))
+    def _function(self, node: exp.Anonymous) -> Expression:
+        return CallBinder(self).value(node)
 
     _CONDITIONS: ClassVar[dict[type[exp.Expr], _Bind]] = {
         exp.Paren: lambda binder, node: binder.condition(node.this),
@@ -385,43 +293,6 @@ def _adapted(side: Expression, other: Expression) -> Expression:
     return side
 
 
-def _is_null(expression: Expression) -> bool:
-    return isinstance(expression, Literal) and expression.value is None
-
-
-def _as_double(expression: Expression) -> Expression:
-    if expression.field.datatype is DataType.DOUBLE:
-        return expression
-    if isinstance(expression, Literal) and isinstance(expression.value, int):
-        return Literal(float(expression.value), replace(expression.field, datatype=DataType.DOUBLE))
-    return Call(Op.CAST, (expression,), replace(expression.field, datatype=DataType.DOUBLE))
-
-
 def _computed(name: str, operand: Field, *, unit: str | None) -> Field:
     datatype = DataType.LONG if operand.datatype.is_integer else DataType.DOUBLE
     return Field(name=name, datatype=datatype, unit=unit)
-
-
-def _common(first: Field, others: list[Field]) -> Field:
-    """The field that holds the values of all."""
-    if not first.datatype.is_numeric:
-        return first
-    order = list(DataType)
-    widest = max(
-        (other.datatype for other in others if other.datatype.is_numeric), key=order.index, default=first.datatype
-    )
-    return replace(first, datatype=widest)
-
-
-def _aggregate_field(op: AggregateOp, operand: Field) -> Field:
-    name = op.value
-    match op:
-        case AggregateOp.COUNT:
-            return Field(name=name, datatype=DataType.LONG)
-        case AggregateOp.SUM:
-            datatype = DataType.LONG if operand.datatype.is_integer else DataType.DOUBLE
-            return Field(name=name, datatype=datatype, unit=operand.unit)
-        case AggregateOp.AVG:
-            return Field(name=name, datatype=DataType.DOUBLE, unit=operand.unit)
-        case AggregateOp.MIN | AggregateOp.MAX:
-            return replace(operand, name=name, description=None, utype=None)

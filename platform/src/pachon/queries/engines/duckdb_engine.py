@@ -38,23 +38,15 @@ class DuckDBRun:
         self._turn = threading.Lock()
         self._arrow_schema: pa.Schema | None = None
         self._worker: WorkerProcess | None = pool.lease(overdue_at=self._deadline + _GRACE_S)
-        self._first: pa.RecordBatch | None = None
         try:
             self._worker.start(statement)
         except (ClosedError, TimeoutError):
             self._give_back(usable=False)
             raise _lost() from None
-        try:
-            self._first = self._next()
-        except BaseException:
-            self.close()
-            raise
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        batch, self._first = self._first, None
-        while batch is not None:
+        while (batch := self._next()) is not None:
             yield batch
-            batch = self._next()
 
     def close(self) -> None:
         """Cancel if it still runs, and give the worker back."""
@@ -139,7 +131,11 @@ def _explain(kind: str, detail: str) -> Exception:
     known: dict[str, PachonError] = {
         "interrupted": UnavailableError("The query was stopped.", retry_after_s=1),
         "memory": LimitError(
-            "The query needs more memory than one query may use; ask for fewer columns, sort or group fewer rows."
+            "The query needs more memory than one query may use; ask for fewer columns, or sort or group fewer rows."
+        ),
+        "spill": LimitError(
+            "The query needs more memory and disk for its intermediate results than it may use now; "
+            "sort or group fewer rows, or try again later."
         ),
         "range": UsageError("A number in the query is out of the range of its type (integers have 64 bits)."),
         "conversion": UsageError("A value could not be converted to the type the query asks for."),

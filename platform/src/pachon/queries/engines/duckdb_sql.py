@@ -103,11 +103,12 @@ class _Writer:
         if select.having is not None:
             parts.append(f"HAVING {self._value(select.having)}")
         least = min((n for n in (select.limit, limit) if n is not None), default=None)
-        return " ".join(parts) + _tail([self._ordering(select, key) for key in select.order], least, select.offset)
+        places = {output.expression: place for place, output in enumerate(select.outputs, 1)} if select.order else {}
+        keys = [self._ordering(key, places.get(key.expression)) for key in select.order]
+        return " ".join(parts) + _tail(keys, least, select.offset)
 
-    def _ordering(self, select: Select, key: Ordering) -> str:
-        same = [i for i, output in enumerate(select.outputs) if output.expression == key.expression]
-        text = f"{same[0] + 1}" if same else self._value(key.expression)
+    def _ordering(self, key: Ordering, place: int | None) -> str:
+        text = self._value(key.expression) if place is None else f"{place}"
         return f"{text}{' DESC' if key.descending else ''} NULLS LAST"
 
     def _relation(self, relation: Relation) -> str:

@@ -37,7 +37,12 @@ _FAILURES = (
 """How messages begin: while rows stream, DuckDB's errors arrive as Arrow's, known by their text alone."""
 
 
+_FULL = ("No space left on device", "Disk quota exceeded", "max_temp_directory_size")
+
+
 def _kind_of(error: Exception) -> str:
+    if any(words in str(error) for words in _FULL):
+        return "spill"
     if isinstance(error, MemoryError | duckdb.OutOfMemoryException):
         return "memory"
     return next((kind for start, kind in _FAILURES if str(error).startswith(start)), "fault")

@@ -44,12 +44,12 @@ class Engine(Protocol):
         ...
 
     def execute(self, plan: Plan, *, timeout_s: float) -> Run:
-        """Start a plan; returns when the first rows are there or it is known that there are none.
+        """Start a plan and return at once: rows, and what goes wrong, come while the run is read.
 
         Raises
         ------
         UnavailableError
-            If no worker became free in time; and as `Run`.
+            If no worker became free in time, or it ended.
         """
         ...
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from pachon.queries.engines import frames
 from pachon.queries.engines.duckdb_sql import Statement
 from pachon.queries.engines.frames import ClosedError, Kind
 
+_LOG = logging.getLogger(__name__)
 _START_TIMEOUT_S = 60.0
 _MODULE = "pachon.queries.engines.duckdb_worker"
 
@@ -38,6 +41,23 @@ class WorkerConfig:
     threads: int = 1
     memory_bytes: int = 2 * 1024**3
     temp_bytes: int = 20 * 1024**3
+
+
+def spill_limit(folder: Path, *, workers: int, most_bytes: int, reserve_bytes: int) -> int:
+    """How much each worker may spill so that all of them together leave a reserve of the disk free, bytes.
+
+    Parameters
+    ----------
+    folder
+        Where workers spill; it exists.
+    most_bytes
+        The limit of one worker, however large the disk is.
+    """
+    free = shutil.disk_usage(folder).free
+    limit = max(0, min(most_bytes, (free - reserve_bytes) // workers))
+    if limit < most_bytes:
+        _LOG.warning("only %d bytes are free in %s: each query worker may spill %d bytes", free, folder, limit)
+    return limit
 
 
 class WorkerProcess:

@@ -1,0 +1,216 @@
+"""Who may run a query now: turns are given fairly, so that one person's flood keeps nobody else waiting.
+
+A turn is waited for without a thread. Whoever asks has a queue of their own; a turn that comes free goes to the next
+queue in a circle whose owner is below their limit. Anonymous visitors are told apart by their address, and share one
+limit beside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, OrderedDict, deque
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from pachon.core.errors import UnavailableError
+from pachon.identity.models import Principal
+
+_IPV6_SITE_BITS = 64
+_RETRY_AFTER_S = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmissionLimits:
+    """How many queries may run and wait.
+
+    Parameters
+    ----------
+    running
+        Queries that run at once: the number of workers.
+    running_per_person
+        Of these, those of one person (or one address); with two workers or more, one is always left to others.
+    running_anonymous
+        Of these, those of all anonymous visitors together; the same holds.
+    waiting
+        Queries that may wait.
+    waiting_per_person
+        Of these, those of one person (or one address).
+    timeout_s
+        How long a query may wait.
+    """
+
+    running: int = 3
+    running_per_person: int = 2
+    running_anonymous: int = 2
+    waiting: int = 200
+    waiting_per_person: int = 50
+    timeout_s: float = 10
+
+    def share(self, wanted: int) -> int:
+        """As many turns as wanted, but one fewer than there are, and one at least."""
+        return max(1, min(wanted, self.running - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """For whom a query waits: a person by name, an anonymous visitor by address."""
+
+    key: str
+    is_anonymous: bool
+
+    @classmethod
+    def of(cls, principal: Principal, address: str) -> Asker:
+        """Who asks; IPv6 addresses count by their /64 network, which one site owns whole."""
+        if not principal.is_anonymous:
+            return cls(f"person {principal.name}", is_anonymous=False)
+        return cls(f"address {_site(address)}", is_anonymous=True)
+
+
+class Admission:
+    """Gives turns. For one event loop; nothing here blocks.
+
+    Parameters
+    ----------
+    limits
+        How many queries may run and wait.
+    """
+
+    def __init__(self, limits: AdmissionLimits) -> None:
+        self._limits = limits
+        self._running: Counter[str] = Counter()
+        self._anonymous = 0
+        self._queues: OrderedDict[str, deque[_Waiting]] = OrderedDict()
+
+    def turn(self, asker: Asker) -> Turn:
+        """A turn that has not begun."""
+        return Turn(self, asker)
+
+    async def enter(self, asker: Asker) -> None:
+        """Wait until a query of this asker may run; `leave` must follow.
+
+        Raises
+        ------
+        UnavailableError
+            If too many wait already, or the wait was too long: names the limit and what helps.
+        """
+        if self._may_run(asker):
+            self._count(asker, 1)
+            return
+        self._check_queues(asker)
+        waiting = _Waiting(asker, asyncio.get_running_loop().create_future())
+        self._queues.setdefault(asker.key, deque()).append(waiting)
+        try:
+            async with asyncio.timeout(self._limits.timeout_s):
+                await waiting.admitted
+        except TimeoutError:
+            if not waiting.is_admitted:
+                raise self._waited_in_vain(asker) from None
+        except asyncio.CancelledError:
+            if waiting.is_admitted:
+                self.leave(asker)
+            raise
+        finally:
+            self._forget(waiting)
+
+    def leave(self, asker: Asker) -> None:
+        """End a turn, and give it to the next who may run."""
+        self._count(asker, -1)
+        while (waiting := self._next()) is not None:
+            self._count(waiting.asker, 1)
+            waiting.admitted.set_result(None)
+            self._forget(waiting)
+            if waiting.asker.key in self._queues:
+                self._queues.move_to_end(waiting.asker.key)
+
+    def _may_run(self, asker: Asker) -> bool:
+        limits = self._limits
+        return (
+            self._running.total() < limits.running
+            and self._running[asker.key] < limits.share(limits.running_per_person)
+            and (not asker.is_anonymous or self._anonymous < limits.share(limits.running_anonymous))
+        )
+
+    def _next(self) -> _Waiting | None:
+        heads = (queue[0] for queue in self._queues.values())
+        return next((waiting for waiting in heads if self._may_run(waiting.asker)), None)
+
+    def _count(self, asker: Asker, change: int) -> None:
+        self._running[asker.key] += change
+        self._anonymous += change if asker.is_anonymous else 0
+        if not self._running[asker.key]:
+            del self._running[asker.key]
+
+    def _forget(self, waiting: _Waiting) -> None:
+        queue = self._queues.get(waiting.asker.key)
+        if queue is not None and waiting in queue:
+            queue.remove(waiting)
+            if not queue:
+                del self._queues[waiting.asker.key]
+
+    def _check_queues(self, asker: Asker) -> None:
+        own = len(self._queues.get(asker.key, ()))
+        if own >= self._limits.waiting_per_person:
+            whose = _whose(asker).capitalize()
+            message = f"{whose} {own} queries waiting already, as many as one may: ask again when some have ended."
+            raise UnavailableError(message, retry_after_s=_RETRY_AFTER_S)
+        if sum(map(len, self._queues.values())) >= self._limits.waiting:
+            message = (
+                f"{self._limits.waiting} queries are waiting already, as many as may: please try again in a minute."
+            )
+            raise UnavailableError(message, retry_after_s=60)
+
+    def _waited_in_vain(self, asker: Asker) -> UnavailableError:
+        limits = self._limits
+        own, anonymous = limits.share(limits.running_per_person), limits.share(limits.running_anonymous)
+        if self._running[asker.key] >= own:
+            why = f"{_whose(asker)} {own} running, as many as one may: wait for one to end, or give one up"
+        elif asker.is_anonymous and self._anonymous >= anonymous:
+            why = f"anonymous visitors have {anonymous} running, as many as they may together: log in, or try again"
+        else:
+            why = f"all {limits.running} query workers are busy: please try again in a few seconds"
+        message = f"This query waited {limits.timeout_s:g} s and did not begin; {why}."
+        return UnavailableError(message, retry_after_s=_RETRY_AFTER_S)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    asker: Asker
+    admitted: asyncio.Future[None]
+
+    @property
+    def is_admitted(self) -> bool:
+        return self.admitted.done() and not self.admitted.cancelled()
+
+
+class Turn:
+    """One query's turn: begun once, ended at least once."""
+
+    def __init__(self, admission: Admission, asker: Asker) -> None:
+        self._admission = admission
+        self._asker = asker
+        self._has_begun = False
+
+    async def begin(self) -> None:
+        """Wait for it: see `Admission.enter`."""
+        await self._admission.enter(self._asker)
+        self._has_begun = True
+
+    def end(self) -> None:
+        """Let the next query run. Safe to call more than once, and before it began."""
+        if self._has_begun:
+            self._has_begun = False
+            self._admission.leave(self._asker)
+
+
+def _whose(asker: Asker) -> str:
+    return "your address has" if asker.is_anonymous else "you have"
+
+
+def _site(address: str) -> str:
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(found, IPv6Address):
+        return str(found)
+    return str(found.ipv4_mapped or ip_network((found, _IPV6_SITE_BITS), strict=False))

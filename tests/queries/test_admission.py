@@ -1,0 +1,209 @@
+"""Turns: given fairly, limited by person and by place in the queue, and given back whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from pachon.core.errors import UnavailableError
+from pachon.identity.models import ANONYMOUS, Principal
+from pachon.queries.admission import Admission, AdmissionLimits, Asker
+from pachon.queries.models import Phase
+from support.app import AS_HOLDER, AS_VISITOR, Site, running_site
+
+ANN, BEN = Asker.of(Principal("ann"), "192.0.2.1"), Asker.of(Principal("ben"), "192.0.2.1")
+LONG = "SELECT COUNT(*) AS n FROM sky.stars AS a, sky.stars AS b, sky.stars AS c WHERE a.ra + b.ra + c.ra > 1e9"
+SLOW = {"LANG": "ADQL", "QUERY": LONG, "RESPONSEFORMAT": "csv"}
+CONE = {"RA": "0", "DEC": "90", "SR": "1", "RESPONSEFORMAT": "csv"}
+
+
+def visitor(address: str) -> Asker:
+    return Asker.of(ANONYMOUS, address)
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def test_free_turns_go_to_each_in_a_circle_however_many_one_has_waiting() -> None:
+    async def scene() -> list[str]:
+        admission, order = Admission(AdmissionLimits(running=2, running_per_person=1)), []
+
+        async def query(asker: Asker) -> None:
+            await admission.enter(asker)
+            order.append(asker.key)
+            await asyncio.sleep(0.01)
+            admission.leave(asker)
+
+        crowd = [ANN] * 20 + [BEN] * 2 + [visitor("192.0.2.7")] * 2
+        await asyncio.gather(*(query(asker) for asker in crowd))
+        return order
+
+    order = asyncio.run(scene())
+    assert len(order) == 24
+    assert {ANN.key, BEN.key} == set(order[:2])
+    assert max(place for place, key in enumerate(order) if key != ANN.key) < 10
+
+
+def test_one_turn_is_left_to_others_whatever_the_settings() -> None:
+    async def scene() -> None:
+        admission = Admission(AdmissionLimits(running=3, running_per_person=9, running_anonymous=9, timeout_s=0.02))
+        for asker in (ANN, ANN):
+            await admission.enter(asker)
+        with pytest.raises(UnavailableError, match=r"waited 0\.02 s .* you have 2 running") as caught:
+            await admission.enter(ANN)
+        assert caught.value.retry_after_s > 0
+        await admission.enter(BEN)
+        with pytest.raises(UnavailableError, match="all 3 query workers are busy"):
+            await admission.enter(BEN)
+
+    asyncio.run(scene())
+
+
+def test_anonymous_visitors_share_a_limit_and_are_told_apart_by_address() -> None:
+    async def scene() -> None:
+        limits = AdmissionLimits(running=4, running_per_person=1, running_anonymous=2, timeout_s=0.02)
+        admission = Admission(limits)
+        await admission.enter(visitor("2001:db8:1:1::1"))
+        with pytest.raises(UnavailableError, match="your address has 1 running"):
+            await admission.enter(visitor("2001:db8:1:1:ffff::2"))
+        await admission.enter(visitor("::ffff:192.0.2.1"))
+        with pytest.raises(UnavailableError, match="your address has 1 running"):
+            await admission.enter(visitor("192.0.2.1"))
+        with pytest.raises(UnavailableError, match=r"anonymous visitors have 2 running, .* log in"):
+            await admission.enter(visitor("192.0.2.3"))
+        await admission.enter(ANN)
+
+    asyncio.run(scene())
+
+
+def test_a_full_queue_is_told_at_once() -> None:
+    async def scene() -> None:
+        admission = Admission(AdmissionLimits(running=1, waiting=3, waiting_per_person=2))
+        await admission.enter(ANN)
+        waiting = [asyncio.create_task(admission.enter(asker)) for asker in (ANN, ANN, BEN)]
+        await settle()
+        with pytest.raises(UnavailableError, match="You have 2 queries waiting already"):
+            await admission.enter(ANN)
+        with pytest.raises(UnavailableError, match="3 queries are waiting already"):
+            await admission.enter(BEN)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    asyncio.run(scene())
+
+
+def test_who_gives_up_waiting_leaves_no_trace_also_in_the_moment_of_being_admitted() -> None:
+    async def scene() -> None:
+        admission = Admission(AdmissionLimits(running=1))
+        await admission.enter(ANN)
+        early, late = (asyncio.create_task(admission.enter(BEN)) for _ in range(2))
+        await settle()
+        early.cancel()
+        await settle()
+        admission.leave(ANN)
+        late.cancel()
+        await settle()
+        assert early.cancelled()
+        assert late.cancelled()
+        async with asyncio.timeout(1):
+            await admission.enter(ANN)
+        admission.leave(ANN)
+        assert not admission._running
+        assert not admission._queues
+
+    asyncio.run(scene())
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with running_site(tmp_path_factory.mktemp("site"), max_rows=5_000_000) as running:
+        running.client.get("/api/scs/sky.stars", params=CONE).raise_for_status()
+        yield running
+
+
+def timed(site: Site, path: str, **request: object) -> float:
+    started = time.monotonic()
+    site.client.get(path, **request).raise_for_status()
+    return time.monotonic() - started
+
+
+def flood(site: Site, headers: dict[str, str], count: int, during: object) -> list[httpx.Response | BaseException]:
+    """Ask `count` slow queries, do something meanwhile, then go away."""
+
+    async def scene() -> list[httpx.Response | BaseException]:
+        limits = httpx.Limits(max_connections=count)
+        async with httpx.AsyncClient(base_url=site.url, trust_env=False, timeout=60, limits=limits) as client:
+            asked = [
+                asyncio.create_task(client.get("/api/tap/sync", params=SLOW, headers=headers)) for _ in range(count)
+            ]
+            await asyncio.sleep(1)
+            await asyncio.to_thread(during)
+            answered = [task.result() for task in asked if task.done()]
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+            return answered
+
+    return asyncio.run(scene())
+
+
+@pytest.mark.parametrize("headers", [AS_VISITOR, {}], ids=["a person", "an anonymous visitor"])
+def test_a_flood_of_slow_queries_delays_neither_others_nor_other_addresses(site: Site, headers: dict[str, str]) -> None:
+    seconds: dict[str, float] = {}
+
+    def meanwhile() -> None:
+        seconds["cone"] = timed(site, "/api/scs/sky.stars", params=CONE, headers=AS_HOLDER)
+        seconds["releases"] = timed(site, "/api/releases")
+        seconds["tile"] = timed(site, "/api/tiles/sky.stars", params={"order": 1, "pixel": 2})
+
+    refused = flood(site, headers, 60, meanwhile)
+    assert max(seconds.values()) < 2
+    assert {answer.status_code for answer in refused} == {503}
+    assert "50 queries waiting already" in refused[0].text
+    assert int(refused[0].headers["Retry-After"]) > 0
+
+
+def test_a_client_that_leaves_before_the_first_rows_ends_its_query_within_a_second(site: Site) -> None:
+    def runs() -> list[Phase]:
+        listed = site.services.executions.list("visitor", limit=200)
+        return [run.phase for run in listed if run.query == LONG]
+
+    before = len(runs())
+    flood(site, AS_VISITOR, 3, lambda: None)  # one runs, two wait
+    left_at = time.monotonic()
+    while len(runs()) == before and time.monotonic() < left_at + 5:
+        time.sleep(0.02)
+    assert time.monotonic() - left_at < 1
+    assert timed(site, "/api/scs/sky.stars", params=CONE, headers=AS_VISITOR) < 1
+    assert runs()[: len(runs()) - before] == [Phase.ABORTED]
+
+
+def test_a_query_that_waited_too_long_is_told_why_and_when_to_come_back(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site.services.admission, "_limits", AdmissionLimits(running=2, timeout_s=0.3))
+    answers = flood(site, AS_VISITOR, 2, lambda: time.sleep(0.2))
+    assert [answer.status_code for answer in answers] == [503]
+    assert "you have 1 running, as many as one may" in answers[0].text
+
+
+def test_a_client_that_reads_nothing_any_more_loses_its_turn(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pachon.vo.http._STALL_S", 0.3)
+    wide = {
+        **SLOW,
+        "QUERY": "SELECT a.*, b.* FROM sky.stars AS a, sky.stars AS b",
+        "RESPONSEFORMAT": "arrow",
+        "MAXREC": "5000000",
+    }
+    with site.client.stream("GET", "/api/tap/sync", params=wide, headers=AS_VISITOR) as answer:
+        run = answer.headers["X-Pachon-Execution"]
+        for _ in range(2):
+            assert timed(site, "/api/scs/sky.stars", params=CONE, headers=AS_VISITOR) < 5
+        assert run in [each.id for each in site.services.executions.list("visitor", limit=10)]

@@ -137,7 +137,7 @@ def test_other_formats_are_there_on_request(site: Site) -> None:
         ({"SR": "inf"}, "SR must be a number"),
         ({"VERB": "4"}, "VERB must be 1, 2 or 3, not '4'."),
         ({"MAXREC": "-5"}, "MAXREC must be a whole number of rows, 0 (metadata only) or more"),
-        ({"RESPONSEFORMAT": "fits"}, "RESPONSEFORMAT 'fits' is not known; allowed are votable"),
+        ({"RESPONSEFORMAT": "xls"}, "RESPONSEFORMAT 'xls' is not known; allowed are votable"),
     ],
 )
 def test_bad_input_is_a_400_that_names_the_parameter_and_what_is_allowed(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ConeRows:
-    """An answer in the words of version 1.03: UCD1 on the main columns, an identifier that is a text, double positions."""
+    """An answer in the words of version 1.03: UCD1 on the main columns, a text for identifier, double positions."""
 
     answer: Answer
     fields: tuple[Field, ...]

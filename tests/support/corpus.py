@@ -121,14 +121,14 @@ SYNTHETIC = (
     Question(
         "crossmatch",
         "SELECT a.id, b.id FROM ("
-        + _in("CIRCLE(0, 10, 0.5)")
+        + _in("CIRCLE(0, 10, 0.15)")
         + ") AS a JOIN ("
-        + _in("CIRCLE(0, 10, 0.5)", "deep.stars")
+        + _in("CIRCLE(0, 10, 0.15)", "deep.stars")
         + ") AS b ON DISTANCE(POINT(a.ra, a.dec), POINT(b.ra, b.dec)) < 0.02",
     ),
     Question(
         "crossmatch",
-        "SELECT a.id, b.id FROM (" + _in("CIRCLE(33, -90, 0.3)", "deep.stars") + ") AS a JOIN sky.stars AS b"
+        "SELECT a.id, b.id FROM (" + _in("CIRCLE(33, -90, 0.03)", "deep.stars") + ") AS a JOIN sky.stars AS b"
         " ON DISTANCE(POINT(a.ra, a.dec), POINT(b.ra, b.dec)) < 0.01",
     ),
     Question(

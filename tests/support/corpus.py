@@ -128,7 +128,11 @@ SYNTHETIC = (
     ),
     Question(
         "crossmatch",
-        "SELECT a.id, b.id FROM (" + _in("CIRCLE(33, -90, 0.03)", "deep.stars") + ") AS a JOIN sky.stars AS b"
+        "SELECT a.id, b.id FROM ("
+        + _in("CIRCLE(33, -90, 0.03)", "deep.stars")
+        + ") AS a JOIN ("
+        + _in("CIRCLE(0, -90, 0.2)")
+        + ") AS b"
         " ON DISTANCE(POINT(a.ra, a.dec), POINT(b.ra, b.dec)) < 0.01",
     ),
     Question(

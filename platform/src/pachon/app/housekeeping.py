@@ -1,6 +1,7 @@
 """Repairs once what a crash left of releases, then forgets what is kept for a stated time only, again and again.
 
-What is forgotten: records of runs, old events, files of releases that nobody reads.
+What is forgotten: records of runs, old events, files of releases that nobody reads. Statistics of new tables are
+learnt on the way.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING
 
 from pachon.core import clock
 from pachon.core.errors import PachonError
+from pachon.releases.models import Lifecycle
 from pachon.releases.tiers import remove_replaced
 from pachon.releases.upkeep import recover
 
 if TYPE_CHECKING:
     from pachon.app.wiring import Services
+    from pachon.releases.models import Snapshot
 
 _log = logging.getLogger(__name__)
 _EVERY_S = 3600.0
@@ -24,7 +27,7 @@ _KEEP_EVENTS = timedelta(days=1)
 
 
 async def keep_tidy(services: Services, *, every_s: float = _EVERY_S) -> None:
-    """Repair, then forget again and again, until cancelled; a database that is away is asked again next time."""
+    """Repair, then forget and learn again and again, until cancelled; what fails is tried again next time."""
     try:
         await asyncio.to_thread(repair, services)
     except (PachonError, OSError):
@@ -36,6 +39,7 @@ async def keep_tidy(services: Services, *, every_s: float = _EVERY_S) -> None:
             await asyncio.to_thread(forget, services)
         except PachonError as error:
             _log.warning("what is old could not be forgotten: %s", error)
+        await learn(services)
         await asyncio.sleep(every_s)
 
 
@@ -54,3 +58,18 @@ def forget(services: Services) -> None:
 
 def _keep_replaced(services: Services) -> timedelta:
     return timedelta(hours=services.settings.data.keep_replaced_hours)
+
+
+async def learn(services: Services) -> None:
+    """Learn the statistics of all tables that are queried one by one, and forget those of others."""
+    releases = await asyncio.to_thread(services.store.releases)
+    queried = [release for release in releases if release.lifecycle is not Lifecycle.ARCHIVED]
+    names = [table.qualified_name for release in queried for table in release.tables]
+    present: list[Snapshot] = []
+    for name in names:
+        try:
+            present.append(await asyncio.to_thread(services.store.snapshot, name))
+            await asyncio.to_thread(services.statistics.of, present[-1])
+        except PachonError as error:
+            _log.warning("statistics of %s could not be learnt: %s", name, error)
+    await asyncio.to_thread(services.statistics.keep_only, present)

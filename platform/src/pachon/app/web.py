@@ -20,6 +20,7 @@ from starlette.staticfiles import StaticFiles
 import pachon
 import pachon.app.pages.handlers
 import pachon.identity.handlers
+import pachon.queries.estimate.handlers
 import pachon.queries.handlers
 import pachon.releases.handlers
 import pachon.scs.handlers
@@ -70,6 +71,7 @@ def create_app(services: Services) -> FastAPI:
         pachon.tap.handlers.router,
         pachon.scs.handlers.router,
         pachon.queries.handlers.router,
+        pachon.queries.estimate.handlers.router,
         _status_router,
     ):
         app.include_router(capability, prefix="/api")

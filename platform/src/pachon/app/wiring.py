@@ -15,6 +15,8 @@ from pachon.queries.admission import Admission, AdmissionLimits
 from pachon.queries.engines.duckdb_engine import DuckDBEngine
 from pachon.queries.engines.engine import Engine
 from pachon.queries.engines.worker import WorkerConfig, spill_limit
+from pachon.queries.estimate.service import EstimateService, SynchronousAdmission
+from pachon.queries.estimate.statistics import StatisticsStore
 from pachon.queries.listening import Listeners
 from pachon.queries.models import QueryLimits
 from pachon.queries.service import QueryService
@@ -47,6 +49,9 @@ class Services:
     queries: QueryService
     admission: Admission
     executions: ExecutionStore
+    estimates: EstimateService
+    statistics: StatisticsStore
+    store: FolderReleaseStore
     tap: TapService
     scs: ConeSearchService
     tiles: TileService
@@ -89,6 +94,9 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
     engine = _engine(settings)
     limits = _query_limits(settings)
     queries = QueryService(releases, engine, executions, limits, extra_tables=TapSchema(releases), now=now)
+    statistics = StatisticsStore(
+        settings.home.resolve() / "statistics", lambda snapshot: store.catalogue(snapshot.table.qualified_name)
+    )
     cone_limits = ConeLimits(max_radius_deg=settings.scs.max_radius_deg, max_rows=settings.scs.max_rows)
     return Services(
         settings=settings,
@@ -99,6 +107,9 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
         queries=queries,
         admission=Admission(_admission_limits(settings)),
         executions=executions,
+        estimates=EstimateService(queries, statistics, limits, SynchronousAdmission(limits)),
+        statistics=statistics,
+        store=store,
         tap=TapService(queries, releases, limits, base_url=f"{settings.base_url}/api/tap"),
         scs=ConeSearchService(queries, releases, cone_limits),
         tiles=TileService(releases, lambda snapshot: store.catalogue(snapshot.table.qualified_name)),

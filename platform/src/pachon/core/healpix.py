@@ -46,6 +46,15 @@ def pixel_of(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64], *, order
     return np.asarray(cdshealpix.lonlat_to_healpix(lon, lat, order), dtype=np.int64)
 
 
+def position_of(pixels: NDArray[np.int64], *, order: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Right ascension and declination (ICRS degrees) of the centres of nested pixels, shapes of the input."""
+    import astropy.units as u  # noqa: PLC0415 -- see the module
+    import cdshealpix  # noqa: PLC0415 -- see the module
+
+    lon, lat = cdshealpix.healpix_to_lonlat(np.asarray(pixels, dtype=np.uint64), order)
+    return np.asarray(lon.to_value(u.deg), dtype=np.float64), np.asarray(lat.to_value(u.deg), dtype=np.float64)
+
+
 def cone_index_ranges(cone: Cone, *, max_order: int = SPATIAL_INDEX_ORDER) -> NDArray[np.int64]:
     """Half-open ranges of order 29 indices that cover a cone; never misses a position inside it.
 

@@ -117,6 +117,18 @@ class QueryService:
         """
         return self._answer(principal, protocol, adql, lambda: self._bind(principal, adql, self._rows(max_rows)))
 
+    def plan(self, principal: Principal, adql: str, *, max_rows: int | None = None) -> Plan:
+        """Bind an ADQL query without running it.
+
+        Raises
+        ------
+        QuerySyntaxError, LimitError, UsageError, ForbiddenError
+            As `ask`.
+        """
+        if not principal.is_anonymous:
+            principal.require(Scope.QUERY)
+        return self._bind(principal, adql, self._rows(max_rows))
+
     def cone(
         self,
         principal: Principal,

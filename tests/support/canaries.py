@@ -117,6 +117,13 @@ def _sync(q: Quarry) -> Iterator[Request]:
     yield Request(path, (*given, ("RESPONSEFORMAT", "wrong")))
 
 
+def _estimate(q: Quarry) -> Iterator[Request]:
+    path = "/api/queries/estimate"
+    for adql in _adql(q):
+        yield Request(path, (("QUERY", adql),))
+    yield Request(path, method="POST", form=(("QUERY", f"SELECT * FROM {q.name}"), ("MAXREC", "3")))
+
+
 def _cone(q: Quarry) -> Iterator[Request]:
     around = (("RA", "56.75"), ("DEC", "24.12"), ("SR", "2"))
     for name in (q.name, q.name.upper(), q.near, q.table, q.release, f'"{q.release}"."{q.table}"'):
@@ -240,6 +247,7 @@ PROBES: Mapping[str, Probe] = {
     "/api/scs": _page("/api/scs"),
     "/api/scs/{table}": _cone,
     "/api/tiles/{table}": _tile,
+    "/api/queries/estimate": _estimate,
     "/api/queries/executions": _executions,
     "/api/queries/events": _events,
 }

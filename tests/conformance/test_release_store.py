@@ -90,7 +90,9 @@ def test_an_unknown_table_is_not_found(store: ReleaseStore, name: str) -> None:
 
 
 def test_the_manifest_is_sorted_and_every_path_in_it_is_found(store: ReleaseStore) -> None:
-    files = list(store.manifest("hist_dr2"))
+    listed = store.manifest("hist_dr2")
+    files = list(listed)
+    assert list(listed) == files
     assert [file.path for file in files] == sorted(file.path for file in files)
     assert {"release.yaml", "schema.yaml", IMAGE} <= {file.path for file in files}
     for file in files:

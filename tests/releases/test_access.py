@@ -119,6 +119,17 @@ def test_an_image_under_embargo_is_for_nobody_to_the_second(store: FolderRelease
     assert HUSHED in [file.path for file in then.manifest(HOLDER, "hist_prompt")]
 
 
+def test_a_list_that_is_read_twice_is_the_same_though_an_embargo_ends_between(store: FolderReleaseStore) -> None:
+    moments = [EMBARGO_ENDS_AT - timedelta(seconds=1)]
+    policy = RightsPolicy(frozenset({"rights-holders"}))
+    releases = ReleaseService(store, policy, now=lambda: moments[-1])
+    listed = releases.manifest(HOLDER, "hist_prompt")
+    before = list(listed)
+    moments.append(EMBARGO_ENDS_AT)
+    assert list(listed) == before
+    assert {file.path for file in releases.manifest(HOLDER, "hist_prompt")} - {file.path for file in before} == {HUSHED}
+
+
 def test_a_lab_shows_the_folders_of_readable_releases_without_images_under_embargo(store: FolderReleaseStore) -> None:
     assert service(store).readable_folders(ANONYMOUS) == ()
     assert [release_id for release_id, _ in service(store).readable_folders(HOLDER)] == [

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -17,8 +18,9 @@ from urllib.parse import quote, urlsplit
 import httpx
 import pytest
 
-from pachon.releases.models import StoredFile
-from releases.shelf import EMPTY, NOISE, ODD, SECRET, FileShelf, Shelf, running_shelf, slow_reader
+from pachon.releases.downloads import Downloads
+from pachon.releases.tiers import remove_replaced
+from releases.shelf import EMPTY, NOISE, ODD, SECRET, Shelf, running_shelf, slow_reader
 from support.app import AS_HOLDER, AS_NO_SCOPE, AS_VISITOR
 
 PER_PERSON = 250
@@ -38,7 +40,7 @@ def test_the_list_says_path_size_digest_tier_and_collection_of_every_file(shelf:
     told = shelf.client.get("/api/releases/sky/files").json()
 
     assert (told["release"], told["lifecycle"], told["tier"]) == ("sky", "archived", "mass")
-    on_disk = shelf.files("sky")
+    on_disk = shelf.files()
     assert {each["path"]: (each["size_bytes"], each["sha256"]) for each in told["files"]} == {
         path: (len(content), hashlib.sha256(content).hexdigest()) for path, content in on_disk.items()
     }
@@ -65,7 +67,7 @@ def test_the_list_is_the_same_in_lines_and_is_cut_to_a_folder_or_a_collection(sh
 
 def test_sha256sum_checks_the_text_list(shelf: Shelf, tmp_path: Path) -> None:
     (tmp_path / "SHA256SUMS").write_bytes(shelf.client.get("/api/releases/sky/files?format=text").content)
-    folder = shutil.copytree(shelf.folder / "sky", tmp_path / "sky")
+    folder = shutil.copytree(shelf.folder(), tmp_path / "sky")
     check = ["sha256sum", "--check", "--strict", "--quiet", str(tmp_path / "SHA256SUMS")]
 
     assert subprocess.run(check, cwd=folder, check=False, capture_output=True).stderr == b""
@@ -87,7 +89,7 @@ def test_an_unchanged_list_is_not_sent_again(shelf: Shelf) -> None:
 def test_a_file_is_sent_as_it_is_whatever_its_name_size_or_the_accepted_encodings(shelf: Shelf, path: str) -> None:
     answer = shelf.client.get(address(path), headers={"Accept-Encoding": "gzip"})
 
-    content = (shelf.folder / "sky" / path).read_bytes()
+    content = (shelf.folder() / path).read_bytes()
     assert (answer.status_code, answer.content) == (200, content)
     assert answer.headers["etag"] == f'"{hashlib.sha256(content).hexdigest()}"'
     assert answer.headers["repr-digest"].startswith("sha-256=:")
@@ -127,7 +129,7 @@ def test_several_ranges_come_as_parts_and_one_out_of_range_is_refused(shelf: She
 
 @pytest.mark.parametrize("headers", [{}, AS_VISITOR])
 def test_of_a_release_that_a_person_may_not_see_no_door_gives_anything(shelf: Shelf, headers: dict[str, str]) -> None:
-    content = (shelf.folder / "future" / SECRET).read_bytes()
+    content = (shelf.folder("future") / SECRET).read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     hidden = address(SECRET, "NAME").replace("NAME", "{}")
     guesses = [
@@ -153,7 +155,9 @@ def told(answer: httpx.Response) -> str:
     return str(answer.json()["error"]["message"]) if answer.content else ""
 
 
-@pytest.mark.parametrize("path", ["files/raw", "../future/release.yaml", "files/raw/no", "%2e%2e/future/release.yaml"])
+@pytest.mark.parametrize(
+    "path", ["files/raw", "../future/release.yaml", "files/raw/no", "%2e%2e/future/release.yaml", "manifest.jsonl"]
+)
 def test_what_is_not_in_the_list_is_not_there(shelf: Shelf, path: str) -> None:
     with socket.create_connection((urlsplit(shelf.url).hostname, urlsplit(shelf.url).port), timeout=10) as raw:
         raw.sendall(f"GET /api/releases/sky/files/{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
@@ -227,12 +231,47 @@ def test_many_quick_downloads_at_once_bring_the_right_bytes(shelf: Shelf) -> Non
         assert all(body == shelf.noise for body in bodies)
 
 
-def test_a_file_that_is_not_as_the_list_says_is_not_sent(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    listed = StoredFile(path="schema.yaml", size_bytes=5, sha256="00" * 32)
-    for place, problem in (("schema.yaml", "has not the size that its manifest says"), ("gone", "cannot be read")):
-        told = (listed, shelf.folder / "sky" / place)
-        monkeypatch.setattr(FileShelf, "file", lambda *_, told=told: told)
-        answer = shelf.client.get(address("schema.yaml"))
-        assert answer.status_code == 503
-        assert problem in answer.json()["error"]["message"]
-        assert str(shelf.folder) not in answer.text
+def test_a_file_that_is_not_as_the_list_says_is_not_sent(shelf: Shelf) -> None:
+    for content, problem in ((b"longer", "has not the size that its manifest says"), (None, "cannot be read")):
+        with shelf.changed(EMPTY, content):
+            answer = shelf.client.get(address(EMPTY))
+            assert answer.status_code == 503
+            assert f"File '{EMPTY}' {problem}" in answer.json()["error"]["message"]
+            assert str(shelf.folder()) not in answer.text
+    assert shelf.client.get(address(EMPTY)).status_code == 200
+
+
+def test_a_download_that_is_under_way_when_another_build_comes_ends_with_the_bytes_it_began_with(
+    tmp_path: Path,
+) -> None:
+    with running_shelf(tmp_path, noise_bytes=8_000_000) as shelf:
+        tag, began_in = shelf.client.head(address(NOISE)).headers["etag"], shelf.folder()
+        with slow_reader(shelf.url, address(NOISE)) as reader, reader.makefile("rb") as answer:
+            shelf.publish_anew({NOISE: b"another"})
+            remove_replaced(shelf.registry, at=datetime.now(tz=UTC), keep=timedelta())
+            assert not began_in.exists()
+            for _ in itertools.takewhile(bytes.strip, itertools.islice(answer, 1, None)):
+                pass
+            assert answer.read(len(shelf.noise)) == shelf.noise
+        again = shelf.client.get(address(NOISE), headers={"Range": "bytes=3-", "If-Range": tag})
+        assert (again.status_code, again.content) == (200, b"another")
+
+
+def test_a_list_that_is_under_way_when_another_build_comes_is_the_whole_list_that_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = Downloads.measure
+
+    async def measure_and_publish(downloads: Downloads, person: str, pieces: Iterator[bytes]) -> tuple[str, int]:
+        measured = await measure(downloads, person, pieces)
+        shelf.publish_anew({"files/raw/one-more.txt": b"more"})
+        return measured
+
+    with running_shelf(tmp_path) as shelf:
+        before = shelf.client.get("/api/releases/sky/files?format=text").text
+        monkeypatch.setattr(Downloads, "measure", measure_and_publish)
+        assert shelf.client.get("/api/releases/sky/files?format=text").text == before
+        monkeypatch.setattr(Downloads, "measure", measure)
+        after = shelf.client.get("/api/releases/sky/files?format=text").text
+    (new,) = set(after.splitlines()) - set(before.splitlines())
+    assert new.endswith("  files/raw/one-more.txt")

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import socket
 import threading
 import time
@@ -40,9 +39,9 @@ class Meter:
             self.seen += size_bytes
 
 
-@pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    with running_shelf(tmp_path / "server") as running:
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
+    with running_shelf(tmp_path_factory.mktemp("shelf")) as running:
         yield running
 
 
@@ -60,9 +59,9 @@ def test_a_mirror_is_the_same_release_can_be_served_and_is_not_fetched_twice(she
     meter = Meter()
     outcome = mirror(shelf.url, tmp_path / "copies", meter=meter)
 
-    assert copied(tmp_path / "copies") == shelf.files("sky")
-    assert (outcome.fetched, outcome.present) == (meter.files, 0) == (len(shelf.files("sky")), 0)
-    assert meter.seen == meter.expected == sum(map(len, shelf.files("sky").values()))
+    assert copied(tmp_path / "copies") == shelf.files()
+    assert (outcome.fetched, outcome.present) == (meter.files, 0) == (len(shelf.files()), 0)
+    assert meter.seen == meter.expected == sum(map(len, shelf.files().values()))
     (served,) = FolderReleaseStore(tmp_path / "copies").releases()
     assert (served.id, served.tables[0].row_count) == ("sky", 2_000)
     assert [path.name for path in (tmp_path / "copies").iterdir()] == ["sky"]
@@ -70,8 +69,8 @@ def test_a_mirror_is_the_same_release_can_be_served_and_is_not_fetched_twice(she
     (tmp_path / "copies" / "sky" / NOISE).write_bytes(b"x" * len(shelf.noise))
     (tmp_path / "copies" / "sky" / "schema.yaml").unlink()
     again = mirror(f"{shelf.url}/api/", tmp_path / "copies")
-    assert (again.fetched, again.present) == (2, len(shelf.files("sky")) - 2)
-    assert copied(tmp_path / "copies") == shelf.files("sky")
+    assert (again.fetched, again.present) == (2, len(shelf.files()) - 2)
+    assert copied(tmp_path / "copies") == shelf.files()
 
 
 def test_a_download_that_is_cut_again_and_again_goes_on_where_it_was_cut(shelf: Shelf, tmp_path: Path) -> None:
@@ -117,35 +116,45 @@ def test_a_mirror_for_which_no_place_is_free_waits_as_long_as_the_platform_asks(
         with Remote(shelf.url, "sky", pause=pause) as remote:
             Mirror(remote, tmp_path / "copies", Meter()).run(jobs=1, under="tables")
 
-    assert copied(tmp_path / "copies").keys() == {path for path in shelf.files("sky") if path.startswith("tables/")}
+    assert copied(tmp_path / "copies").keys() == {path for path in shelf.files() if path.startswith("tables/")}
     assert set(waited) == {20.0}
 
 
-def test_a_file_that_changes_on_the_platform_meanwhile_is_told_and_the_others_are_there(
-    shelf: Shelf, tmp_path: Path
+def test_a_release_that_is_published_anew_meanwhile_is_told_by_the_files_that_differ_and_the_others_are_there(
+    tmp_path: Path,
 ) -> None:
-    def change() -> None:
-        (shelf.folder / "sky" / NOISE).write_bytes(b"another")
+    copies = tmp_path / "copies"
+    with running_shelf(tmp_path / "server") as shelf:
+        another = Meter(then=lambda: shelf.publish_anew({NOISE: b"another"}))
+        with pytest.raises(SetupError, match=rf"1 of the files .*: {NOISE} has changed on the platform meanwhile"):
+            mirror(shelf.url, copies, meter=another)
+        assert len(copied(copies)) == len([path for path in shelf.files() if "/" in path]) - 1
+        assert FolderReleaseStore(copies).releases() == ()
 
-    with pytest.raises(SetupError, match=rf"1 of the files .*: {NOISE} has changed on the platform meanwhile"):
-        mirror(shelf.url, tmp_path, meter=Meter(then=change))
-    assert len(copied(tmp_path)) == len([path for path in shelf.files("sky") if "/" in path]) - 1
-    assert FolderReleaseStore(tmp_path).releases() == ()
-
-    mirror(shelf.url, tmp_path)
-    assert copied(tmp_path) == shelf.files("sky")
+        mirror(shelf.url, copies)
+        assert copied(copies) == shelf.files()
 
 
 def test_bytes_that_do_not_have_the_listed_digest_never_get_their_name(shelf: Shelf, tmp_path: Path) -> None:
-    rotten = shelf.folder / "sky" / NOISE
-    changed_at_ns = rotten.stat().st_mtime_ns
-    shelf.client.get("/api/releases/sky/files")
-    rotten.write_bytes(b"z" + shelf.noise[1:])
-    os.utime(rotten, ns=(changed_at_ns, changed_at_ns))
-
-    with pytest.raises(SetupError, match="arrived with another digest"):
+    with (
+        shelf.changed(NOISE, b"z" + shelf.noise[1:]),
+        pytest.raises(SetupError, match=rf"1 of the files .*: {NOISE} arrived with another digest"),
+    ):
         mirror(shelf.url, tmp_path)
     assert NOISE not in copied(tmp_path)
+
+
+def test_a_file_that_the_platform_must_repair_is_told_and_not_waited_for(shelf: Shelf, tmp_path: Path) -> None:
+    def pause(pause_s: float) -> None:
+        pytest.fail(f"waits {pause_s} s")
+
+    with (
+        shelf.changed(NOISE, b"cut"),
+        Remote(shelf.url, "sky", pause=pause) as remote,
+        pytest.raises(SetupError, match=rf"1 of the files .*: File '{NOISE}' has not the size"),
+    ):
+        Mirror(remote, tmp_path, Meter()).run(jobs=3)
+    assert len(copied(tmp_path)) == len([path for path in shelf.files() if "/" in path]) - 1
 
 
 @pytest.mark.parametrize("path", ["../evil", "/evil", "tables/../../evil", "link/evil", ""])

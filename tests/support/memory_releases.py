@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,9 +51,9 @@ class MemoryReleases:
             raise NotFoundError(f"There is no release '{release_id}'.")
         return Path("/nowhere") / release_id
 
-    def manifest(self, release_id: str) -> Iterator[StoredFile]:
+    def manifest(self, release_id: str) -> tuple[StoredFile, ...]:
         self.folder(release_id)
-        return iter(sorted(self._files.get(release_id, ()), key=lambda file: file.path))
+        return tuple(sorted(self._files.get(release_id, ()), key=lambda file: file.path))
 
     def file(self, release_id: str, path: str) -> tuple[StoredFile, Path]:
         folder = self.folder(release_id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -148,9 +149,11 @@ def represent(stored: StoredFile, path: Path) -> Representation:
         If it is not on disk, or not of the size that its manifest says.
     """
     try:
-        status = path.stat()
+        status = path.lstat()
     except OSError:
         raise _damaged(stored.path, "cannot be read") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise _damaged(stored.path, "is no file any more")
     if status.st_size != stored.size_bytes:
         raise _damaged(stored.path, "has not the size that its manifest says")
     return Representation(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from pachon.core.errors import NotFoundError, PachonError, SetupError, Unavailab
 from pachon.releases.description import DESCRIPTION, read_description, read_tables, table_folder
 from pachon.releases.hats.reader import HatsCatalogue
 from pachon.releases.living import VALIDITY, read_validity
-from pachon.releases.manifest import Contents, find_file, read_manifest
+from pachon.releases.manifest import Contents, Manifest, find_file
 from pachon.releases.models import FileCollection, ImageCollection, Partition, Release, Snapshot, StoredFile, Table
 from pachon.releases.registry import Entry, Registry, release_folders
 
@@ -110,17 +110,17 @@ class FolderReleaseStore:
             raise NotFoundError(f"There is no release '{release_id}'.")
         return self._held[release_id].folder.resolve()
 
-    def manifest(self, release_id: str) -> Iterator[StoredFile]:
-        """All files of a release, sorted by path, one at a time.
+    def manifest(self, release_id: str) -> Iterable[StoredFile]:
+        """All files of a release, sorted by path, one at a time; as they were listed when this was asked.
 
         Raises
         ------
         NotFoundError
             If there is no such release.
         UnavailableError
-            If they are not listed yet.
+            If they are not listed yet; told when they are read.
         """
-        return read_manifest(self.folder(release_id))
+        return Manifest(self.folder(release_id))
 
     def file(self, release_id: str, path: str) -> tuple[StoredFile, Path]:
         """One file of a release by its path in the manifest, and where it lies on this machine.
@@ -128,14 +128,14 @@ class FolderReleaseStore:
         Raises
         ------
         NotFoundError
-            If there is no such release, the manifest has no such path, or it is no plain file (any more).
+            If there is no such release, the manifest has no such path, or a link lies there now.
         UnavailableError
             If the files are not listed yet.
         """
         folder = self.folder(release_id)
         stored = find_file(folder, path)
         place = folder / path
-        if stored is None or place.resolve() != place or not place.is_file():
+        if stored is None or place.resolve() != place:
             raise NotFoundError(f"Release '{release_id}' has no file '{path}'.")
         return stored, place
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -60,7 +60,7 @@ class _Caller:
     async def release(self, release_id: str) -> Release:
         return await self.downloads.call(self.service.release, self.principal, release_id, Access.FILE)
 
-    async def manifest(self, release_id: str) -> Iterator[StoredFile]:
+    async def manifest(self, release_id: str) -> Iterable[StoredFile]:
         return await self.downloads.call(self.service.manifest, self.principal, release_id)
 
     async def file(self, release_id: str, path: str) -> tuple[StoredFile, Path]:
@@ -106,18 +106,13 @@ async def files(
     collection: Annotated[str | None, Query(description="Only what is of this table or collection.")] = None,
 ) -> Response:
     listed = FileList(release=await caller.release(release_id), form=form, under=under, collection=collection)
-    pieces = listed.write(await caller.manifest(release_id))
-    digest, size_bytes = await caller.downloads.measure(caller.person, pieces)
+    manifest = await caller.manifest(release_id)
+    digest, size_bytes = await caller.downloads.measure(caller.person, listed.write(manifest))
     headers = {**_PRIVATE, "ETag": f'W/"{digest}"', "Content-Type": form.media_type}
     if headers["ETag"] in caller.request.headers.get("if-none-match", ""):
         return Response(status_code=NOT_MODIFIED, headers=headers)
-    pieces = listed.write(await caller.manifest(release_id))
-    return _stream(
-        caller,
-        partial(caller.downloads.open_list, caller.person, pieces),
-        OK,
-        headers | {"Content-Length": str(size_bytes)},
-    )
+    source = partial(caller.downloads.open_list, caller.person, listed.write(manifest))
+    return _stream(caller, source, OK, headers | {"Content-Length": str(size_bytes)})
 
 
 @router.get("/{release_id}/files/{path:path}", summary="A file of a release, whole or in ranges")

@@ -79,8 +79,7 @@ class FileList:
         """Put together by hand: there may be millions, and a whole dictionary takes `json` three times as long."""
         if self.form is ListFormat.TEXT:
             return _checksum_line(file)
-        kind, name = file.collection
-        collection = json.dumps(f"{kind}/{name}") if kind else "null"
+        collection = json.dumps(file.part or None)
         return (
             f'{{"path": {json.dumps(file.path)}, "size_bytes": {file.size_bytes}, "sha256": "{file.sha256}", '
             f'"tier": "{self.release.tier}", "collection": {collection}}}'

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from io import BufferedReader
@@ -59,13 +59,12 @@ def write_manifest(folder: Path, images: tuple[ImageCollection, ...] = ()) -> di
 
     def described(path: str) -> StoredFile:
         file = StoredFile(path=path, size_bytes=(folder / path).stat().st_size, sha256=sha256_of(folder / path))
-        return replace(file, taken_at=taken_at(folder / path)) if "/".join(file.collection) in embargoed else file
+        return replace(file, taken_at=taken_at(folder / path)) if file.part in embargoed else file
 
     with replacing(folder / MANIFEST) as unfinished, unfinished.open("w", encoding="utf-8") as lines:
         for file in in_threads(described, paths_in(folder)):
             lines.write(_line(file))
-            key = "/".join(file.collection).strip("/")
-            found[key] = found.get(key, Contents()).plus(file)
+            found[file.part] = found.get(file.part, Contents()).plus(file)
     return found
 
 
@@ -110,17 +109,20 @@ def _is_utf8(name: str) -> bool:
     return True
 
 
-def read_manifest(folder: Path) -> Iterator[StoredFile]:
-    """All files, sorted by path.
+@dataclass(frozen=True, slots=True)
+class Manifest(Iterable[StoredFile]):
+    """The files that the manifest in a folder lists, in its order; read from disk whenever it is iterated.
 
-    Raises
-    ------
-    UnavailableError
-        If the list is not made yet, or damaged.
+    Iteration raises `UnavailableError` if the list is not made yet, or damaged.
     """
-    with _opened(folder) as lines:
-        for line in lines:
-            yield _parsed(line, folder)
+
+    folder: Path
+
+    def __iter__(self) -> Iterator[StoredFile]:
+        """One file at a time."""
+        with _opened(self.folder) as lines:
+            for line in lines:
+                yield _parsed(line, self.folder)
 
 
 def find_file(folder: Path, path: str) -> StoredFile | None:
@@ -129,7 +131,7 @@ def find_file(folder: Path, path: str) -> StoredFile | None:
     Raises
     ------
     UnavailableError
-        As `read_manifest`.
+        If the list is not made yet, or damaged.
     """
     with _opened(folder) as lines:
         low, high = 0, lines.seek(0, os.SEEK_END)
@@ -178,13 +180,12 @@ def _line(file: StoredFile) -> str:
 
 def _parsed(line: bytes, folder: Path) -> StoredFile:
     try:
-        values: Mapping[str, str] = json.loads(line)
-        taken = values.get("taken_at")
+        values = json.loads(line)
         return StoredFile(
             path=values["path"],
             size_bytes=int(values["size_bytes"]),
             sha256=values["sha256"],
-            taken_at=datetime.fromisoformat(taken) if taken else None,
+            taken_at=datetime.fromisoformat(values["taken_at"]) if "taken_at" in values else None,
         )
     except (ValueError, KeyError, TypeError):
         message = f"The list of the files of '{folder.name}' is damaged; 'pachon release verify' says more."

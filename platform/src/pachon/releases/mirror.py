@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import json
-import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -18,8 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from pachon.core.errors import SetupError
+from pachon.core.errors import SetupError, UnavailableError
+from pachon.releases.manifest import MANIFEST, Manifest, sha256_of
 from pachon.releases.models import StoredFile
+from pachon.releases.registry import bring_to_disk
 from pachon.releases.remote import FileRefusedError, Remote
 
 _WAITING_PER_JOB = 4
@@ -81,12 +81,12 @@ class Mirror:
             all others are there then.
         """
         with _only_one(self._state):
-            manifest = self._state / "manifest.jsonl"
-            self._remote.save_list(manifest, under=under)
-            self._progress.expect(*_totals(manifest))
+            self._remote.save_list(self._state / MANIFEST, under=under)
+            listed = Manifest(self._state)
+            self._progress.expect(*_totals(listed))
             outcome = Outcome()
             for of_release in (False, True):
-                files = (each for each in _listed(manifest) if (each.collection == ("", "")) is of_release)
+                files = (each for each in listed if (not each.part) is of_release)
                 if not outcome.failures:
                     self._bring_all(files, outcome, jobs=jobs)
             if outcome.failures:
@@ -128,14 +128,13 @@ class Mirror:
     def _bring(self, file: StoredFile) -> bool:
         """Have one file in its place; whether it was there."""
         place = self._place(file.path)
-        if place.is_file() and place.stat().st_size == file.size_bytes and _sha256(place).hexdigest() == file.sha256:
+        if place.is_file() and place.stat().st_size == file.size_bytes and sha256_of(place) == file.sha256:
             self._progress.add(file.size_bytes)
             return True
         name = hashlib.sha256(f"{file.sha256} {file.path}".encode()).hexdigest()
         part = self._state / f"{name[:32]}.part"
         self._fetch(file, part)
-        with part.open("rb") as written:
-            os.fsync(written.fileno())
+        bring_to_disk(part)
         place.parent.mkdir(parents=True, exist_ok=True)
         part.replace(place)
         return False
@@ -143,18 +142,19 @@ class Mirror:
     def _fetch(self, file: StoredFile, part: Path) -> None:
         """Fill the partial file; one of which what was there is not right is fetched a second time from its start."""
         for is_resumed in (part.exists(), False):
-            digest = _sha256(part) if is_resumed else hashlib.sha256()
-            start = part.stat().st_size if is_resumed else 0
-            if start <= file.size_bytes:
-                with part.open("ab" if is_resumed else "wb") as written:
+            with part.open("a+b" if is_resumed else "w+b") as written:
+                written.seek(0)
+                digest = hashlib.file_digest(written, "sha256")
+                start = written.tell()
+                if start <= file.size_bytes:
                     self._progress.add(start)
                     for piece in self._remote.pieces(file, start):
                         written.write(piece)
                         digest.update(piece)
                         self._progress.add(len(piece))
-                if digest.hexdigest() == file.sha256:
-                    return
-                self._progress.add(-file.size_bytes)
+                    if digest.hexdigest() == file.sha256:
+                        return
+                    self._progress.add(-file.size_bytes)
             part.unlink(missing_ok=True)
             if not is_resumed:
                 raise FileRefusedError(f"{file.path} arrived with another digest than the platform's list says.")
@@ -189,30 +189,18 @@ def _only_one(state: Path) -> Iterator[None]:
             raise SetupError(f"{error.filename or state.parent}: {error.strerror or error}.") from None
 
 
-def _listed(manifest: Path) -> Iterator[StoredFile]:
-    with manifest.open(encoding="utf-8") as lines:
-        for line in lines:
-            entry = json.loads(line)
-            yield StoredFile(path=entry["path"], size_bytes=int(entry["size_bytes"]), sha256=entry["sha256"])
-
-
-def _totals(manifest: Path) -> tuple[int, int]:
+def _totals(listed: Manifest) -> tuple[int, int]:
     """Number of files, and their bytes."""
     files, size_bytes = 0, 0
     try:
-        for each in _listed(manifest):
+        for each in listed:
             files += 1
             size_bytes += each.size_bytes
-    except (ValueError, KeyError, TypeError):
+    except UnavailableError:
         raise SetupError("The platform's list of files cannot be read; is its version as new as this one?") from None
     if not files:
         raise SetupError("The platform lists no files here; leave --under out, or give a folder of the release.")
     return files, size_bytes
-
-
-def _sha256(path: Path) -> hashlib._Hash:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256")
 
 
 def _told(failures: list[str], target: Path) -> str:

@@ -227,6 +227,11 @@ class StoredFile:
         kind, _, rest = self.path.partition("/")
         return (kind, rest.partition("/")[0]) if rest else ("", "")
 
+    @property
+    def part(self) -> str:
+        """The same in one word, `tables/object`; empty for the release's own files."""
+        return "/".join(self.collection).strip("/")
+
 
 @dataclass(frozen=True, slots=True)
 class Partition:

@@ -23,7 +23,9 @@ _TRY_LATER = {
 }
 _REFUSED = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
 _ATTEMPTS = 6
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 120.0
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 120.0
+"""Who asks to wait longer refuses: a file that must be repaired, say, for which the others need not wait."""
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 _LIST_TIMEOUT = httpx.Timeout(900.0, connect=10.0)
 _READ_BYTES = 1024 * 1024
@@ -150,7 +152,7 @@ class Remote:
                 if failed >= _ATTEMPTS:
                     raise SetupError(f"{self._base} cannot be reached: {_reason(error)}.") from None
                 asked = error.pause_s if isinstance(error, _LaterError) else None
-                self._pause(min(_FIRST_PAUSE_S * 2 ** (failed - 1) if asked is None else asked, _LONGEST_PAUSE_S))
+                self._pause(_FIRST_PAUSE_S * 2 ** (failed - 1) if asked is None else asked)
                 self._end_if_stopped()
             except httpx.InvalidURL:
                 raise SetupError(f"'{self._base}' is no address; it may be like https://sky.example.org.") from None
@@ -172,10 +174,13 @@ class Remote:
 
 def _refusal(answer: httpx.Response, *, is_file: bool) -> Exception:
     sentence = _sentence(answer) or f"{answer.url} answered {answer.status_code} {answer.reason_phrase}."
-    if answer.status_code in _TRY_LATER:
-        given = answer.headers.get("retry-after", "")
-        return _LaterError(sentence.rstrip("."), pause_s=float(given) if given.isdecimal() else None)
-    return FileRefusedError(sentence) if is_file and answer.status_code in _REFUSED else SetupError(sentence)
+    given = answer.headers.get("retry-after", "")
+    pause_s = float(given) if given.isdecimal() else None
+    is_later = answer.status_code in _TRY_LATER
+    if is_later and (pause_s is None or pause_s <= _LONGEST_PAUSE_S):
+        return _LaterError(sentence.rstrip("."), pause_s=pause_s)
+    is_of_file = is_file and (is_later or answer.status_code in _REFUSED)
+    return FileRefusedError(sentence) if is_of_file else SetupError(sentence)
 
 
 def _reason(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from pachon.releases.models import Lifecycle
 from pachon.rights.models import Access, Embargo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from pachon.core.clock import Clock
@@ -132,8 +133,10 @@ class ReleaseService:
         self._use(principal, access, release, what=table.qualified_name)
         return self._store.snapshot(table.qualified_name, as_of=as_of)
 
-    def manifest(self, principal: Principal, release_id: str) -> Iterator[StoredFile]:
-        """The files of a release that this person may download, sorted by path; images under embargo are left out.
+    def manifest(self, principal: Principal, release_id: str) -> Iterable[StoredFile]:
+        """The files of a release that this person may download now, sorted by path, without images under embargo.
+
+        The same files come whenever it is iterated, whatever is published, or becomes free, meanwhile.
 
         Raises
         ------
@@ -142,8 +145,10 @@ class ReleaseService:
         """
         release = self.release(principal, release_id, Access.FILE)
         self._use(principal, Access.FILE, release, what="its list of files")
-        listed = self._store.manifest(release_id)
-        return (file for file in listed if self._decide_file(principal, release, file).allowed)
+        at = self._now()
+        return _Selected(
+            self._store.manifest(release_id), lambda file: self._decide_file(principal, release, file, at=at).allowed
+        )
 
     def file(self, principal: Principal, release_id: str, path: str) -> tuple[StoredFile, Path]:
         """A file of a release by its path in the manifest, and where it lies.
@@ -157,7 +162,7 @@ class ReleaseService:
         """
         release = self.release(principal, release_id, Access.FILE)
         found = self._store.file(release_id, path)
-        decision = self._decide_file(principal, release, found[0])
+        decision = self._decide_file(principal, release, found[0], at=self._now())
         if not decision.allowed:
             raise ForbiddenError(decision.reason)
         access = Access.IMAGE if found[0].collection[0] == "images" else Access.FILE
@@ -183,14 +188,14 @@ class ReleaseService:
     ) -> Decision:
         return self._policy.decide(principal, access, at=self._now(), sources=(release,), embargo=embargo)
 
-    def _decide_file(self, principal: Principal, release: Release, file: StoredFile) -> Decision:
+    def _decide_file(self, principal: Principal, release: Release, file: StoredFile, *, at: datetime) -> Decision:
         """Access to one file: for an image also to images, with the embargo of its collection."""
         kind, name = file.collection
         if kind != "images":
-            return self._decide(principal, Access.FILE, release)
+            return self._policy.decide(principal, Access.FILE, at=at, sources=(release,))
         hours = next((each.embargo_hours for each in release.images if each.id == name), 0.0)
         embargo = Embargo(hours, file.taken_at) if hours and file.taken_at is not None else None
-        return self._decide(principal, Access.IMAGE, release, embargo)
+        return self._policy.decide(principal, Access.IMAGE, at=at, sources=(release,), embargo=embargo)
 
     def _decide_images(self, principal: Principal, release: Release) -> Decision:
         """Access to all images of a release at once."""
@@ -228,6 +233,17 @@ class ReleaseService:
         near = difflib.get_close_matches(name.lower(), [*tables, *bare], n=3, cutoff=0.5)
         names = dict.fromkeys(tables[bare.get(key, key)].qualified_name for key in near)
         return f"; did you mean {' or '.join(names)}?".rstrip("?") if names else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Selected:
+    """Those of some files for which a condition holds, whenever it is iterated."""
+
+    files: Iterable[StoredFile]
+    holds: Callable[[StoredFile], bool]
+
+    def __iter__(self) -> Iterator[StoredFile]:
+        return filter(self.holds, self.files)
 
 
 def _is_closed(release: Release, access: Access) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -42,8 +42,10 @@ class ReleaseStore(Protocol):
         """
         ...
 
-    def manifest(self, release_id: str) -> Iterator[StoredFile]:
+    def manifest(self, release_id: str) -> Iterable[StoredFile]:
         """All files of a release, sorted by path, one at a time: a release may have millions.
+
+        The same files come whenever it is iterated, whatever is published meanwhile.
 
         Raises
         ------

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pachon.core.errors import PachonError, SetupError
 from pachon.core.failpoints import failpoint
-from pachon.releases.manifest import MANIFEST, read_manifest, sha256_of
+from pachon.releases.manifest import MANIFEST, Manifest, sha256_of
 from pachon.releases.models import Lifecycle, Tier
 from pachon.releases.registry import Entry, Place, Records, Registry, bring_to_disk
 
@@ -75,7 +75,7 @@ def _move(registry: Registry, release_id: str, entry: Entry, at: datetime) -> No
 def _copy(source: Path, target: Path) -> None:
     """Copy what the manifest lists; every copy is read again and compared with its digest."""
     folders = {target}
-    for file in read_manifest(source):
+    for file in Manifest(source):
         copy = target / file.path
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source / file.path, copy)

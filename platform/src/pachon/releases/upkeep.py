@@ -12,7 +12,7 @@ from pathlib import Path
 from pachon.core.errors import ConflictError, PachonError
 from pachon.releases.description import DESCRIPTION, read_description
 from pachon.releases.drafts import recovered, strays
-from pachon.releases.manifest import MANIFEST, Contents, paths_in, read_manifest, sha256_of, write_manifest
+from pachon.releases.manifest import MANIFEST, Contents, Manifest, paths_in, sha256_of, write_manifest
 from pachon.releases.models import StoredFile
 from pachon.releases.publishing import check
 from pachon.releases.registry import Entry, Records, Registry
@@ -142,7 +142,7 @@ def problems(folder: Path, *, quick: bool = False) -> Iterator[str]:
         yield str(error).rstrip(".")
         release = None
     skipped = "tables/" if release is not None and release.is_living else "\0"
-    listed = (file for file in read_manifest(folder) if not file.path.startswith(skipped))
+    listed = (file for file in Manifest(folder) if not file.path.startswith(skipped))
     present = (path for path in paths_in(folder) if not path.startswith(skipped))
     for file, path in _side_by_side(listed, present):
         if file is None:

@@ -19,7 +19,7 @@ from pachon.vo.http import to_response
 _log = logging.getLogger(__name__)
 
 REQUEST_ID = "X-Request-ID"
-_STREAMS = ("/api/tap/sync", "/api/scs/", "/api/tiles/")
+_STREAMS = ("/api/tap/sync", "/api/tap/async/", "/api/scs/", "/api/tiles/")
 _SMALLEST_BYTES = 1024
 _NOT_FOUND, _METHOD_NOT_ALLOWED, _TOO_LARGE = 404, 405, 413
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from sqlalchemy import Engine as Database
@@ -11,6 +12,11 @@ from pachon.identity.hub import HubPrincipals
 from pachon.queries.engines.duckdb_engine import DuckDBEngine
 from pachon.queries.engines.engine import Engine
 from pachon.queries.engines.worker import WorkerConfig
+from pachon.queries.jobs.models import JobLimits
+from pachon.queries.jobs.runner import JobRunner
+from pachon.queries.jobs.service import JobService
+from pachon.queries.jobs.spool import Spool
+from pachon.queries.jobs.sql_storage import SqlJobStore
 from pachon.queries.models import QueryLimits
 from pachon.queries.service import QueryService
 from pachon.queries.sql_storage import SqlExecutionStore
@@ -24,8 +30,12 @@ from pachon.scs.service import ConeSearchService
 from pachon.state.database import migrate, open_database
 from pachon.state.feed import Feed
 from pachon.state.outbox import Outbox
+from pachon.tap.jobs import TapJobs
 from pachon.tap.schema import TapSchema
 from pachon.tap.service import TapService
+from pachon.tap.waiting import Waiters
+
+_OTHER_PARAMETERS_CHARS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +48,9 @@ class Services:
     queries: QueryService
     executions: ExecutionStore
     tap: TapService
+    jobs: TapJobs
+    runner: JobRunner
+    waiters: Waiters
     scs: ConeSearchService
     tiles: TileService
     events: Feed
@@ -46,7 +59,8 @@ class Services:
     database: Database
 
     async def aclose(self) -> None:
-        """End the workers and close all connections."""
+        """End jobs and workers and close all connections."""
+        await asyncio.to_thread(self.runner.close)
         await self.principals.aclose()
         self.engine.close()
         self.database.dispose()
@@ -73,16 +87,25 @@ def build(settings: Settings) -> Services:
     limits = _query_limits(settings)
     queries = QueryService(releases, engine, executions, limits, extra_tables=TapSchema(releases))
     cone_limits = ConeLimits(max_radius_deg=settings.scs.max_radius_deg, max_rows=settings.scs.max_rows)
+    job_limits = _job_limits(settings)
+    tap = TapService(queries, releases, limits, job_limits, base_url=f"{settings.base_url}/api/tap")
+    jobs, spool, feed = SqlJobStore(database), Spool(settings.jobs_path), Feed(outbox)
+    runner = JobRunner(jobs, spool, tap.ask_for, job_limits)
+    runner.start()
+    service = JobService(jobs, spool, releases, job_limits, wake=runner.wake)
     return Services(
         settings=settings,
         principals=_principals(settings),
         releases=releases,
         queries=queries,
         executions=executions,
-        tap=TapService(queries, releases, limits, base_url=f"{settings.base_url}/api/tap"),
+        tap=tap,
+        jobs=TapJobs(service, limits, list_address=f"{settings.base_url}/api/tap/async"),
+        runner=runner,
+        waiters=Waiters(feed, outbox),
         scs=ConeSearchService(queries, releases, cone_limits),
         tiles=TileService(releases, lambda snapshot: store.catalogue(snapshot.table.qualified_name)),
-        events=Feed(outbox),
+        events=feed,
         engine=engine,
         outbox=outbox,
         database=database,
@@ -114,6 +137,11 @@ def _query_limits(settings: Settings) -> QueryLimits:
         keep_executions_days=limits.keep_executions_days,
         max_query_chars=limits.max_query_chars,
     )
+
+
+def _job_limits(settings: Settings) -> JobLimits:
+    limits = settings.jobs.model_dump(exclude={"path"})
+    return JobLimits(**limits, max_parameter_chars=settings.queries.max_query_chars + _OTHER_PARAMETERS_CHARS)
 
 
 def _principals(settings: Settings) -> HubPrincipals:

@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING
 
 from pachon.core import clock
-from pachon.core.errors import NotFoundError
+from pachon.core.errors import ForbiddenError, NotFoundError
 from pachon.rights.models import Access
 
 if TYPE_CHECKING:
@@ -55,6 +55,33 @@ class ReleaseService:
     def snapshot(self, principal: Principal, name: str, access: Access = Access.QUERY) -> Snapshot:
         """The files of a table that this person may read."""
         return self._store.snapshot(self.table(principal, name, access).qualified_name)
+
+    def require(self, principal: Principal, names: tuple[str, ...], access: Access) -> tuple[str, ...]:
+        """Refuse who has lost a kind of access to the tables that something was made from.
+
+        Parameters
+        ----------
+        names
+            Qualified names of tables.
+
+        Returns
+        -------
+        tuple of str
+            The names that belong to no release (any more).
+
+        Raises
+        ------
+        ForbiddenError
+            With the reason of the policy.
+        """
+        now = self._now()
+        releases = {table.qualified_name: release for release in self._store.releases() for table in release.tables}
+        for name in names:
+            if name in releases:
+                decision = self._policy.decide(principal, access, at=now, sources=(releases[name],))
+                if not decision.allowed:
+                    raise ForbiddenError(decision.reason)
+        return tuple(name for name in names if name not in releases)
 
     @staticmethod
     def _suggestion(name: str, tables: dict[str, Table]) -> str:

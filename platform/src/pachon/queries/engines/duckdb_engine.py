@@ -13,6 +13,7 @@ import pyarrow as pa
 from pachon.core.errors import LimitError, PachonError, UnavailableError, UsageError
 from pachon.core.fields import arrow_schema
 from pachon.queries.engines.duckdb_sql import Statement, write
+from pachon.queries.engines.engine import Stop
 from pachon.queries.engines.frames import ClosedError, Kind
 from pachon.queries.engines.pool import WorkerPool
 from pachon.queries.engines.worker import WorkerConfig, WorkerProcess
@@ -30,7 +31,9 @@ class EngineFaultError(RuntimeError):
 class DuckDBRun:
     """A plan running in a borrowed worker."""
 
-    def __init__(self, pool: WorkerPool, statement: Statement, *, schema: pa.Schema, timeout_s: float) -> None:
+    def __init__(
+        self, pool: WorkerPool, statement: Statement, *, schema: pa.Schema, timeout_s: float, stop: Stop | None = None
+    ) -> None:
         self._pool = pool
         self._schema = schema
         self._timeout_s = timeout_s
@@ -44,6 +47,8 @@ class DuckDBRun:
         except (ClosedError, TimeoutError):
             self._give_back(usable=False)
             raise _lost() from None
+        if stop is not None:
+            stop.when_set(self._interrupt)
         try:
             self._first = self._next()
         except BaseException:
@@ -67,6 +72,17 @@ class DuckDBRun:
             _LOG.info("query worker %s was gone before it could be told to stop", worker.pid)
         with self._turn:
             self._drain()
+
+    def _interrupt(self) -> None:
+        """Have the statement ended while another thread reads: that thread learns so, and gives the worker back."""
+        worker = self._worker
+        if worker is None:
+            return
+        self._pool.hurry(worker, overdue_at=time.monotonic() + _CANCEL_WITHIN_S)
+        try:
+            worker.cancel()
+        except (ClosedError, TimeoutError):
+            _LOG.info("query worker %s was gone before it could be told to stop", worker.pid)
 
     def _drain(self) -> None:
         if self._worker is None:
@@ -181,9 +197,10 @@ class DuckDBEngine:
         """Prewarm the workers; returns at once."""
         self._pool.start()
 
-    def execute(self, plan: Plan, *, timeout_s: float) -> DuckDBRun:
+    def execute(self, plan: Plan, *, timeout_s: float, stop: Stop | None = None) -> DuckDBRun:
         """Start a plan: see `engine.Engine`."""
-        return DuckDBRun(self._pool, write(plan), schema=arrow_schema(plan.fields), timeout_s=timeout_s)
+        schema = arrow_schema(plan.fields)
+        return DuckDBRun(self._pool, write(plan), schema=schema, timeout_s=timeout_s, stop=stop)
 
     def ready(self) -> bool:
         """Whether a worker is alive."""

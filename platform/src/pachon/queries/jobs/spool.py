@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -35,17 +36,25 @@ class SpooledRows:
         self._file = pa.OSFile(str(path), "rb")
         self._reader = pa.ipc.open_stream(self._file)
         self.fields = _fields(self._reader.schema)
+        self._turn = threading.Lock()
+        self._closed = False
         self.batches = self._flow()
 
     def close(self) -> None:
-        """Let go of the file. Safe to call more than once."""
-        self._reader.close()
-        self._file.close()
+        """Let go of the file. Safe to call more than once, also while another thread reads."""
+        with self._turn:
+            self._closed = True
+            self._reader.close()
+            self._file.close()
 
     def _flow(self) -> Iterator[pa.RecordBatch]:
         schema = arrow_schema(self.fields)
-        for batch in self._reader:
+        while (batch := self._next()) is not None:
             yield batch.replace_schema_metadata(None).cast(schema)
+
+    def _next(self) -> pa.RecordBatch | None:
+        with self._turn:
+            return None if self._closed else next(iter(self._reader), None)
 
 
 class Spool:

@@ -329,6 +329,12 @@ def test_a_person_keeps_no_more_jobs_than_allowed(tmp_path: Path) -> None:
         make(site, headers=AS_VISITOR)
 
 
+def test_pages_of_other_sites_may_make_and_delete_jobs_with_a_token(site: Site) -> None:
+    for method in ("POST", "DELETE"):
+        asked = {"Origin": "https://aladin.example", "Access-Control-Request-Method": method}
+        assert site.client.options("/api/tap/async/x", headers=asked).status_code == 200
+
+
 # Waiting, stopping
 
 
@@ -361,6 +367,14 @@ def test_a_long_poll_ends_when_its_time_is_over_and_is_answered_at_once_in_anoth
     began_s = time.monotonic()
     get(site, path, WAIT=-1)
     assert time.monotonic() - began_s < 0.5
+
+
+def test_too_many_long_polls_are_answered_at_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site.services.waiters, "_max_waiting", 0)
+    path = make(site)
+    began_s = time.monotonic()
+    assert told(get(site, path, WAIT=20)).findtext(f"{UWS}phase") == "PENDING"
+    assert time.monotonic() - began_s < 2
 
 
 @contextmanager

@@ -177,7 +177,7 @@ class Job:
 
     def wait_again(self) -> Job:
         """Back to its place in the queue: the process that held it could not go on."""
-        return replace(self, phase=JobPhase.QUEUED, holder="", lease_until=None, size_bytes=0)
+        return replace(self, phase=JobPhase.QUEUED, started_at=None, holder="", lease_until=None, size_bytes=0)
 
     def complete(self, result: JobResult, now: datetime) -> Job:
         """Ended with a result."""

@@ -26,6 +26,7 @@ _WATCH_EVERY_S = 0.5
 _TIDY_EVERY_S = 60.0
 _MAX_ATTEMPTS = 3
 _JOIN_S = 5.0
+_KNOWN_AT_ONCE = 1_000
 _MEBIBYTE = 1024**2
 
 Ask = Callable[[Job, Stop], Answer]
@@ -126,9 +127,11 @@ class JobRunner:
         """Delete jobs past their destruction with their results, and old files that no job knows."""
         for job_id in self._store.forget():
             self._spool.remove(job_id)
-        strays = self._spool.strays()
-        for job_id in strays - self._store.known(strays):
-            self._spool.remove(job_id)
+        strays = sorted(self._spool.strays())
+        for start in range(0, len(strays), _KNOWN_AT_ONCE):
+            some = frozenset(strays[start : start + _KNOWN_AT_ONCE])
+            for job_id in some - self._store.known(some):
+                self._spool.remove(job_id)
 
     def _work(self) -> None:
         """One thread: claim and execute, again and again."""

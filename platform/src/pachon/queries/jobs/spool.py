@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 import threading
 import time
@@ -22,6 +23,7 @@ from pachon.core.errors import NotFoundError, UnavailableError
 from pachon.core.fields import DataType, Field, arrow_schema
 from pachon.queries.jobs.models import Job
 
+_LOG = logging.getLogger(__name__)
 _FIELDS = b"pachon.fields"
 _WHOLE, _PART = ".arrow", ".part"
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
@@ -104,7 +106,7 @@ class Spool:
         except OSError as error:
             raise UnavailableError(f"The result could not be written to disk: {error.strerror or error}.") from error
         finally:
-            part.unlink(missing_ok=True)
+            _remove(part)
         return size_bytes
 
     def read(self, job: Job) -> SpooledRows:
@@ -123,11 +125,11 @@ class Spool:
     def remove(self, job_id: str) -> None:
         """Delete all files of a job."""
         for path in self._folder.glob(f"{job_id}.*"):
-            path.unlink(missing_ok=True)
+            _remove(path)
 
     def remove_attempt(self, job: Job) -> None:
         """Delete the file of an attempt that does not count."""
-        self._path(job, _WHOLE).unlink(missing_ok=True)
+        _remove(self._path(job, _WHOLE))
 
     def strays(self) -> frozenset[str]:
         """Ids of the jobs whose files have not changed for an hour, to be compared with the jobs there are."""
@@ -141,6 +143,14 @@ class Spool:
 
     def _path(self, job: Job, suffix: str) -> Path:
         return self._folder / f"{job.id}.{job.attempts}{suffix}"
+
+
+def _remove(path: Path) -> None:
+    """Delete a file; one that cannot be deleted is tried again when old files are tidied away."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        _LOG.warning("%s could not be deleted: %s", path, error.strerror)
 
 
 def _write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], on_growth: Callable[[int], None]) -> int:

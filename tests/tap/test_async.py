@@ -266,6 +266,7 @@ def test_durations_and_destructions_are_kept_within_the_limits(site: Site) -> No
 @pytest.mark.parametrize(
     ("leaf", "data", "said"),
     [
+        ("list", {"QUERY": FIVE, "PHASE": "ABORT"}, "PHASE of a new job must be RUN or left out, not 'ABORT'."),
         ("/phase", {"PHASE": "GO"}, "PHASE must be RUN or ABORT, not 'GO'."),
         ("/phase", {}, "PHASE must be RUN or ABORT, not ''."),
         ("", {"ACTION": "SHRED"}, "ACTION must be DELETE, not 'SHRED'."),
@@ -279,7 +280,8 @@ def test_durations_and_destructions_are_kept_within_the_limits(site: Site) -> No
     ],
 )
 def test_wrong_requests_are_told_what_is_allowed(site: Site, leaf: str, data: dict[str, str], said: str) -> None:
-    path = make(site)
+    path = make(site) if leaf != "list" else "/api/tap/async"
+    leaf = leaf.removeprefix("list")
     answer = site.client.post(f"{path}{leaf}", data=data, headers=AS_HOLDER)
     assert (answer.status_code, message(answer)[: len(said)]) == (400, said)
 
@@ -318,7 +320,7 @@ def test_the_list_is_filtered_by_phase_time_and_number(site: Site) -> None:
 
 
 def test_a_person_keeps_no_more_jobs_than_allowed(tmp_path: Path) -> None:
-    with running_site(tmp_path, jobs=JobSettings(kept_per_person=2)) as site:
+    with running_site(tmp_path, jobs=JobSettings(kept_per_person=2, kept_anonymous=1)) as site:
         for _ in range(2):
             make(site)
         refused = post(site, "/api/tap/async", QUERY=FIVE)
@@ -327,6 +329,8 @@ def test_a_person_keeps_no_more_jobs_than_allowed(tmp_path: Path) -> None:
             "You keep 2 jobs, the most allowed; delete some that are not needed any more.",
         )
         make(site, headers=AS_VISITOR)
+        make(site, headers=None)
+        assert "1 jobs, the most allowed; log in" in message(post(site, "/api/tap/async", None, QUERY=FIVE))
 
 
 def test_pages_of_other_sites_may_make_and_delete_jobs_with_a_token(site: Site) -> None:
@@ -390,7 +394,7 @@ def test_a_job_that_is_stopped_frees_its_worker_at_once_and_leaves_nothing(
     site: Site, sibling: httpx.Client, way: str
 ) -> None:
     with executing(site) as path:
-        before = set(site.services.engine.worker_pids)
+        before = len(site.services.engine.worker_pids)
         began_s = time.monotonic()
         if way == "abort":
             sibling.post(f"{path}/phase", data={"PHASE": "ABORT"}, headers=AS_HOLDER)
@@ -398,9 +402,9 @@ def test_a_job_that_is_stopped_frees_its_worker_at_once_and_leaves_nothing(
             sibling.delete(path, headers=AS_HOLDER)
         next_one = make(site, PHASE="RUN")
         assert finished(site, next_one) == "COMPLETED"
-        assert time.monotonic() - began_s < 4
+        assert time.monotonic() - began_s < 8
     assert files(site, path) == []
-    assert set(site.services.engine.worker_pids) == before
+    assert len(site.services.engine.worker_pids) == before
     newest = site.services.executions.list("novice", limit=3)
     assert Phase.ABORTED in {run.phase for run in newest if run.query == LONG}
     assert get(site, f"{path}/phase").text == "ABORTED" if way == "abort" else get(site, path).status_code == 404

@@ -22,6 +22,7 @@ from pachon.core.fields import DataType, Field
 from pachon.identity.models import ANONYMOUS
 from pachon.queries.engines.duckdb_engine import DuckDBEngine
 from pachon.queries.engines.duckdb_worker import connect
+from pachon.queries.engines.engine import Stop
 from pachon.queries.models import Phase, QueryLimits
 from pachon.queries.plan import Aggregate, AggregateOp, Output, Plan, Scan, Select
 from pachon.queries.service import QueryService
@@ -99,6 +100,32 @@ def test_giving_up_frees_the_worker_within_a_second(sky: Sky, new_engine: Engine
     assert [batch["n"][0].as_py() for batch in run] == [sky.rows.num_rows]
     run.close()
     assert engine.worker_pids == pids
+
+
+@pytest.mark.parametrize("obeys", [True, False])
+def test_a_query_told_to_stop_before_its_first_row_ends_within_two_seconds(
+    sky: Sky, new_engine: EngineMaker, *, obeys: bool
+) -> None:
+    engine, stop = new_engine(), Stop()
+    service = service_on(sky, engine)
+    service.ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
+    pids = engine.worker_pids
+    with ThreadPoolExecutor(1) as threads:
+        asking = threads.submit(service.ask, ANONYMOUS, LONG, stop=stop)
+        time.sleep(0.4)
+        assert not asking.done()
+        if not obeys:
+            os.kill(pids[0], signal.SIGSTOP)
+        started = time.monotonic()
+        stop.set()
+        with pytest.raises(UnavailableError):
+            asking.result()
+        assert time.monotonic() - started < 2
+    assert (sky.executions.kept[-1].phase, sky.executions.kept[-1].error) == (Phase.ABORTED, None)
+    service.ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
+    assert (engine.worker_pids == pids) is obeys
+    with pytest.raises(UnavailableError, match="was stopped"):
+        service.ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars", stop=stop)
 
 
 def test_a_query_over_its_time_says_so_and_its_worker_serves_on(sky: Sky, new_engine: EngineMaker) -> None:

@@ -71,8 +71,10 @@ class TapJobs:
         UsageError
             If PHASE is something else, or a limit does not allow it.
         """
-        run = given.text("PHASE") is not None and _command(given) == "RUN"
-        return self.jobs.create(principal, _kept(given), run=run)
+        phase = given.text("PHASE")
+        if phase is not None and phase.upper() != "RUN":
+            raise UsageError(f"PHASE of a new job must be RUN or left out, not '{phase[:40]}'.", parameter="PHASE")
+        return self.jobs.create(principal, _kept(given), run=phase is not None)
 
     def change_phase(self, principal: Principal, job_id: str, given: Parameters) -> Job:
         """Run or abort a job by PHASE.

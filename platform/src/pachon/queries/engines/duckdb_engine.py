@@ -150,10 +150,14 @@ def _lost() -> UnavailableError:
     return UnavailableError("The process that ran this query ended unexpectedly; please try again.", retry_after_s=1)
 
 
+def _stopped() -> UnavailableError:
+    return UnavailableError("The query was stopped.", retry_after_s=1)
+
+
 def _explain(kind: str, detail: str) -> Exception:
     """Engine errors stop here; what the engine said is logged, never shown."""
     known: dict[str, PachonError] = {
-        "interrupted": UnavailableError("The query was stopped.", retry_after_s=1),
+        "interrupted": _stopped(),
         "memory": LimitError(
             "The query needs more memory than one query may use; ask for fewer columns, sort or group fewer rows."
         ),
@@ -199,6 +203,8 @@ class DuckDBEngine:
 
     def execute(self, plan: Plan, *, timeout_s: float, stop: Stop | None = None) -> DuckDBRun:
         """Start a plan: see `engine.Engine`."""
+        if stop is not None and stop.is_set:
+            raise _stopped()
         schema = arrow_schema(plan.fields)
         return DuckDBRun(self._pool, write(plan), schema=schema, timeout_s=timeout_s, stop=stop)
 

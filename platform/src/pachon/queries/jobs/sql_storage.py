@@ -84,8 +84,7 @@ class SqlJobStore:
         with writing(self._engine) as connection:
             _take_turn(connection)
             if (connection.scalar(own) or 0) >= limit:
-                whose = "You keep" if job.owner else "Visitors who are not logged in keep"
-                raise LimitError(f"{whose} {limit} jobs, the most allowed; delete some that are not needed any more.")
+                raise _too_many(job.owner, limit)
             connection.execute(insert(JOBS), _to_row(job))
             _publish(connection, job, job.phase)
 
@@ -217,6 +216,12 @@ def _take_turn(connection: Connection) -> None:
     """SQLite has one writer at a time; on PostgreSQL a lock that ends with the transaction makes it so."""
     if connection.dialect.name == "postgresql":
         connection.execute(_TAKE_TURN)
+
+
+def _too_many(owner: str, limit: int) -> LimitError:
+    if owner:
+        return LimitError(f"You keep {limit} jobs, the most allowed; delete some that are not needed any more.")
+    return LimitError(f"Visitors who are not logged in keep {limit} jobs, the most allowed; log in to have your own.")
 
 
 def _held_by(holder: str) -> tuple[Any, ...]:

@@ -1,14 +1,11 @@
-"""Asynchronous TAP against a live server: what the standards say, what clients do, and who may have which job."""
+"""Asynchronous TAP against a live server, as TAP 1.1 and UWS 1.1 have it."""
 
 from __future__ import annotations
 
 import io
-import shutil
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -18,26 +15,19 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import pyvo
-import requests
 from astropy.io.votable import parse
-from lxml import etree
 
 from pachon.app import wiring
 from pachon.app.settings import JobSettings
 from pachon.app.web import create_app
 from pachon.identity.models import Scope
 from pachon.queries.models import Phase
-from support.app import AS_HOLDER, AS_NO_SCOPE, AS_VISITOR, HOLDER, Site, running_site, serving
+from support.app import AS_HOLDER, AS_VISITOR, Site, running_site, serving
+from support.jobs import FIVE, UWS, files, finished, get, make, message, phase, post, told, until
 
-UWS = "{http://www.ivoa.net/xml/UWS/v1.0}"
 XLINK_HREF = "{http://www.w3.org/1999/xlink}href"
-FIVE = "SELECT TOP 5 id, ra, name FROM sky.stars ORDER BY id"
 LONG = "SELECT COUNT(*) AS n FROM sky.stars AS a, sky.stars AS b WHERE DISTANCE(a.ra, a.dec, b.dec, b.ra) > 179.9"
 """Takes minutes, and gives no row before its end."""
-LEAVES = (
-    "phase", "quote", "executionduration", "destruction", "owner", "error", "parameters", "results", "results/result",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -55,111 +45,6 @@ def sibling(site: Site) -> Iterator[httpx.Client]:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
             yield client
-
-
-def make(site: Site, adql: str = FIVE, *, headers: dict[str, str] | None = AS_HOLDER, **more: str) -> str:
-    """The path of a new job."""
-    answer = site.client.post("/api/tap/async", data={"LANG": "ADQL", "QUERY": adql, **more}, headers=headers)
-    assert answer.status_code == 303, answer.text
-    address = answer.headers["location"]
-    assert address.startswith(f"{site.url}/api/tap/async/")
-    return str(address.removeprefix(site.url))
-
-
-def post(site: Site, path: str, headers: dict[str, str] | None = AS_HOLDER, **data: str) -> httpx.Response:
-    return site.client.post(path, data=data, headers=headers)
-
-
-def get(site: Site, path: str, headers: dict[str, str] | None = AS_HOLDER, **params: object) -> httpx.Response:
-    return site.client.get(path, headers=headers, params=params)
-
-
-def told(answer: httpx.Response) -> etree._Element:
-    assert answer.status_code == 200, answer.text
-    return etree.fromstring(answer.content)
-
-
-def phase(site: Site, path: str, headers: dict[str, str] | None = AS_HOLDER) -> str:
-    return get(site, f"{path}/phase", headers).text
-
-
-def finished(site: Site, path: str, headers: dict[str, str] | None = AS_HOLDER) -> str:
-    """The phase in which a job ends, by long polls."""
-    deadline = time.monotonic() + 30
-    while True:
-        found = told(get(site, path, headers, WAIT=-1)).findtext(f"{UWS}phase")
-        if found not in {"QUEUED", "EXECUTING"}:
-            return str(found)
-        assert time.monotonic() < deadline
-
-
-def until(holds: Callable[[], bool], within_s: float = 10) -> None:
-    deadline = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def message(answer: httpx.Response) -> str:
-    (status,) = [info for info in parse(io.BytesIO(answer.content)).resources[0].infos if info.name == "QUERY_STATUS"]
-    assert status.value == "ERROR"
-    return str(status.content)
-
-
-def files(site: Site, path: str) -> list[Path]:
-    return list(site.services.settings.jobs_path.glob(f"{path.rpartition('/')[2]}.*"))
-
-
-# Clients
-
-
-def test_pyvo_runs_a_job_in_its_owners_name_from_submission_to_deletion(site: Site) -> None:
-    session = requests.Session()
-    session.headers["Authorization"] = f"Bearer {HOLDER}"
-    tap = pyvo.dal.TAPService(f"{site.url}/api/tap", session=session)
-
-    job = tap.submit_job("SELECT TOP 3 id FROM future.stars ORDER BY id", maxrec=100)
-    assert (job.phase, job.owner, job.uws_version) == ("PENDING", "novice", "1.1")
-    job.query = "SELECT TOP 4 id FROM future.stars ORDER BY id"
-    job.execution_duration = 77
-    assert int(job.execution_duration.sec) == 77
-    job.run().wait()
-
-    assert job.phase == "COMPLETED"
-    assert len(job.fetch_result()) == 4
-    assert job.job_id in {listed.jobid for listed in tap.get_job_list()}
-    url = job.url
-    job.delete()
-    assert session.get(url).status_code == 404
-
-
-def test_pyvo_shows_why_a_job_failed(site: Site) -> None:
-    with pytest.raises(pyvo.dal.DALQueryError, match=r"line 1, column 15: unknown table 'sky\.strs'; did you mean"):
-        pyvo.dal.TAPService(f"{site.url}/api/tap").run_async("SELECT * FROM sky.strs")
-
-
-def test_astroquery_runs_a_job_that_it_starts_as_it_makes_it(site: Site) -> None:
-    program = (
-        "from astroquery.utils.tap.core import TapPlus\n"
-        f"job = TapPlus(url='{site.url}/api/tap').launch_job_async({FIVE!r})\n"
-        "print(job.get_phase(), *job.get_results()['id'], sep=',')"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
-
-    expected = sorted(site.stars["id"].to_pylist())[:5]
-    assert done.stdout.splitlines()[-1:] == [",".join(["COMPLETED", *map(str, expected)])], done.stderr
-
-
-@pytest.mark.skipif(shutil.which("stilts") is None, reason="STILTS is missing")
-def test_stilts_runs_a_job_and_deletes_it(site: Site) -> None:
-    command = ["stilts", "tapquery", "sync=false", f"tapurl={site.url}/api/tap", f"adql={FIVE}", "ofmt=csv"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-
-    assert (done.returncode, len(done.stdout.split())) == (0, 1 + 5 * 2), done.stderr
-    assert done.stderr.split()[-1] == "DELETED"
-
-
-# The resources of a job
 
 
 def test_a_job_waits_for_parameters_and_runs_when_it_is_told(site: Site) -> None:
@@ -339,9 +224,6 @@ def test_pages_of_other_sites_may_make_and_delete_jobs_with_a_token(site: Site) 
         assert site.client.options("/api/tap/async/x", headers=asked).status_code == 200
 
 
-# Waiting, stopping
-
-
 def test_a_long_poll_is_answered_within_a_second_of_a_change_made_by_another_process(
     site: Site, sibling: httpx.Client
 ) -> None:
@@ -431,72 +313,3 @@ def test_changes_of_phase_are_in_the_owners_event_stream(site: Site) -> None:
                 break
     told_phases = [part.split('"phase": "')[1].split('"')[0] for part in seen.split("event: job.phase")[1:]]
     assert told_phases == ["QUEUED", "EXECUTING", "COMPLETED"]
-
-
-# Rights
-
-
-def test_the_job_of_another_person_is_as_good_as_none(site: Site) -> None:
-    path = make(site, PHASE="RUN")
-    finished(site, path)
-    invented = f"{path[:-4]}0000"
-    for headers in (AS_VISITOR, None):
-        for leaf in ("", *(f"/{leaf}" for leaf in LEAVES)):
-            theirs, absent = get(site, path + leaf, headers), get(site, invented + leaf, headers)
-            assert theirs.status_code == absent.status_code == 404
-            assert theirs.text.replace(path[-26:], "") == absent.text.replace(invented[-26:], "")
-        for leaf, data in (
-            ("", {"ACTION": "DELETE"}),
-            ("/phase", {"PHASE": "ABORT"}),
-            ("/executionduration", {"EXECUTIONDURATION": "1"}),
-            ("/destruction", {"DESTRUCTION": "2999-01-01T00:00:00Z"}),
-            ("/parameters", {"QUERY": "SELECT 1"}),
-        ):
-            assert post(site, path + leaf, headers, **data).status_code == 404
-        assert site.client.delete(path, headers=headers).status_code == 404
-        assert path not in site.client.get("/api/tap/async", headers=headers).text
-    assert get(site, f"{path}/results/result").status_code == 200
-
-
-def test_an_anonymous_job_is_there_for_who_knows_its_id_and_listed_to_nobody(site: Site) -> None:
-    path = make(site, headers=None, PHASE="RUN")
-    for headers in (None, AS_VISITOR):
-        assert finished(site, path, headers) == "COMPLETED"
-        assert path not in site.client.get("/api/tap/async", headers=headers).text
-    post(site, (pending := make(site, "SELECT COUNT(*) AS n FROM future.stars", headers=None)) + "/phase", PHASE="RUN")
-    assert finished(site, pending, None) == "ERROR", "it stays anonymous, though a rights holder runs it"
-
-
-def test_a_token_without_the_scope_makes_and_reads_no_job(site: Site) -> None:
-    path = make(site)
-    for answer in (post(site, "/api/tap/async", AS_NO_SCOPE, QUERY=FIVE), get(site, path, AS_NO_SCOPE)):
-        assert (answer.status_code, "custom:pachon:query" in message(answer)) == (403, True)
-
-
-def test_rights_are_asked_again_when_a_job_runs_and_when_its_result_is_fetched(site: Site) -> None:
-    member = {"Authorization": "Bearer member"}
-
-    def know(*groups: str) -> None:
-        site.hub.know("member", "member", groups=groups, scopes=(Scope.QUERY,))
-
-    know("rights-holders")
-    names = "SELECT table_name FROM tap_schema.tables"
-    paths = [make(site, adql, headers=member) for adql in ("SELECT id FROM future.stars", names, FIVE)]
-    for path in paths:
-        post(site, f"{path}/phase", member, PHASE="RUN")
-        assert finished(site, path, member) == "COMPLETED"
-        assert get(site, f"{path}/results/result", member).status_code == 200
-    pending = make(site, "SELECT id FROM future.stars", headers=member)
-
-    know()
-    closed, described, open_to_all = (get(site, f"{path}/results/result", member) for path in paths)
-    post(site, f"{pending}/phase", member, PHASE="RUN")
-
-    assert closed.status_code == described.status_code == 403
-    assert message(closed).startswith("Query access to release future needs data rights until ")
-    assert message(described) == "This result was made for a member of rights-holders; run the query again."
-    assert open_to_all.status_code == 200
-    assert finished(site, pending, member) == "ERROR"
-    assert "unknown table 'future.stars'" in message(get(site, f"{pending}/error", member))
-    know("rights-holders")
-    assert get(site, f"{paths[0]}/results/result", member).status_code == 200

@@ -79,7 +79,7 @@ def test_rights_are_asked_again_when_a_job_runs_and_when_its_result_is_fetched(s
     post(site, f"{pending}/phase", member, PHASE="RUN")
 
     assert closed.status_code == described.status_code == 403
-    assert message(closed).startswith("Query access to release future needs data rights until ")
+    assert message(closed) == "What this result was made from is not yours to read any more: future.stars."
     assert message(described) == "This result was made for a member of rights-holders; run the query again."
     assert open_to_all.status_code == 200
     assert finished(site, pending, member) == "ERROR"

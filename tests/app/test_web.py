@@ -57,7 +57,7 @@ def test_releases_are_told_with_their_tables_and_columns(site: Site) -> None:
     (release,) = site.client.get("/api/releases?detail=columns").json()["releases"]
 
     assert {key: release[key] for key in ("id", "kind", "date", "simulated", "licence", "doi")} == {
-        "id": "sky", "kind": "data release", "date": "2020-01-01", "simulated": True, "licence": "CC0-1.0", "doi": None,
+        "id": "sky", "kind": "catalogue", "date": "2020-01-01", "simulated": True, "licence": "CC0-1.0", "doi": None,
     }  # fmt: skip
     (table,) = release["tables"]
     assert (table["name"], table["row_count"], table["has_position"]) == ("sky.stars", 20_000, True)

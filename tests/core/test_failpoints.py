@@ -23,7 +23,7 @@ def test_an_armed_point_kills_the_process_after_the_passes_it_was_given() -> Non
 def test_points_do_nothing_unless_they_are_armed() -> None:
     for name in NAMES:
         failpoint(name)
-    with pytest.raises(SetupError, match=r"no failpoint 'import\.nowhere'; allowed are import\."):
+    with pytest.raises(SetupError, match=r"no failpoint 'import\.nowhere'; allowed are create\."):
         arm("import.nowhere")
 
 

@@ -116,6 +116,7 @@ def test_releases_of_a_time_before_the_registry_are_served_and_taken_into_it(tmp
         folder = shutil.copytree(sky, tmp_path / release_id, ignore=ignored)
         for name in ("release.yaml", "schema.yaml"):
             text = (folder / name).read_text().replace("2020-01-01", f"{year}-01-01")
+            text = text.replace("kind: catalogue", "kind: data release")
             (folder / name).write_text(re.sub(r"(id|name): sky$", rf"\1: {release_id}", text, flags=re.MULTILINE))
     (tmp_path / ".building-sky-0123abcd").mkdir()
     store = FolderReleaseStore(tmp_path)

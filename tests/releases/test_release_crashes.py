@@ -17,13 +17,8 @@ TESTS = Path(__file__).parents[1]
 @pytest.fixture(scope="module")
 def do() -> Iterator[Do]:
     """Does a task of `support.release_lives` in a process of its own and tells its exit status."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "support.release_lives"],
-        cwd=TESTS,
-        text=True,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
+    program = [sys.executable, "-m", "support.release_lives"]
+    with subprocess.Popen(program, cwd=TESTS, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
 

@@ -12,8 +12,13 @@ import pyarrow as pa
 import pytest
 import pyvo
 from astropy.io.votable import parse
+from astropy.table import Table
 
+from pachon.core.fields import DataType, Field
 from pachon.core.sky import Cone
+from pachon.releases.models import Column
+from pachon.releases.models import Table as Described
+from pachon.scs.service import in_old_words
 from support.app import AS_HOLDER, AS_NO_SCOPE, MAX_ROWS, Site, running_site
 
 CONES = {
@@ -79,6 +84,31 @@ def test_the_main_columns_are_told_in_the_words_of_version_1_03(site: Site) -> N
     assert {int(text) for text in table.array["id"]} <= expected_ids(site, 0, 90, 1)
 
 
+def test_there_is_exactly_one_of_each_main_column_whatever_the_table_says() -> None:
+    columns = (
+        ("number", DataType.LONG, "meta.id;meta.main"),
+        ("alpha", DataType.FLOAT, "pos.eq.ra;meta.main"),
+        ("delta", DataType.DOUBLE, "pos.eq.dec;meta.main"),
+        ("old_id", DataType.CHAR, "ID_MAIN"),
+        ("old_ra", DataType.DOUBLE, "pos_eq_ra_main"),
+        ("mag", DataType.FLOAT, "phot.mag"),
+    )
+    fields = [Field(name=name, datatype=kind, ucd=ucd) for name, kind, ucd in columns]
+    main = {"id_column": "number", "ra_column": "alpha", "dec_column": "delta"}
+    table = Described(schema="a", name="b", description="c", columns=tuple(Column(field=f) for f in fields), **main)
+
+    told = [in_old_words(field, table) for field in fields]
+
+    assert [(field.datatype, field.ucd) for field in told] == [
+        (DataType.CHAR, "ID_MAIN"),
+        (DataType.DOUBLE, "POS_EQ_RA_MAIN"),
+        (DataType.DOUBLE, "POS_EQ_DEC_MAIN"),
+        (DataType.CHAR, None),
+        (DataType.DOUBLE, None),
+        (DataType.FLOAT, "phot.mag"),
+    ]
+
+
 def test_verbosity_chooses_columns(site: Site) -> None:
     few, usual, every = (columns(cone(site, MAXREC=1, VERB=level)) for level in (1, 2, 3))
 
@@ -120,7 +150,10 @@ def test_other_formats_are_there_on_request(site: Site) -> None:
     table = pa.ipc.open_stream(cone(site, RESPONSEFORMAT="arrow").content).read_all()
     binary = parse(io.BytesIO(cone(site, RESPONSEFORMAT="votable/b2").content)).get_first_table().array
 
+    fits = Table.read(io.BytesIO(cone(site, RESPONSEFORMAT="application/fits").content), format="fits")
+
     assert set(map(int, table["id"].to_pylist())) == expected_ids(site, 0, 90, 1) == {int(i) for i in binary["id"]}
+    assert {int(i) for i in fits["id"]} == expected_ids(site, 0, 90, 1)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +170,7 @@ def test_other_formats_are_there_on_request(site: Site) -> None:
         ({"SR": "inf"}, "SR must be a number"),
         ({"VERB": "4"}, "VERB must be 1, 2 or 3, not '4'."),
         ({"MAXREC": "-5"}, "MAXREC must be a whole number of rows, 0 (metadata only) or more"),
-        ({"RESPONSEFORMAT": "fits"}, "RESPONSEFORMAT 'fits' is not known; allowed are votable"),
+        ({"RESPONSEFORMAT": "xls"}, "RESPONSEFORMAT 'xls' is not known; allowed are votable"),
     ],
 )
 def test_bad_input_is_a_400_that_names_the_parameter_and_what_is_allowed(

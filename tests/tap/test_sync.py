@@ -157,8 +157,8 @@ def test_the_answer_echoes_what_was_asked(site: Site) -> None:
         ({"MAXREC": "-1"}, f"MAXREC must be a whole number of rows, 0 (metadata only) or more; at most {MAX_ROWS}"),
         ({"MAXREC": "many"}, "MAXREC must be a whole number of rows"),
         (
-            {"RESPONSEFORMAT": "fits"},
-            "RESPONSEFORMAT 'fits' is not known; allowed are votable, votable/td, csv, tsv, json",
+            {"RESPONSEFORMAT": "xls"},
+            "RESPONSEFORMAT 'xls' is not known; allowed are votable, votable/td, votable/b, csv, tsv, fits, json",
         ),
         ({"UPLOAD": "t,http://127.0.0.1/t"}, "UPLOAD is not offered yet"),
     ],

@@ -98,7 +98,7 @@ def test_arrow_is_exact_and_ends_with_its_status(*, overflow: bool) -> None:
     assert reader.schema.field("ra").metadata[b"unit"] == b"deg"
 
 
-@pytest.mark.parametrize("form", [formats.CSV, formats.JSON, formats.PARQUET, formats.ARROW])
+@pytest.mark.parametrize("form", [formats.CSV, formats.JSON, formats.FITS, formats.PARQUET, formats.ARROW])
 def test_a_failure_breaks_a_document_that_has_no_words_for_it(form: Format) -> None:
     with pytest.raises(UnavailableError):
         document(form, every_kind(failure=UnavailableError("The worker ended.")))
@@ -117,11 +117,33 @@ def test_every_format_goes_by_its_media_type_and_all_its_names(form: Format) -> 
     assert {chosen(FORMAT=name) for name in form.names} == {form}
 
 
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("application/x-votable+xml;serialization=tabledata", formats.TABLEDATA),
+        ("application/x-votable xml; serialization=TableData", formats.TABLEDATA),
+        ('text/xml; serialization="BINARY"', formats.BINARY),
+        ("application/x-votable+xml;version=1.4;serialization=binary2", formats.BINARY2),
+        ("text/xml;charset=utf-8", formats.BINARY2),
+        ("text/csv; charset=UTF-8", formats.CSV),
+        ("text/csv;header=present;", formats.CSV),
+    ],
+)
+def test_parameters_of_a_media_type_choose_or_change_nothing(name: str, form: Format) -> None:
+    assert chosen(RESPONSEFORMAT=name) is form
+
+
+@pytest.mark.parametrize("name", ["text/csv;header=absent", "application/x-votable+xml;serialization=fits", ";", "/"])
+def test_parameters_that_ask_for_something_else_are_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="is not known; allowed are votable"):
+        chosen(RESPONSEFORMAT=name)
+
+
 def test_an_unknown_format_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
-        UsageError, match=r"RESPONSEFORMAT 'fits' is not known; allowed are votable, .*csv.*parquet"
+        UsageError, match=r"^RESPONSEFORMAT 'xls' is not known; allowed are votable, .*csv, tsv, fits, .*arrow\.$"
     ) as refusal:
-        chosen(RESPONSEFORMAT="fits")
+        chosen(RESPONSEFORMAT="xls")
     assert refusal.value.parameter == "RESPONSEFORMAT"
 
 

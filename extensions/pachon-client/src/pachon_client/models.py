@@ -118,6 +118,7 @@ class Release:
     lifecycle: str = ""
     tier: str = ""
     audience: str = ""
+    size_bytes: int = 0
     public_from: str | None = None
     may_query: bool = False
     may_download: bool = False

@@ -67,6 +67,7 @@ def _head(release: Release) -> dict[str, Any]:
         "lifecycle": release.lifecycle.value,
         "tier": release.tier.value,
         "audience": release.audience.value,
+        "size_bytes": release.size_bytes,
         "simulated": release.simulated,
         "source": release.source,
         "doi": release.doi,

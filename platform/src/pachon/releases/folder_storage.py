@@ -208,6 +208,7 @@ def _read(stamp: tuple[Path, Entry, _Stamp]) -> _Held:
         lifecycle=entry.lifecycle,
         tier=entry.place.tier,
         history=entry.history,
+        size_bytes=sum(each.size_bytes for each in entry.contents.values()),
         tables=tables,
         images=tuple(_images(each, entry.contents) for each in described.images),
         files=tuple(_files(each, entry.contents) for each in described.files),

@@ -171,6 +171,8 @@ class Release:
         Hub groups for which it is until it is public; empty for those of all data rights holders.
     lifecycle, tier, history
         What the registry decided.
+    size_bytes
+        Of all its files.
     """
 
     id: str
@@ -189,6 +191,7 @@ class Release:
     lifecycle: Lifecycle = Lifecycle.CURRENT
     tier: Tier = Tier.FAST
     history: tuple[LifecycleEvent, ...] = ()
+    size_bytes: int = 0
     tables: tuple[Table, ...] = ()
     images: tuple[ImageCollection, ...] = ()
     files: tuple[FileCollection, ...] = ()

@@ -24,7 +24,7 @@ _PARAMETERS = {
     "SR": "Radius, decimal degrees; 0 for the description of the columns alone.",
     "VERB": "1 few columns, 2 the principal ones, 3 all.",
     "MAXREC": "At most this many rows; 0 for the description of the columns alone.",
-    "RESPONSEFORMAT": "votable (TABLEDATA), votable/b2, csv, tsv, json, parquet or arrow.",
+    "RESPONSEFORMAT": "votable (TABLEDATA), votable/b2, votable/b, csv, tsv, fits, json, parquet or arrow.",
 }
 _CONE: dict[str, Any] = {
     "parameters": [

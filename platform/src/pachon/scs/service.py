@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ConeRows:
-    """An answer in the words of version 1.03: UCD1 on the three main columns, and an identifier that is a text."""
+    """An answer in the words of version 1.03: UCD1 on the main columns, a text for identifier, double positions."""
 
     answer: Answer
     fields: tuple[Field, ...]
@@ -34,7 +34,7 @@ class ConeRows:
 
     @property
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Batches with the identifier as text."""
+        """Batches with the main columns in the types of their fields."""
         schema = pa.schema([pa.field(field.name, field.arrow_type) for field in self.fields])
         for batch in self.answer.batches:
             yield batch.cast(schema)
@@ -75,7 +75,7 @@ class ConeSearchService:
             columns=_columns(table, verbosity=request.verbosity),
             max_rows=request.max_rows,
         )
-        return ConeRows(answer, tuple(_in_old_words(field, table) for field in answer.fields))
+        return ConeRows(answer, tuple(in_old_words(field, table) for field in answer.fields))
 
 
 _MAIN_UCDS = {"id_column": "ID_MAIN", "ra_column": "POS_EQ_RA_MAIN", "dec_column": "POS_EQ_DEC_MAIN"}
@@ -94,11 +94,13 @@ def _is_wanted(column: Column, *, verbosity: int) -> bool:
     return column.principal and (verbosity == _PRINCIPAL or column.indexed)
 
 
-def _in_old_words(field: Field, table: Table) -> Field:
-    """The field with UCD1 if it is a main one; the identifier becomes a text."""
+def in_old_words(field: Field, table: Table) -> Field:
+    """The field with UCD1 if it is a main one (section 2.2): the identifier is a text, a position is double.
+
+    No other field keeps such a UCD, since there must be exactly one of each.
+    """
     role = next((role for role in _MAIN_UCDS if getattr(table, role) == field.name), None)
     if role is None:
-        return field
-    if role == "id_column":
-        field = replace(field, datatype=DataType.CHAR, arraysize="*", xtype=None)
-    return replace(field, ucd=_MAIN_UCDS[role])
+        return replace(field, ucd=None) if (field.ucd or "").upper() in _MAIN_UCDS.values() else field
+    datatype, arraysize = (DataType.CHAR, "*") if role == "id_column" else (DataType.DOUBLE, None)
+    return replace(field, datatype=datatype, arraysize=arraysize, xtype=None, ucd=_MAIN_UCDS[role])

@@ -37,7 +37,7 @@ QUERY_PARAMETERS = {
     "LANG": "Language: ADQL, ADQL-2.1 or ADQL-2.0.",
     "QUERY": "The query.",
     "MAXREC": "At most this many rows; 0 for the description of the columns alone.",
-    "RESPONSEFORMAT": "votable (BINARY2), votable/td, csv, tsv, json, parquet or arrow.",
+    "RESPONSEFORMAT": "votable (BINARY2), votable/td, votable/b, csv, tsv, fits, json, parquet or arrow.",
     "RUNID": "A word of yours, echoed in the answer.",
 }
 

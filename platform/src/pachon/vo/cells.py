@@ -11,8 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pachon.core.fields import DataType, Field
+from pachon.vo.columns import is_ascii
 
 _ROWS_AT_ONCE = 32_768
+_BYTES_AT_ONCE = 8 * 1024**2
 _NOT_XML = "[\x00-\x08\x0b\x0c\x0e-\x1f]"
 _CONTROL = "[\x00-\x1f]"
 
@@ -23,8 +25,10 @@ Cells = Callable[[pa.Array, Field], pa.Array]
 def parts(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """The same rows in batches that are never large and never empty, so that memory stays bounded."""
     for batch in batches:
-        for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
-            yield batch.slice(start, _ROWS_AT_ONCE)
+        fitting = batch.num_rows * _BYTES_AT_ONCE // max(batch.nbytes, 1)
+        step = min(max(fitting, 1), _ROWS_AT_ONCE)
+        for start in range(0, batch.num_rows, step):
+            yield batch.slice(start, step)
 
 
 def rows(batch: pa.RecordBatch, fields: tuple[Field, ...], *, cells: Cells, frame: tuple[str, str, str]) -> bytes:
@@ -67,15 +71,16 @@ def plain_text(column: pa.Array, field: Field) -> pa.Array:
 def ascii_text(column: pa.Array, field: Field) -> pa.Array:
     """As `plain_text`, in ASCII: letters lose their accents, what is left becomes `?`.
 
-    VOTable 1.4, section 2.1 has 7-bit ASCII in `char`; readers of binary streams fail on anything else.
+    FITS and the `char` of VOTable 1.4 are 7-bit ASCII; readers of binary streams fail on anything else.
     """
     text = plain_text(column, field)
-    if field.datatype is not DataType.CHAR or pc.all(pc.string_is_ascii(text)).as_py() is not False:
+    if field.datatype is not DataType.CHAR or is_ascii(text):
         return text
-    return pa.array([value and _to_ascii(value) for value in text.to_pylist()], pa.large_string())
+    return pa.array([value and to_ascii(value) for value in text.to_pylist()], pa.large_string())
 
 
-def _to_ascii(text: str) -> str:
+def to_ascii(text: str) -> str:
+    """The text in ASCII: letters without accents, and `?` for what has no such form."""
     letters = (letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
     return "".join(letters).encode("ascii", "replace").decode("ascii")
 
@@ -86,7 +91,7 @@ def xml(column: pa.Array, field: Field) -> pa.Array:
     A null is an empty cell, but for arrays of a fixed length, where some readers insist on their elements.
     """
     text = plain_text(column, field)
-    if field.arraysize and field.arraysize.isdecimal() and field.datatype is not DataType.CHAR:
+    if field.arraysize and field.arraysize.isdecimal() and field.datatype in {DataType.FLOAT, DataType.DOUBLE}:
         return text.fill_null(" ".join(["NaN"] * int(field.arraysize)))
     if field.datatype is not DataType.CHAR:
         return text

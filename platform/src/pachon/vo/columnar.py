@@ -12,6 +12,7 @@ from pachon.vo import cells, votable
 from pachon.vo.models import Heading, Rows
 
 _ROWS_PER_GROUP = 131_072
+_BYTES_PER_GROUP = 64 * 1024**2
 _STATUS = "QUERY_STATUS"
 
 
@@ -69,7 +70,10 @@ def _row_groups(rows: Rows) -> Iterator[pa.Table]:
     schema = pa.schema(_arrow_fields(rows.fields))
     for batch in cells.parts(rows.batches):
         waiting.append(batch.cast(schema))
-        if sum(part.num_rows for part in waiting) >= _ROWS_PER_GROUP:
+        rows_waiting, bytes_waiting = (
+            sum(sizes) for sizes in zip(*((b.num_rows, b.nbytes) for b in waiting), strict=True)
+        )
+        if rows_waiting >= _ROWS_PER_GROUP or bytes_waiting >= _BYTES_PER_GROUP:
             yield pa.Table.from_batches(waiting)
             waiting = []
     if waiting:

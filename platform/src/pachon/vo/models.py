@@ -40,6 +40,66 @@ class Info:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceInput:
+    """A parameter of a described service (DataLink 1.1, section 4.1).
+
+    Parameters
+    ----------
+    datatype, arraysize, unit, ucd
+        As in VOTable.
+    value
+        The value to send; empty where the person chooses or the row tells.
+    column
+        Name of the column of the answer whose value to send; empty for none.
+    options
+        The values that may be chosen; empty for any.
+    """
+
+    name: str
+    datatype: str = "char"
+    arraysize: str = "*"
+    unit: str = ""
+    ucd: str = ""
+    value: str = ""
+    column: str = ""
+    description: str = ""
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceDescriptor:
+    """A service that can be asked with values of a row (DataLink 1.1, section 4).
+
+    Parameters
+    ----------
+    id
+        XML ID, unique in a document.
+    name, description
+        For people.
+    access_url
+        Address without parameters.
+    standard_id, resource_id
+        IVOIDs of the protocol and of the service; empty for services of no standard.
+    content_type
+        Media type of what it answers.
+    """
+
+    id: str
+    access_url: str
+    inputs: tuple[ServiceInput, ...]
+    name: str = ""
+    description: str = ""
+    standard_id: str = ""
+    resource_id: str = ""
+    content_type: str = ""
+
+    @property
+    def references(self) -> frozenset[str]:
+        """Columns of the answer that its inputs refer to."""
+        return frozenset(given.column for given in self.inputs if given.column)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Heading:
     """What stands around the rows in formats that have room for it.
 
@@ -49,10 +109,13 @@ class Heading:
         One sentence for people.
     infos
         Written before the rows.
+    services
+        What can be asked further of a row, in VOTables; left out where the answer lacks a column that it needs.
     """
 
     description: str = ""
     infos: tuple[Info, ...] = ()
+    services: tuple[ServiceDescriptor, ...] = ()
 
 
 Writer = Callable[[Rows, Heading], Iterator[bytes]]

@@ -9,7 +9,7 @@ from datetime import datetime
 from pachon.core.fields import Field
 from pachon.vo import votable
 from pachon.vo.formats import Format
-from pachon.vo.votable import element
+from pachon.vo.markup import element
 
 MEDIA_TYPE = "text/xml"
 

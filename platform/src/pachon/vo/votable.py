@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import binascii
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from html import escape
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 
 import pyarrow as pa
 
 from pachon.core.errors import PachonError
-from pachon.core.fields import DataType, Field
-from pachon.vo import binary2, cells
+from pachon.core.fields import DataType, Field, arrow_schema
+from pachon.vo import binary, cells, descriptors
+from pachon.vo.columns import Column, is_ascii, is_text, seen_first, seen_whole
+from pachon.vo.markup import element, text, written
 from pachon.vo.models import Heading, Info, Rows
+from pachon.vo.spool import spooled
 
 MEDIA_TYPE = "application/x-votable+xml"
 
@@ -25,18 +29,34 @@ _BASE64_GROUP = 3
 
 
 def write_binary2(rows: Rows, heading: Heading) -> Iterator[bytes]:
-    """The document with its rows in BINARY2."""
-    yield from _document(rows, heading, _BINARY2)
+    """The document with its rows in BINARY2.
+
+    A text column whose first rows hold letters outside ASCII is `unicodeChar`. Should such letters come later only,
+    they are written in ASCII, and an INFO after the rows names the column.
+    """
+    yield from _flowing(rows, heading, _BINARY2)
 
 
 def write_tabledata(rows: Rows, heading: Heading) -> Iterator[bytes]:
     """The document with its rows in TABLEDATA, which every reader understands."""
-    yield from _document(rows, heading, _TABLEDATA)
+    yield from _flowing(rows, heading, _TABLEDATA)
+
+
+def write_binary(rows: Rows, heading: Heading) -> Iterator[bytes]:
+    """The document with its rows in BINARY, for readers that do not know BINARY2.
+
+    It has no null flags: integer columns with nulls declare a value for them that no row holds. Since that takes all
+    rows, they wait on disk.
+    """
+    reading = _Reading(rows)
+    with spooled(reading, arrow_schema(rows.fields)) as spool:
+        columns = seen_whole(rows.fields, spool.facts)
+        yield from _document(spool, columns, reading, heading, _BINARY)
 
 
 def empty_document(fields: tuple[Field, ...], heading: Heading) -> str:
     """A document that describes a table and holds no rows."""
-    return f"{_head(fields, heading)}</TABLE>\n</RESOURCE>\n</VOTABLE>\n"
+    return f"{_head(seen_first(fields, None), heading)}</TABLE>\n</RESOURCE>\n{_services(fields, heading)}</VOTABLE>\n"
 
 
 def error_document(message: str, infos: tuple[Info, ...] = ()) -> str:
@@ -76,7 +96,7 @@ class _Serialization:
     """What stands around the rows, and how they are written."""
 
     opening: str
-    write: Callable[[Iterable[pa.RecordBatch], tuple[Field, ...]], Iterator[bytes]]
+    write: Callable[[Iterable[pa.RecordBatch], tuple[Column, ...]], Iterator[bytes]]
     closing: str
 
 
@@ -85,77 +105,122 @@ class _Reading:
     """Batches up to the end or to a failure, which is kept for the end of the document."""
 
     rows: Rows
+    narrow: tuple[int, ...] = ()
+    """Numbers of the text columns that are written in ASCII."""
     error: PachonError | None = None
+    changed: set[str] = field(default_factory=set)
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         try:
-            yield from cells.parts(self.rows.batches)
+            for batch in self.rows.batches:
+                self.changed |= {batch.schema.names[n] for n in self.narrow if not is_ascii(batch.column(n))}
+                yield batch
         except PachonError as error:
             self.error = error
 
     def status(self) -> str:
-        """The INFO that follows the rows, if there is anything to say."""
+        """The INFOs that follow the rows, if there is anything to say."""
+        told = []
+        if self.changed:
+            told.append(Info("warning", ", ".join(sorted(self.changed)), _CHANGED))
         if self.error is not None:
-            return _info(Info("QUERY_STATUS", "ERROR", self.error.message))
-        return _info(_OVERFLOW) if self.rows.overflow else ""
+            told.append(Info("QUERY_STATUS", "ERROR", self.error.message))
+        elif self.rows.overflow:
+            told.append(Info("QUERY_STATUS", "OVERFLOW", _OVERFLOW))
+        return "".join(_info(info) for info in told)
 
 
-def _document(rows: Rows, heading: Heading, serialization: _Serialization) -> Iterator[bytes]:
-    """Head, rows, and at the end what became of them; a failure closes the document properly and says so."""
-    yield f"{_head(rows.fields, heading)}<DATA>\n{serialization.opening}".encode()
+def _flowing(rows: Rows, heading: Heading, serialization: _Serialization) -> Iterator[bytes]:
+    """The document as its rows come; the first batch tells which texts are wide."""
     reading = _Reading(rows)
-    yield from serialization.write(reading, rows.fields)
-    yield f"{serialization.closing}</DATA>\n</TABLE>\n{reading.status()}</RESOURCE>\n</VOTABLE>\n".encode()
+    flow = iter(reading)
+    first = next(flow, None)
+    columns = seen_first(rows.fields, first)
+    if serialization is _BINARY2:
+        reading.narrow = tuple(n for n, c in enumerate(columns) if is_text(c.field) and not c.is_unicode)
+    batches = flow if first is None else chain((first,), flow)
+    yield from _document(batches, columns, reading, heading, serialization)
 
 
-def _base64_rows(batches: Iterable[pa.RecordBatch], fields: tuple[Field, ...]) -> Iterator[bytes]:
-    """BINARY2 in base64, in chunks of whole groups so that they join without padding."""
+def _document(
+    batches: Iterable[pa.RecordBatch],
+    columns: tuple[Column, ...],
+    reading: _Reading,
+    heading: Heading,
+    serialization: _Serialization,
+) -> Iterator[bytes]:
+    """Head, rows, and at the end what became of them; a failure closes the document properly and says so."""
+    fields = reading.rows.fields
+    yield f"{_head(columns, heading)}<DATA>\n{serialization.opening}".encode()
+    yield from serialization.write(cells.parts(batches), columns)
+    closing = f"{serialization.closing}</DATA>\n</TABLE>\n{reading.status()}</RESOURCE>\n"
+    yield f"{closing}{_services(fields, heading)}</VOTABLE>\n".encode()
+
+
+def _base64_rows(
+    batches: Iterable[pa.RecordBatch],
+    columns: tuple[Column, ...],
+    *,
+    encode: Callable[[pa.RecordBatch, tuple[Column, ...]], bytes],
+) -> Iterator[bytes]:
+    """Binary rows in base64, in chunks of whole groups so that they join without padding."""
     rest = b""
     for batch in batches:
-        data = rest + binary2.encode(batch, fields)
+        data = rest + encode(batch, columns)
         whole = len(data) - len(data) % _BASE64_GROUP
         rest = data[whole:]
         yield binascii.b2a_base64(memoryview(data)[:whole], newline=False)
     yield binascii.b2a_base64(rest, newline=False)
 
 
-def _table_rows(batches: Iterable[pa.RecordBatch], fields: tuple[Field, ...]) -> Iterator[bytes]:
+def _table_rows(batches: Iterable[pa.RecordBatch], columns: tuple[Column, ...]) -> Iterator[bytes]:
+    fields = tuple(column.field for column in columns)
     for batch in batches:
         yield cells.rows(batch, fields, cells=cells.xml, frame=("<TR><TD>", "</TD><TD>", "</TD></TR>\n"))
 
 
-_BINARY2 = _Serialization('<BINARY2>\n<STREAM encoding="base64">\n', _base64_rows, "\n</STREAM>\n</BINARY2>\n")
+_STREAM = '<STREAM encoding="base64">\n', "\n</STREAM>\n"
+_BINARY = _Serialization(
+    f"<BINARY>\n{_STREAM[0]}", partial(_base64_rows, encode=binary.encode), f"{_STREAM[1]}</BINARY>\n"
+)
+_BINARY2 = _Serialization(
+    f"<BINARY2>\n{_STREAM[0]}", partial(_base64_rows, encode=binary.encode2), f"{_STREAM[1]}</BINARY2>\n"
+)
 _TABLEDATA = _Serialization("<TABLEDATA>\n", _table_rows, "</TABLEDATA>\n")
-_OVERFLOW = Info("QUERY_STATUS", "OVERFLOW", "There are more rows than the limit (MAXREC) allows.")
+_OVERFLOW = "There are more rows than the limit (MAXREC) allows."
+_CHANGED = "Letters outside ASCII in these columns were replaced; TABLEDATA, CSV, JSON, Parquet and Arrow keep them."
 
 
-def _head(fields: Iterable[Field], heading: Heading) -> str:
+def _head(columns: tuple[Column, ...], heading: Heading) -> str:
     """Everything up to and including the fields."""
     infos = "".join(_info(info) for info in (Info("QUERY_STATUS", "OK"), *heading.infos))
-    description = f"<DESCRIPTION>{_text(heading.description)}</DESCRIPTION>\n" if heading.description else ""
-    columns = "".join(_field(field) for field in fields)
-    return f'{_OPENING}<RESOURCE type="results">\n{description}{infos}<TABLE>\n{columns}'
+    about = element("DESCRIPTION", heading.description) if heading.description else ""
+    fields = tuple(column.field for column in columns)
+    ids = descriptors.identifiers(descriptors.usable(heading.services, fields), fields)
+    described = "".join(_field(column, ids.get(column.field.name)) for column in columns)
+    return f'{_OPENING}<RESOURCE type="results">\n{about}{infos}<TABLE>\n{described}'
 
 
-def _field(field: Field) -> str:
-    written = " ".join(f'{name}="{_text(value)}"' for name, value in describe(field).items() if name != "description")
-    if not field.description:
-        return f"<FIELD {written}/>\n"
-    return f"<FIELD {written}><DESCRIPTION>{_text(field.description)}</DESCRIPTION></FIELD>\n"
+def _services(fields: tuple[Field, ...], heading: Heading) -> str:
+    """The descriptors of further services, each a RESOURCE of its own."""
+    services = descriptors.usable(heading.services, fields)
+    ids = descriptors.identifiers(services, fields)
+    return "".join(descriptors.resource(service, ids) for service in services)
+
+
+def _field(column: Column, xml_id: str | None) -> str:
+    attributes = describe(column.field)
+    description = attributes.pop("description", "")
+    if xml_id is not None:
+        attributes["ID"] = xml_id
+    if column.is_unicode:
+        attributes["datatype"] = "unicodeChar"
+    content = f"<DESCRIPTION>{text(description)}</DESCRIPTION>" if description else ""
+    if column.null is not None:
+        content += f'<VALUES null="{column.null}"/>'
+    return f"<FIELD{written(attributes)}>{content}</FIELD>\n" if content else f"<FIELD{written(attributes)}/>\n"
 
 
 def _info(info: Info) -> str:
-    start = f'<INFO name="{_text(info.name)}" value="{_text(info.value)}"'
-    return f"{start}>{_text(info.text)}</INFO>\n" if info.text else f"{start}/>\n"
-
-
-def element(name: str, content: str, **attributes: str) -> str:
-    """An XML element that holds a text; both are escaped."""
-    written = "".join(f' {key}="{_text(value)}"' for key, value in attributes.items())
-    return f"<{name}{written}>{_text(content)}</{name}>\n"
-
-
-def _text(text: str) -> str:
-    """Escaped for an attribute or an element, without characters that XML 1.0 forbids."""
-    allowed = "".join(letter if letter >= " " or letter in "\t\n\r" else "\ufffd" for letter in text)
-    return escape(allowed, quote=False).replace('"', "&quot;")
+    start = f"<INFO{written({'name': info.name, 'value': info.value})}"
+    return f"{start}>{text(info.text)}</INFO>\n" if info.text else f"{start}/>\n"

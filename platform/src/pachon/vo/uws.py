@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from html import escape
 
 from pachon.core.errors import UsageError
-from pachon.vo.votable import element
+from pachon.vo.markup import element
 
 MEDIA_TYPE = "text/xml"
 

@@ -249,6 +249,7 @@ Probe = Callable[[Quarry], Iterable[Request]]
 PROBES: Mapping[str, Probe] = {
     "/": _page("/"),
     "/favicon.ico": _page("/favicon.ico"),
+    "/api/front": _page("/api/front"),
     "/api/docs": _page("/api/docs"),
     "/api/openapi.json": _page("/api/openapi.json"),
     "/api/status": _page("/api/status"),

@@ -128,25 +128,36 @@ def _sync(q: Quarry) -> Iterator[Request]:
 def _jobs(q: Quarry) -> Iterator[Request]:
     yield Request("/api/tap/async", (("LAST", "500"),))
     yield Request("/api/tap/async", (("PHASE", "COMPLETED"), ("PHASE", "ERROR"), ("owner", "keeper")))
-    yield Request("/api/tap/async", (("AFTER", "2020-01-01T00:00:00Z"),))
     pending = (("LANG", "ADQL"), ("QUERY", f"SELECT * FROM {q.name}"), ("RUNID", q.table))
     yield Request("/api/tap/async", method="POST", form=pending)
 
 
 def _job(leaf: str, *forms: Pairs) -> Callable[[Quarry], Iterator[Request]]:
-    """What a job of somebody else tells, and whether it can be changed: it must be as good as none."""
+    """One part of a job of somebody else, and what would change it: the job must be as good as none."""
 
     def probe(q: Quarry) -> Iterator[Request]:
         path = f"/api/tap/async/{q.job}{leaf}"
         yield Request(path)
-        yield Request(path, method="DELETE")
-        yield Request(path, (("WAIT", "1"), ("PHASE", "COMPLETED")))
-        yield Request(path, headers=(("range", "bytes=0-99"), ("if-none-match", "*")))
-        yield Request(f"/api/tap/async/{q.job.upper()}{leaf}")
         for form in forms:
             yield Request(path, method="POST", form=form)
 
     return probe
+
+
+def _whole_job(q: Quarry) -> Iterator[Request]:
+    path = f"/api/tap/async/{q.job}"
+    yield Request(path)
+    yield Request(path, (("WAIT", "1"), ("PHASE", "COMPLETED")))
+    yield Request(f"/api/tap/async/{q.job.upper()}")
+    yield Request(path, method="DELETE")
+    yield Request(path, method="POST", form=(("ACTION", "DELETE"),))
+
+
+def _result(q: Quarry) -> Iterator[Request]:
+    path = f"/api/tap/async/{q.job}/results/result"
+    yield Request(path)
+    yield Request(path, headers=(("range", "bytes=0-99"),))
+    yield Request(path, headers=(("if-none-match", "*"),))
 
 
 def _cone(q: Quarry) -> Iterator[Request]:
@@ -265,7 +276,7 @@ PROBES: Mapping[str, Probe] = {
     "/api/tap": _page("/api/tap"),
     "/api/tap/sync": _sync,
     "/api/tap/async": _jobs,
-    "/api/tap/async/{job_id}": _job("", (("ACTION", "DELETE"),)),
+    "/api/tap/async/{job_id}": _whole_job,
     "/api/tap/async/{job_id}/phase": _job("/phase", (("PHASE", "RUN"),), (("PHASE", "ABORT"),)),
     "/api/tap/async/{job_id}/executionduration": _job("/executionduration", (("EXECUTIONDURATION", "1"),)),
     "/api/tap/async/{job_id}/destruction": _job("/destruction", (("DESTRUCTION", "2999-01-01T00:00:00Z"),)),
@@ -274,7 +285,7 @@ PROBES: Mapping[str, Probe] = {
     "/api/tap/async/{job_id}/error": _job("/error"),
     "/api/tap/async/{job_id}/parameters": _job("/parameters", (("QUERY", "SELECT 1"),)),
     "/api/tap/async/{job_id}/results": _job("/results"),
-    "/api/tap/async/{job_id}/results/result": _job("/results/result"),
+    "/api/tap/async/{job_id}/results/result": _result,
     "/api/tap/capabilities": _page("/api/tap/capabilities"),
     "/api/tap/availability": _page("/api/tap/availability"),
     "/api/tap/tables": _tables,

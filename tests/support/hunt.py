@@ -127,9 +127,13 @@ class Visit:
         self._theirs |= set() if situation.is_under_embargo else embargoed
         self._shown = findings.shown.setdefault(str(situation), set())
 
+    def remember(self, request: Request) -> None:
+        """Take note of the words that this person has written, now or before."""
+        self._said |= echoes(request, self.hidden)
+
     def judge(self, request: Request, answer: Answer) -> None:
         """Search an answer for what must not be in it, and note what may be."""
-        self._said |= echoes(request, self.hidden)
+        self.remember(request)
         found = found_in(answer, self.hidden, said=self._said)
         told = f"{request} as {self.situation}"
         self._findings.leaks += [f"{told}: {canary.decode()} is in the answer" for canary in found]

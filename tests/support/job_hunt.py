@@ -36,8 +36,9 @@ def keep_jobs(real: World) -> Mapping[str, str]:
 
 @dataclass
 class _Made:
-    """Where the jobs of a person are, in the installation and in its twin, in the order in which they were made."""
+    """The jobs of a person in order: what was asked, and where they are in the installation and in its twin."""
 
+    asked: list[Request] = field(default_factory=list)
     real: list[str] = field(default_factory=list)
     twin: list[str] = field(default_factory=list)
 
@@ -57,6 +58,8 @@ async def walk_jobs(ground: Ground, situations: Sequence[Situation]) -> JobWalk:
         enter(ground, situation)
         visit = Visit(situation, walked.findings, said.setdefault(situation.person, set()))
         theirs = made.setdefault(situation.person, _Made())
+        for request in theirs.asked:
+            visit.remember(request)
         earlier = await _look(ground, visit, theirs, first=0)
         walked.statuses.append((str(situation), earlier))
         count = len(theirs.real)
@@ -65,6 +68,7 @@ async def walk_jobs(ground: Ground, situations: Sequence[Situation]) -> JobWalk:
                 answer = await ask(world.app, request, situation.credentials)
                 paths.append(await _path(world, ground, situation, answer))
             visit.judge(request, answer)
+            theirs.asked.append(request)
         await _look(ground, visit, theirs, first=count)
     return walked
 

@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from pachon.app.settings import JobSettings
 from pachon.app.web import create_app
 from pachon.identity.models import Scope
 from pachon.queries.models import Phase
+from pachon.vo.formats import FORMATS
 from support.app import AS_HOLDER, AS_VISITOR, Site, running_site, serving
 from support.jobs import FIVE, UWS, files, finished, get, make, message, phase, post, told, until
 
@@ -75,7 +76,7 @@ def test_a_job_waits_for_parameters_and_runs_when_it_is_told(site: Site) -> None
     assert (again.status_code, "has ended (COMPLETED)" in message(again)) == (409, True)
 
 
-@pytest.mark.parametrize("form", ["votable", "votable/td", "csv", "tsv", "json", "parquet", "arrow"])
+@pytest.mark.parametrize("form", [form.names[0] for form in FORMATS])
 def test_the_result_comes_in_every_format_as_the_synchronous_answer_does(site: Site, form: str) -> None:
     given = {"LANG": "ADQL", "QUERY": "SELECT * FROM sky.stars", "MAXREC": "3000", "RESPONSEFORMAT": form}
     given["QUERY"] += " WHERE id < 9007199254742993 ORDER BY id"
@@ -118,6 +119,19 @@ def test_a_job_that_failed_says_why_in_its_document_and_its_error(site: Site) ->
     assert (answer.status_code, message(answer)) == (200, said)
     missing = get(site, f"{path}/results/result")
     assert (missing.status_code, "has no result: its phase is ERROR" in message(missing)) == (404, True)
+
+
+def test_a_person_fetches_no_more_results_at_once_than_downloads(site: Site) -> None:
+    path = make(site, PHASE="RUN")
+    finished(site, path)
+    downloads = site.services.downloads
+    with ExitStack() as held:
+        for _ in range(downloads.limits.max_streams_per_person):
+            held.enter_context(downloads.place("novice"))
+        refused = get(site, f"{path}/results/result")
+    assert (refused.status_code, "downloads under way" in message(refused)) == (503, True)
+    for _ in range(downloads.limits.max_streams_per_person + 1):
+        assert get(site, f"{path}/results/result").status_code == 200
 
 
 def test_jobs_are_deleted_with_their_files_by_both_ways(site: Site) -> None:
@@ -278,6 +292,7 @@ def test_a_job_that_is_stopped_frees_its_worker_at_once_and_leaves_nothing(
     with executing(site) as path:
         before = len(site.services.engine.worker_pids)
         began_s = time.monotonic()
+        assert site.services.admission.turns == 1, "synchronous queries leave the job its worker"
         if way == "abort":
             sibling.post(f"{path}/phase", data={"PHASE": "ABORT"}, headers=AS_HOLDER)
         else:
@@ -287,6 +302,7 @@ def test_a_job_that_is_stopped_frees_its_worker_at_once_and_leaves_nothing(
         assert time.monotonic() - began_s < 8
     assert files(site, path) == []
     assert len(site.services.engine.worker_pids) == before
+    until(lambda: site.services.admission.turns == 2)
     newest = site.services.executions.list("novice", limit=3)
     assert Phase.ABORTED in {run.phase for run in newest if run.query == LONG}
     assert get(site, f"{path}/phase").text == "ABORTED" if way == "abort" else get(site, path).status_code == 404

@@ -48,6 +48,8 @@ class Bench:
     """The second batch waits for this."""
     asked: int = 0
     closed: int = 0
+    aside: list[int] = field(default_factory=list)
+    """What the runner said of the workers that it needs."""
 
     def ask(self, job: Job) -> Answer:
         self.asked += 1
@@ -68,7 +70,7 @@ class Bench:
 
     @contextmanager
     def running(self, limits: JobLimits = LIMITS) -> Iterator[JobRunner]:
-        runner = JobRunner(self.store, self.spool, self.ask, limits)
+        runner = JobRunner(self.store, self.spool, self.ask, limits, set_aside=self.aside.append)
         runner.start()
         try:
             yield runner
@@ -176,6 +178,7 @@ def test_a_job_that_is_not_wanted_any_more_stops_within_a_second_and_leaves_noth
         bench.wait_for_no_file()
         assert time.monotonic() - began_s < 1.5
     assert bench.closed == bench.asked == 1
+    assert bench.aside == [1, -1]
     if act == "abort":
         assert bench.store.get(job_id).phase is JobPhase.ABORTED
 

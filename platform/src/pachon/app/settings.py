@@ -119,7 +119,10 @@ class JobSettings(_Group):
         None, description="Folder of results, the same for all API processes; default: `jobs` in `home`."
     )
     running_per_process: int = Field(
-        1, ge=0, description="Jobs that execute at once in one API process; fewer than `queries.workers`."
+        1,
+        ge=0,
+        description="Jobs that execute at once in one API process, each in a query worker that synchronous queries go "
+        "without; fewer than `queries.workers`.",
     )
     running_total: int = Field(8, ge=1, description="Jobs that execute at once in all.")
     running_per_person: int = Field(2, ge=1, description="Jobs of one person that execute at once.")
@@ -146,7 +149,7 @@ class ConeSettings(_Group):
 
 
 class DownloadSettings(_Group):
-    """Limits of bulk download, for each process of the Web APIs."""
+    """Limits of bulk download and of fetching results of jobs, for each process of the Web APIs."""
 
     max_streams: int = Field(256, ge=1, description="How many downloads may be under way.")
     max_streams_per_person: int = Field(16, ge=1, description="How many of them may be one person's.")

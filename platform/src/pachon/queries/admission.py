@@ -126,13 +126,13 @@ class Admission:
             self._loop.call_soon_threadsafe(self._admit)
 
     @property
-    def _turns(self) -> int:
+    def turns(self) -> int:
         """How many there are now; one at least, whatever is set aside."""
         return max(1, self._limits.running - self._aside)
 
     def _share(self, wanted: int) -> int:
         """As many turns as wanted, but one fewer than there are, and one at least."""
-        return max(1, min(wanted, self._turns - 1))
+        return max(1, min(wanted, self.turns - 1))
 
     def _admit(self) -> None:
         while (waiting := self._next()) is not None:
@@ -145,7 +145,7 @@ class Admission:
     def _may_run(self, asker: Asker) -> bool:
         limits = self._limits
         return (
-            self._running.total() < self._turns
+            self._running.total() < self.turns
             and self._running[asker.key] < self._share(limits.running_per_person)
             and (not asker.is_anonymous or self._anonymous < self._share(limits.running_anonymous))
         )

@@ -11,7 +11,7 @@ from pachon.core.errors import SetupError
 from pachon.preview.models import Catalogue
 
 _NAME = "manifest.json"
-_FORMAT = 1  # raised whenever a build writes other bytes from the same input, so that older builds are made anew
+_FORMAT = 2  # raised whenever a build writes other bytes from the same input, so that older builds are made anew
 
 
 @dataclass(frozen=True, slots=True)

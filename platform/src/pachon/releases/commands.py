@@ -16,9 +16,9 @@ import typer
 from pachon.core import clock
 from pachon.core.errors import NotFoundError, SetupError
 from pachon.releases.description import description_from, read_document
-from pachon.releases.drafts import add_files, add_images, add_table, create
+from pachon.releases.drafts import add_files, add_images, add_table, copy_release, create
 from pachon.releases.mirror_command import mirror
-from pachon.releases.models import FileCollection, FileKind, ImageCollection
+from pachon.releases.models import FileCollection, FileKind, ImageCollection, Release
 from pachon.releases.publishing import publish, retire
 from pachon.releases.registry import Registry
 from pachon.releases.summary import Summary, summaries
@@ -73,6 +73,10 @@ def create_command(
     description_file: Annotated[
         Path | None, typer.Option("--from", help="A release.yaml; options win over what it says.")
     ] = None,
+    copy_of: Annotated[
+        Path | None, typer.Option(help="Folder of the same release, such as a mirror, of which everything is taken.")
+    ] = None,
+    link: Link = False,
     schema: Annotated[Path | None, typer.Option(help="Felis file that describes its tables.")] = None,
     title: Annotated[str | None, typer.Option(help="Its name for people.")] = None,
     about: Annotated[str | None, typer.Option("--description", help="What it is.")] = None,
@@ -106,15 +110,25 @@ def create_command(
         "provenance": provenance,
         "groups": group,
     }
-    document = {"id": release_id, **(read_document(description_file) if description_file is not None else {})}
-    document |= {name: value for name, value in given.items() if value}  # an empty list is an option not given
-    if simulated is not None:
-        document["simulated"] = simulated
-    release = description_from(document, source=str(description_file or "The options"))
-    if release.id != release_id:
-        raise SetupError(f"{description_file} describes release '{release.id}', not '{release_id}'.")
-    draft = create(_registry(context, home), release, schema=schema, anew=anew)
+    given = {name: value for name, value in given.items() if value not in (None, [])}
+    registry = _registry(context, home)
+    if copy_of is not None:
+        if given or description_file or schema:
+            raise SetupError("Option --copy-of takes all descriptions from the folder; give no other.")
+        draft = copy_release(registry, release_id, copy_of, link=link, anew=anew)
+    else:
+        release = _described(release_id, description_file, given)
+        draft = create(registry, release, schema=schema, anew=anew)
     typer.echo(f"{release_id}: a draft, in {draft}.")
+
+
+def _described(release_id: str, file: Path | None, given: dict[str, Any]) -> Release:
+    """A release from the options, and a file for what they do not say."""
+    document = {"id": release_id, **(read_document(file) if file is not None else {}), **given}
+    release = description_from(document, source=str(file or "The options"))
+    if release.id != release_id:
+        raise SetupError(f"{file} describes release '{release.id}', not '{release_id}'.")
+    return release
 
 
 @app.command("add-table")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pachon.core.errors import ConflictError, NotFoundError, UsageError
+from pachon.core.errors import ConflictError, NotFoundError, SetupError, UsageError
 from pachon.core.failpoints import failpoint
 from pachon.releases.description import (
     DESCRIPTION,
@@ -21,7 +22,7 @@ from pachon.releases.description import (
 from pachon.releases.felis import read_schema
 from pachon.releases.hats.workplace import WORK, replacing
 from pachon.releases.importing import ImportReport, import_table
-from pachon.releases.manifest import MANIFEST
+from pachon.releases.manifest import MANIFEST, paths_in
 from pachon.releases.models import FileCollection, ImageCollection, Release
 from pachon.releases.registry import Registry
 
@@ -46,29 +47,58 @@ def create(registry: Registry, release: Release, *, schema: Path | None = None, 
     UsageError, SetupError
         If the schema is wrong.
     """
+    with _beginning(registry, release.id, anew=anew) as unfinished:
+        write_description(release, unfinished / DESCRIPTION)
+        if schema is not None:
+            _take_schema(unfinished, release, schema)
+    return registry.drafts / release.id
+
+
+def copy_release(registry: Registry, release_id: str, source: Path, *, link: bool = False, anew: bool = False) -> Path:
+    """Begin a release with all that another folder of it holds: a mirror, or what another platform published.
+
+    Parameters
+    ----------
+    link
+        Hard links instead of copies, for originals that nobody will change.
+    anew
+        As for `create`.
+
+    Raises
+    ------
+    ConflictError
+        As `create`.
+    SetupError
+        If the folder is not that release, or holds what a release does not.
+    """
+    release = read_description(source / DESCRIPTION)
+    if release.id != release_id:
+        raise SetupError(f"{source} is release '{release.id}', not '{release_id}'.")
+    with _beginning(registry, release_id, anew=anew) as unfinished:
+        for path in paths_in(source):
+            (unfinished / path).parent.mkdir(parents=True, exist_ok=True)
+            _take_file(source / path, unfinished / path, link=link)
+    return registry.drafts / release_id
+
+
+@contextlib.contextmanager
+def _beginning(registry: Registry, release_id: str, *, anew: bool) -> Iterator[Path]:
+    """An empty folder that becomes the draft at once when the block ends: until it has its name it is nothing."""
     registry.drafts.mkdir(parents=True, exist_ok=True)
-    with registry.only_one(release.id):
-        draft = recovered(registry, release.id)
+    with registry.only_one(release_id):
+        draft = recovered(registry, release_id)
         if draft.exists() and not anew:
-            raise ConflictError(f"There is a draft of '{release.id}' already; --anew throws it away.")
-        if release.id in registry.read().entries and not anew:
-            message = f"Release '{release.id}' exists, and releases do not change; --anew makes it again as a whole."
+            raise ConflictError(f"There is a draft of '{release_id}' already; --anew throws it away.")
+        if release_id in registry.read().entries and not anew:
+            message = f"Release '{release_id}' exists, and releases do not change; --anew makes it again as a whole."
             raise ConflictError(message)
-        _make(draft, release, schema)
-    return draft
-
-
-def _make(draft: Path, release: Release, schema: Path | None) -> None:
-    """The whole draft appears at once: until it has its name it is nothing."""
-    unfinished = _emptied(draft.with_name(f"{draft.name}{UNFINISHED}"))
-    unfinished.mkdir()
-    failpoint("create.before-description")
-    write_description(release, unfinished / DESCRIPTION)
-    if schema is not None:
-        _take_schema(unfinished, release, schema)
-    failpoint("create.before-rename")
-    _emptied(draft)
-    unfinished.rename(draft)
+        unfinished = _emptied(draft.with_name(f"{draft.name}{UNFINISHED}"))
+        unfinished.mkdir()
+        failpoint("create.before-description")
+        yield unfinished
+        failpoint("create.before-rename")
+        _emptied(draft)
+        unfinished.rename(draft)
 
 
 def add_table(

@@ -147,14 +147,17 @@ class FolderReleaseStore:
         return held, held.tables[table_name]
 
     def _refresh(self) -> None:
-        stamp = self._registry_stamp()
-        if stamp == self._stamp:
+        if self._registry_stamp() == self._stamp:
             return
         with self._lock:
+            stamp = self._registry_stamp()
+            if stamp == self._stamp:
+                return
             try:
                 entries = self._registry.read().entries
-            except SetupError:
-                _log.exception("The registry cannot be read; releases are served as they were.")
+            except SetupError as error:
+                _log.warning("Releases are served as they were: %s", error)
+                self._stamp = stamp
                 return
             served = ((release_id, entry) for release_id, entry in entries.items() if entry.is_served)
             found = {release_id: self._read(release_id, entry) for release_id, entry in served}

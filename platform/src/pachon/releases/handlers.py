@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from pachon.core.errors import NotFoundError, UsageError
+from pachon.core.errors import UsageError
 from pachon.identity.handlers import asking_principal, current_principal
 from pachon.identity.models import Principal, Scope
 from pachon.releases.documents import Permissions, release_json
@@ -58,7 +58,7 @@ class _Caller:
     person: str
 
     async def release(self, release_id: str) -> Release:
-        return _found(await self.downloads.call(self.service.visible, self.principal, Access.FILE), release_id)
+        return await self.downloads.call(self.service.release, self.principal, release_id, Access.FILE)
 
     async def manifest(self, release_id: str) -> Iterator[StoredFile]:
         return await self.downloads.call(self.service.manifest, self.principal, release_id)
@@ -91,7 +91,7 @@ def releases(principal: Anybody, service: Service, detail: Detail = "tables") ->
 
 @router.get("/{release_id}", summary="One release, with its columns, collections and history")
 def release(release_id: str, principal: Anybody, service: Service) -> Response:
-    found = _found(service.visible(principal), release_id)
+    found = service.release(principal, release_id)
     may = Permissions.of(service, principal)
     return JSONResponse(release_json(found, may, service.public_from(found), full=True))
 
@@ -155,14 +155,6 @@ def mounts(owner: LabOwner, principal: Anybody, service: Service) -> dict[str, A
     principal.require(Scope.MOUNTS)
     folders = service.readable_folders(Principal(owner.name, owner.groups))
     return {"folders": [{"release": release_id, "path": str(path)} for release_id, path in folders]}
-
-
-def _found(visible: tuple[Release, ...], release_id: str) -> Release:
-    for known in visible:
-        if known.id == release_id:
-            return known
-    names = ", ".join(known.id for known in visible) or "none"
-    raise NotFoundError(f"There is no release '{release_id[:80]}'; there are: {names}.")
 
 
 def _validators(representation: Representation) -> dict[str, str]:

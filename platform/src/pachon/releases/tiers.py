@@ -93,6 +93,8 @@ def _copy(source: Path, target: Path) -> None:
 def remove_replaced(registry: Registry, *, at: datetime, keep: timedelta) -> int:
     """Remove folders that have not been read from for a time longer than any query runs.
 
+    One that cannot be removed is tried again the next time.
+
     Parameters
     ----------
     keep
@@ -105,10 +107,16 @@ def remove_replaced(registry: Registry, *, at: datetime, keep: timedelta) -> int
     """
     if not registry.path.exists():
         return 0
-    due = [each for each in registry.read().replaced if each.since + keep <= at]
-    for each in due:
-        shutil.rmtree(registry.locate(each.place), ignore_errors=True)
-        failpoint("clean.before-commit")
-    if due:
-        registry.change(lambda records: replace(records, replaced=tuple(e for e in records.replaced if e not in due)))
-    return len(due)
+    gone = []
+    for each in registry.read().replaced:
+        if each.since + keep <= at:
+            folder = registry.locate(each.place)
+            shutil.rmtree(folder, ignore_errors=True)
+            failpoint("clean.before-commit")
+            if not folder.exists():
+                gone.append(each)
+    if gone:
+        registry.change(
+            lambda records: replace(records, replaced=tuple(each for each in records.replaced if each not in gone))
+        )
+    return len(gone)

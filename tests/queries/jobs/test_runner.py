@@ -199,6 +199,8 @@ def test_the_job_of_a_process_that_was_killed_is_executed_again_when_its_lease_h
     bench.hold.set()
     job_id = bench.queue()
     assert bench.store.claim("killed", LIMITS) is not None
+    bench.folder.mkdir()
+    (bench.folder / f"{job_id}.1.part").write_bytes(b"half a result")
     with bench.running():
         job = bench.until(job_id, *ENDED)
     assert (job.phase, job.attempts, bench.files) == (JobPhase.COMPLETED, 2, [f"{job_id}.2.arrow"])

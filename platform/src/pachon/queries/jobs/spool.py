@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ class Spool:
         *,
         on_growth: Callable[[int], None],
     ) -> int:
-        """Keep a result; it is there whole or not at all.
+        """Keep a result; it is there whole or not at all. What earlier attempts left behind is deleted.
 
         Parameters
         ----------
@@ -102,6 +103,8 @@ class Spool:
         part = self._path(job, _PART)
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for attempt in range(1, job.attempts):
+                self.remove_attempt(replace(job, attempts=attempt))
             size_bytes = _write(part, _schema(fields), batches, on_growth)
             part.replace(self._path(job, _WHOLE))
         except OSError as error:
@@ -130,8 +133,9 @@ class Spool:
             _remove(path)
 
     def remove_attempt(self, job: Job) -> None:
-        """Delete the file of an attempt that does not count."""
-        _remove(self._path(job, _WHOLE))
+        """Delete what an attempt that does not count has written."""
+        for suffix in (_WHOLE, _PART):
+            _remove(self._path(job, suffix))
 
     def strays(self) -> frozenset[str]:
         """Ids of the jobs whose files have not changed for an hour, to be compared with the jobs there are."""

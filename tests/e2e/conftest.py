@@ -16,7 +16,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """The platform with a small synthetic sky (`sky.stars`, 20 000 rows)."""
     folder = tmp_path_factory.mktemp("platform")
     make_release(folder / "releases")
-    with running_platform(folder / "home", folder / "releases") as running:
+    quick = {"PACHON_JOBS__LEASE_S": "2"}
+    with running_platform(folder / "home", folder / "releases", settings=quick) as running:
         yield running
 
 

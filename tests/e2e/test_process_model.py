@@ -20,6 +20,7 @@ import lxml.html
 import psutil
 import pytest
 
+import pachon
 from pachon.hub.pages import HOLDERS_ONLY
 from pachon.identity.models import Scope
 from support.skies import make_release
@@ -69,6 +70,11 @@ def test_the_front_page_and_public_catalogues_are_open_without_logging_in(platfo
     with platform.visitor() as client:
         assert client.get("/").status_code == 200
         assert client.get("/api/tap/sync", params=_COUNT).text.split() == ["n", str(_ROWS)]
+
+
+def test_the_web_apis_name_their_software_also_through_the_proxy(platform: Platform) -> None:
+    with platform.visitor() as client:
+        assert client.get("/api/tap/availability").headers.get_list("server") == [f"Pachon/{pachon.__version__}"]
 
 
 def test_a_rights_holder_enters_the_portal_without_another_login(platform: Platform) -> None:

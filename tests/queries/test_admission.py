@@ -65,6 +65,27 @@ def test_one_turn_is_left_to_others_whatever_the_settings() -> None:
     asyncio.run(scene())
 
 
+def test_workers_that_jobs_need_are_turns_fewer_until_they_come_back() -> None:
+    async def scene() -> None:
+        admission = Admission(AdmissionLimits(running=3, running_per_person=9, timeout_s=5))
+        admission.set_aside(1)
+        await admission.enter(ANN)
+        waiting = asyncio.create_task(admission.enter(ANN))
+        await admission.enter(BEN)
+        await settle()
+        assert not waiting.done()
+        await asyncio.to_thread(admission.set_aside, -1)
+        async with asyncio.timeout(1):
+            await waiting
+        admission.set_aside(9)
+        for asker in (ANN, ANN, BEN):
+            admission.leave(asker)
+        async with asyncio.timeout(1):
+            await admission.enter(BEN)
+
+    asyncio.run(scene())
+
+
 def test_anonymous_visitors_share_a_limit_and_are_told_apart_by_address() -> None:
     async def scene() -> None:
         limits = AdmissionLimits(running=4, running_per_person=1, running_anonymous=2, timeout_s=0.02)

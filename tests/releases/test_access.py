@@ -52,6 +52,17 @@ def test_an_archived_release_is_known_and_downloaded_but_not_queried(store: Fold
     assert ids(service(store), HOLDER, Access.QUERY) == ["hist_dr2", "hist_dr3", "hist_prompt"]
 
 
+def test_what_was_made_from_a_release_stays_for_those_who_may_read_it_also_when_it_is_archived(
+    store: FolderReleaseStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "pachon.rights")
+    deep, gone = f"hist_deep.{texts('hist_deep')['table']}", "hist_dr9.table"
+    made_from = (ARCHIVED, CURRENT, deep, gone)
+    for principal, lost in ((ANONYMOUS, [CURRENT, deep, gone]), (HOLDER, [deep, gone]), (ADMIN, [gone])):
+        assert [*service(store).out_of_reach(principal, made_from, Access.QUERY)] == sorted(lost)
+    assert f"query access to release hist_deep, what was made from {deep}" in caplog.messages[0]
+
+
 def _refusals(releases: ReleaseService, principal: Principal, name: str) -> list[PachonError]:
     """What the doors of queries say: cone search, tiles and ADQL."""
     queries = QueryService(releases, cast("Any", None), Executions())

@@ -8,6 +8,7 @@ import pytest
 
 from support.history import make_history
 from support.hunt import Ground
+from support.job_hunt import keep_jobs
 from support.skies import make_release
 from support.worlds import HeldMoment, People, world
 
@@ -22,4 +23,4 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         world(root / "real", root, people, now) as real,
         world(root / "twin", root, people, now) as twin,
     ):
-        yield Ground(real, twin, people, now, open_table="sky.stars")
+        yield Ground(real, twin, people, now, open_table="sky.stars", jobs=keep_jobs(real))

@@ -11,6 +11,7 @@ from pachon.identity.models import Scope
 from support.canaries import NO_PROBE, PROBES, routes
 from support.history import EMBARGO_ENDS_AT, WORDS, canaries, embargoed_canaries
 from support.hunt import Findings, Ground, Situation, nobody, somebody, walk
+from support.job_hunt import walk_jobs
 
 DAY_BEFORE, DAY_AFTER = date(2027, 6, 14), date(2027, 6, 15)
 """Release `hist_dr2` becomes public on the second."""
@@ -45,6 +46,13 @@ def found(ground: Ground) -> Findings:
 
 def test_no_answer_tells_anything_of_a_release_that_the_reader_may_not_see(found: Findings) -> None:
     assert found.leaks == []
+
+
+def test_jobs_of_ones_own_tell_nothing_of_a_release_that_one_may_not_see(ground: Ground) -> None:
+    _, *others = situations(DAY_BEFORE)
+    asking = [each for each in others if not each.person or Scope.QUERY in each.scopes]
+    walked = asyncio.run(walk_jobs(ground, asking))
+    assert walked.findings.leaks == []
 
 
 def test_an_image_under_embargo_is_for_nobody_but_the_administrator(ground: Ground) -> None:

@@ -17,6 +17,7 @@ from support.canaries import PROBES, as_told, requests
 from support.history import canaries
 from support.hub_double import HubDouble, running_hub
 from support.hunt import Findings, Ground, nobody, somebody, walk
+from support.job_hunt import JobWalk, walk_jobs
 from support.worlds import People
 
 DAY = date(2026, 11, 25)
@@ -51,7 +52,7 @@ class HubPeople(People):
         self.seconds.now_s += LONGEST_S - PORTAL_S
 
 
-async def change_groups(ground: Ground, hub: HubDouble) -> Findings:
+async def change_groups(ground: Ground, hub: HubDouble) -> tuple[Findings, JobWalk]:
     """Walk as somebody outside a group, then inside it, then outside again, through the real cache of identities."""
     people = HubPeople(hub=hub)
     slowest = IdentitySettings(cache_s=LONGEST_S - PORTAL_S)
@@ -61,7 +62,8 @@ async def change_groups(ground: Ground, hub: HubDouble) -> Findings:
     for each, principals_of_it in zip(states, (principals, people), strict=True):
         each.services = replace(each.services, principals=principals_of_it)
     try:
-        return await walk(replace(ground, people=people), [OUTSIDE, INSIDE, OUTSIDE])
+        walking, way = replace(ground, people=people), [OUTSIDE, INSIDE, OUTSIDE]
+        return await walk(walking, way), await walk_jobs(walking, way)
     finally:
         for each, services in zip(states, before, strict=True):
             each.services = services
@@ -70,9 +72,13 @@ async def change_groups(ground: Ground, hub: HubDouble) -> Findings:
 
 def test_a_change_of_groups_acts_within_a_minute_at_every_door(ground: Ground) -> None:
     with running_hub() as hub:
-        found = asyncio.run(change_groups(ground, hub))
-    assert found.leaks == []
+        found, jobs = asyncio.run(change_groups(ground, hub))
+    assert found.leaks == jobs.findings.leaks == []
     assert set(canaries("hist_deep")) <= found.shown[str(INSIDE)]
+    (_, none), (_, outside), (_, after) = jobs.statuses
+    results_made_inside = after[len(outside) :]
+    assert none == []
+    assert (outside.count(200), results_made_inside.count(200), results_made_inside.count(403)) == (1, 0, 2)
 
 
 def test_the_portal_forgets_tiles_within_its_part_of_the_minute(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from support.asgi import Request
 from support.canaries import PROBES, Probe, Quarry
 from support.history import WORDS, canaries
 from support.hunt import OVERRIDING, Ground, Situation, somebody, walk
+from support.job_hunt import walk_jobs
 
 DAY = date(2026, 11, 25)
 EVERYTHING, OPEN = frozenset(WORDS), frozenset({"hist_dr1"})
@@ -167,6 +168,12 @@ def the_events(ground: Ground, patch: pytest.MonkeyPatch) -> Ground:
     return ground
 
 
+def a_job(ground: Ground, patch: pytest.MonkeyPatch) -> Ground:
+    """The jobs of others, told to whoever knows or guesses the id of one."""
+    patch.setattr("pachon.queries.jobs.service._owned", lambda job, _: job)
+    return ground
+
+
 def _hidden(ground: Ground) -> str:
     return (
         next(release for release in ground.real.store.releases() if release.id == "hist_deep").tables[0].qualified_name
@@ -180,6 +187,11 @@ def _behind(ground: Ground, app: Any) -> Ground:
 def asks_tap_schema(quarry: Quarry) -> list[Request]:
     """Of the many queries there are, those of TAP_SCHEMA."""
     return [request for request in PROBES["/api/tap/sync"](quarry) if "tap_schema" in request.text]
+
+
+def reads_a_job(quarry: Quarry) -> list[Request]:
+    """Without those requests that would delete it."""
+    return [request for request in PROBES["/api/tap/async/{job_id}"](quarry) if request.method == "GET"]
 
 
 @dataclass(frozen=True)
@@ -203,6 +215,7 @@ CASES = (
     Case(a_head, (PROBES["/api/tiles/{table}"],)),
     Case(the_log, (PROBES["/api/queries/executions"],)),
     Case(the_events, (PROBES["/api/queries/events"],)),
+    Case(a_job, (reads_a_job,)),
 )
 
 
@@ -211,6 +224,16 @@ def test_a_planted_leak_is_found(ground: Ground, monkeypatch: pytest.MonkeyPatch
     assert leaks(ground, case) == []
     planted = leaks(case.plant(ground, monkeypatch), case)
     assert [leak for leak in planted if f" as {case.situations[-1]}" in leak]
+
+
+def test_a_result_that_is_handed_out_without_asking_again_is_found(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    way = (MEMBER, FORMER_MEMBER)
+    assert asyncio.run(walk_jobs(ground, way)).findings.leaks == []
+    monkeypatch.setattr(ground.real.services.releases, "out_of_reach", lambda *_: ())
+    planted = asyncio.run(walk_jobs(ground, way)).findings.leaks
+    assert [leak for leak in planted if f"/results/result {{}} as {FORMER_MEMBER}" in leak]
 
 
 def leaks(ground: Ground, case: Case) -> list[str]:

@@ -15,6 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, inspect, select, text
 
 from pachon.core.errors import SetupError, UnavailableError
+from pachon.queries.jobs.sql_storage import JOBS
 from pachon.queries.sql_storage import EXECUTIONS
 from pachon.state.database import VERSION_TABLE, migrate, open_database, reading, writing
 from pachon.state.metadata import METADATA
@@ -31,7 +32,7 @@ def test_two_processes_may_migrate_an_empty_database_at_once(empty_database_url:
 
 
 def test_the_migrations_make_exactly_the_tables_that_the_code_declares(database: Engine) -> None:
-    assert {EXECUTIONS.name, OUTBOX.name} <= set(METADATA.tables)
+    assert {EXECUTIONS.name, JOBS.name, OUTBOX.name} <= set(METADATA.tables)
     with reading(database) as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, "compare_type": True})
         assert compare_metadata(context, METADATA) == []

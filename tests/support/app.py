@@ -17,7 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from pachon.app import wiring
-from pachon.app.settings import IdentitySettings, QuerySettings, Settings
+from pachon.app.settings import IdentitySettings, JobSettings, QuerySettings, Settings
 from pachon.app.web import create_app
 from pachon.app.wiring import Services
 from pachon.identity.models import Scope
@@ -43,7 +43,7 @@ class Site:
 
 
 @contextmanager
-def running_site(root: Path, *, max_rows: int = MAX_ROWS) -> Iterator[Site]:
+def running_site(root: Path, *, max_rows: int = MAX_ROWS, jobs: JobSettings | None = None) -> Iterator[Site]:
     """Releases `sky` (open to all, 20,000 stars) and `future` (for rights holders, from today), and who may ask."""
     today = datetime.now(tz=UTC).date()
     closed = {"audience": Audience.HOLDERS, "release_date": today}
@@ -62,6 +62,7 @@ def running_site(root: Path, *, max_rows: int = MAX_ROWS) -> Iterator[Site]:
                     hub_url=hub.url, cache_s=0, api_token=hub.client_secret, cookie_secret="c" * 64
                 ),
                 queries=QuerySettings(default_rows=DEFAULT_ROWS, max_rows=max_rows, workers=2),
+                jobs=jobs or JobSettings(),
             )
         )
         stack.enter_context(serving(create_app(services), listener))

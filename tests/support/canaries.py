@@ -26,7 +26,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute, Mount
 
-from support.asgi import Answer, Request
+from support.asgi import Answer, Pairs, Request
 
 NO_PROBE = "this route has no probe: add one to support/canaries.py"
 METHODS = ("GET", "HEAD", "POST", "OPTIONS")
@@ -49,6 +49,8 @@ class Quarry:
         The path of one of the table's files in the release, and the entity tag that its digest makes.
     files
         The paths of all files of the release.
+    job
+        The id of a job that somebody else, who may see everything, made of the table.
     """
 
     release: str
@@ -59,6 +61,7 @@ class Quarry:
     file: str
     file_etag: str
     files: tuple[str, ...]
+    job: str
 
     @property
     def name(self) -> str:
@@ -70,6 +73,11 @@ class Quarry:
         """The name with a typing error."""
         return _mistyped(self.name)
 
+    @property
+    def near_column(self) -> str:
+        """The column with a typing error."""
+        return _mistyped(self.column)
+
 
 def _mistyped(name: str) -> str:
     return f"{name[:-2]}{name[-1]}{name[-2]}"
@@ -78,7 +86,7 @@ def _mistyped(name: str) -> str:
 def _adql(q: Quarry) -> Iterator[str]:
     """Queries that name a table, or nearly, in every place of the language."""
     yield f"SELECT * FROM {q.name}"
-    yield f"SELECT {_mistyped(q.column)} FROM {q.name}"
+    yield f"SELECT {q.near_column} FROM {q.name}"
     yield f"SELECT * FROM {q.near}"
     yield f"SELECT * FROM {q.table}"
     yield f"SELECT * FROM {q.name.upper()}"
@@ -95,7 +103,7 @@ def _adql(q: Quarry) -> Iterator[str]:
     yield f"SELECT * FROM {q.open_table}, {q.name}"
     yield f"SELECT id FROM {q.open_table} WHERE EXISTS (SELECT id FROM {q.name})"
     yield f"SELECT id FROM {q.open_table} WHERE id NOT IN (SELECT id FROM {q.name})"
-    yield f"SELECT {_mistyped(q.column)} FROM {q.open_table}"
+    yield f"SELECT {q.near_column} FROM {q.open_table}"
     yield f"SELECT {q.name}.{q.column} FROM {q.open_table}"
     yield f"SELECT * FROM {q.name} WHERE"
     yield f"SELECT id FROM {q.name} WHERE 1 = CONTAINS(POINT(ra, dec), CIRCLE(56.75, 24.12, 5))"
@@ -122,6 +130,41 @@ def _estimate(q: Quarry) -> Iterator[Request]:
     for adql in _adql(q):
         yield Request(path, (("QUERY", adql),))
     yield Request(path, method="POST", form=(("QUERY", f"SELECT * FROM {q.name}"), ("MAXREC", "3")))
+
+
+def _jobs(q: Quarry) -> Iterator[Request]:
+    yield Request("/api/tap/async", (("LAST", "500"),))
+    yield Request("/api/tap/async", (("PHASE", "COMPLETED"), ("PHASE", "ERROR"), ("owner", "keeper")))
+    pending = (("LANG", "ADQL"), ("QUERY", f"SELECT * FROM {q.name}"), ("RUNID", q.table))
+    yield Request("/api/tap/async", method="POST", form=pending)
+
+
+def _job(leaf: str, *forms: Pairs) -> Callable[[Quarry], Iterator[Request]]:
+    """One part of a job of somebody else, and what would change it: the job must be as good as none."""
+
+    def probe(q: Quarry) -> Iterator[Request]:
+        path = f"/api/tap/async/{q.job}{leaf}"
+        yield Request(path)
+        for form in forms:
+            yield Request(path, method="POST", form=form)
+
+    return probe
+
+
+def _whole_job(q: Quarry) -> Iterator[Request]:
+    path = f"/api/tap/async/{q.job}"
+    yield Request(path)
+    yield Request(path, (("WAIT", "1"), ("PHASE", "COMPLETED")))
+    yield Request(f"/api/tap/async/{q.job.upper()}")
+    yield Request(path, method="DELETE")
+    yield Request(path, method="POST", form=(("ACTION", "DELETE"),))
+
+
+def _result(q: Quarry) -> Iterator[Request]:
+    path = f"/api/tap/async/{q.job}/results/result"
+    yield Request(path)
+    yield Request(path, headers=(("range", "bytes=0-99"),))
+    yield Request(path, headers=(("if-none-match", "*"),))
 
 
 def _cone(q: Quarry) -> Iterator[Request]:
@@ -239,6 +282,17 @@ PROBES: Mapping[str, Probe] = {
     "/api/releases/mounts": _mounts,
     "/api/tap": _page("/api/tap"),
     "/api/tap/sync": _sync,
+    "/api/tap/async": _jobs,
+    "/api/tap/async/{job_id}": _whole_job,
+    "/api/tap/async/{job_id}/phase": _job("/phase", (("PHASE", "RUN"),), (("PHASE", "ABORT"),)),
+    "/api/tap/async/{job_id}/executionduration": _job("/executionduration", (("EXECUTIONDURATION", "1"),)),
+    "/api/tap/async/{job_id}/destruction": _job("/destruction", (("DESTRUCTION", "2999-01-01T00:00:00Z"),)),
+    "/api/tap/async/{job_id}/quote": _job("/quote"),
+    "/api/tap/async/{job_id}/owner": _job("/owner"),
+    "/api/tap/async/{job_id}/error": _job("/error"),
+    "/api/tap/async/{job_id}/parameters": _job("/parameters", (("QUERY", "SELECT 1"),)),
+    "/api/tap/async/{job_id}/results": _job("/results"),
+    "/api/tap/async/{job_id}/results/result": _result,
     "/api/tap/capabilities": _page("/api/tap/capabilities"),
     "/api/tap/availability": _page("/api/tap/availability"),
     "/api/tap/tables": _tables,

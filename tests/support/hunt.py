@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
@@ -58,6 +58,8 @@ class Ground:
     people: People
     now: HeldMoment
     open_table: str
+    jobs: Mapping[str, str]
+    """For each release the id of a job of the keeper; the twin has none of them."""
 
     def quarries(self) -> tuple[Quarry, ...]:
         """All releases, as somebody knows them who has seen everything."""
@@ -72,7 +74,8 @@ class Ground:
             path = self.real.store.snapshot(table.qualified_name).partitions[0].path
             inside = "/".join(path.parts[path.parts.index("tables") :])
             digest = f'"{hashlib.sha256(path.read_bytes()).hexdigest()}"'
-            found.append(Quarry(release.id, table.name, known[0], self.open_table, etag, inside, digest, files))
+            job = self.jobs[release.id]
+            found.append(Quarry(release.id, table.name, known[0], self.open_table, etag, inside, digest, files, job))
         return tuple(found)
 
 
@@ -93,23 +96,54 @@ async def walk(
     said: dict[str, set[bytes]] = {}
     for situation in situations:
         enter(ground, situation)
-        hidden = [canary for q in quarries if q.release not in situation.may_see for canary in canaries(q.release)]
-        hidden += embargoed_canaries() if situation.is_under_embargo else ()
-        theirs = {canary for release_id in situation.may_see for canary in canaries(release_id)}
-        theirs |= set() if situation.is_under_embargo else set(embargoed_canaries())
-        shown = findings.shown.setdefault(str(situation), set())
-        known = said.setdefault(situation.person, set())
+        visit = Visit(situation, findings, said.setdefault(situation.person, set()))
         for request in (*_in_private(quarries, situation), *asked, *_in_reach(ground, situation)):
-            known |= echoes(request, hidden)
             answer = await ask(ground.real.app, request, situation.credentials)
-            found = found_in(answer, hidden, said=known)
-            findings.leaks += [f"{request} as {situation}: {canary.decode()} is in the answer" for canary in found]
-            shown |= set(found_in(answer, theirs - shown, said=echoes(request, theirs - shown)))
-            if hidden:
-                other = await ask(ground.twin.app, request, situation.credentials)
-                findings.leaks += _differences(request, situation, answer, other)
-            findings.asked += 1
+            visit.judge(request, answer)
+            if visit.hidden:
+                visit.compare(request, answer, await ask(ground.twin.app, request, situation.credentials))
     return findings
+
+
+class Visit:
+    """Judges answers in one situation.
+
+    Parameters
+    ----------
+    findings
+        Grows with every answer.
+    said
+        The words of hidden releases that this person has written; grows with every request.
+    """
+
+    def __init__(self, situation: Situation, findings: Findings, said: set[bytes]) -> None:
+        self.situation = situation
+        self._findings = findings
+        self._said = said
+        embargoed = set(embargoed_canaries())
+        self.hidden = {canary for each in WORDS if each not in situation.may_see for canary in canaries(each)}
+        self.hidden |= embargoed if situation.is_under_embargo else set()
+        self._theirs = {canary for each in situation.may_see for canary in canaries(each)}
+        self._theirs |= set() if situation.is_under_embargo else embargoed
+        self._shown = findings.shown.setdefault(str(situation), set())
+
+    def remember(self, request: Request) -> None:
+        """Take note of the words that this person has written, now or before."""
+        self._said |= echoes(request, self.hidden)
+
+    def judge(self, request: Request, answer: Answer) -> None:
+        """Search an answer for what must not be in it, and note what may be."""
+        self.remember(request)
+        found = found_in(answer, self.hidden, said=self._said)
+        told = f"{request} as {self.situation}"
+        self._findings.leaks += [f"{told}: {canary.decode()} is in the answer" for canary in found]
+        missed = self._theirs - self._shown
+        self._shown |= set(found_in(answer, missed, said=echoes(request, missed)))
+        self._findings.asked += 1
+
+    def compare(self, request: Request, answer: Answer, other: Answer) -> None:
+        """Compare an answer with that of the twin."""
+        self._findings.leaks += _differences(request, self.situation, answer, other)
 
 
 def _in_private(quarries: Iterable[Quarry], situation: Situation) -> Iterator[Request]:

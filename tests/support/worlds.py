@@ -114,5 +114,6 @@ def world(home: Path, root: Path, people: People, now: HeldMoment) -> Iterator[W
     try:
         yield World(create_app(services), services, stores[0])
     finally:
+        services.runner.close()
         services.engine.close()
         services.database.dispose()

@@ -55,11 +55,17 @@ def test_pyvo_reads_the_limits_the_formats_and_the_language(site: Site) -> None:
     assert tap.upload_methods == []
 
 
-def test_no_asynchronous_job_list_is_promised(site: Site) -> None:
+def test_capabilities_tell_how_long_jobs_may_run_and_are_kept_and_name_no_way_to_log_in(site: Site) -> None:
     document = xml(site.client.get("/api/tap/capabilities"))
 
     addresses = [element.text for element in document.iter("accessURL")]
-    assert not [address for address in addresses if "async" in address]
+    limits = site.services.settings.jobs
+    for name, default, hard in (
+        ("executionDuration", limits.default_duration_s, limits.max_duration_s),
+        ("retentionPeriod", limits.default_destruction_days * 86_400, limits.max_destruction_days * 86_400),
+    ):
+        (times,) = document.iter(name)
+        assert [float(times.findtext(part) or "") for part in ("default", "hard")] == [default, hard]
     assert [etree.tostring(element) for element in document.iter("securityMethod")] == []
     assert all(address.startswith(f"{site.url}/api/tap") for address in addresses)
 
@@ -195,7 +201,7 @@ def test_the_service_is_available(site: Site) -> None:
 
 @pytest.mark.skipif(shutil.which("stilts") is None, reason="STILTS is missing")
 def test_taplint_finds_no_error_in_what_is_offered(site: Site) -> None:
-    stages = "TMV TME TMS TMC CPV CAP AVV QGE QPO MDQ EXA"
+    stages = "TMV TME TMS TMC CPV CAP AVV QGE QPO QAS UWS MDQ EXA"
     command = ["stilts", "taplint", f"tapurl={site.url}/api/tap", f"stages={stages}", "format=json", "report=EWF"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
 

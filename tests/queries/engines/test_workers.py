@@ -112,6 +112,31 @@ def test_giving_up_frees_the_worker_within_a_second(sky: Sky, new_engine: Engine
     assert engine.worker_pids == pids
 
 
+@pytest.mark.parametrize("obeys", [True, False])
+def test_a_query_told_to_stop_before_its_first_row_ends_within_two_seconds(
+    sky: Sky, new_engine: EngineMaker, *, obeys: bool
+) -> None:
+    engine = new_engine()
+    service = service_on(sky, engine)
+    service.ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
+    pids = engine.worker_pids
+    answer = service.ask(ANONYMOUS, LONG)
+    with ThreadPoolExecutor(1) as threads:
+        reading = threads.submit(next, answer.batches)
+        time.sleep(0.4)
+        assert not reading.done()
+        if not obeys:
+            os.kill(pids[0], signal.SIGSTOP)
+        started = time.monotonic()
+        answer.close()
+        with pytest.raises(UnavailableError):
+            reading.result()
+        assert time.monotonic() - started < 2
+    assert (sky.executions.kept[-1].phase, sky.executions.kept[-1].error) == (Phase.ABORTED, None)
+    service.ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
+    assert (engine.worker_pids == pids) is obeys
+
+
 def test_a_query_over_its_time_says_so_and_its_worker_serves_on(sky: Sky, new_engine: EngineMaker) -> None:
     engine = new_engine()
     service = service_on(sky, engine, sync_timeout_s=0.5)

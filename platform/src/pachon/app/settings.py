@@ -112,6 +112,35 @@ class QuerySettings(_Group):
     max_query_chars: int = Field(100_000, ge=1, description="The longest ADQL text accepted, characters.")
 
 
+class JobSettings(_Group):
+    """Limits of jobs: queries that are answered later, by asynchronous TAP."""
+
+    path: Path | None = Field(
+        None, description="Folder of results, the same for all API processes; default: `jobs` in `home`."
+    )
+    running_per_process: int = Field(
+        1,
+        ge=0,
+        description="Jobs that execute at once in one API process, each in a query worker that synchronous queries go "
+        "without; fewer than `queries.workers`.",
+    )
+    running_total: int = Field(8, ge=1, description="Jobs that execute at once in all.")
+    running_per_person: int = Field(2, ge=1, description="Jobs of one person that execute at once.")
+    default_duration_s: int = Field(3_600, ge=1, description="How long a job may execute by default, seconds.")
+    max_duration_s: int = Field(14_400, ge=1, description="How long a job may execute at most, seconds.")
+    default_destruction_days: float = Field(7, gt=0, description="How long a job is kept by default, days.")
+    max_destruction_days: float = Field(30, gt=0, description="How long a job may be kept at most, days.")
+    max_result_bytes_total: int = Field(50 * GIBIBYTE, ge=1, description="Size on disk of the results of all people.")
+    max_result_bytes_per_person: int = Field(
+        5 * GIBIBYTE, ge=1, description="Size on disk of the results of one person, and of all anonymous visitors."
+    )
+    kept_per_person: int = Field(500, ge=1, description="Jobs that one person may keep.")
+    kept_anonymous: int = Field(2_000, ge=1, description="Jobs that all anonymous visitors together may keep.")
+    lease_s: float = Field(
+        15, ge=1, description="After how many seconds without a sign of a process its jobs are executed by another."
+    )
+
+
 class ConeSettings(_Group):
     """Limits of Simple Cone Search."""
 
@@ -120,7 +149,7 @@ class ConeSettings(_Group):
 
 
 class DownloadSettings(_Group):
-    """Limits of bulk download, for each process of the Web APIs."""
+    """Limits of bulk download and of fetching results of jobs, for each process of the Web APIs."""
 
     max_streams: int = Field(256, ge=1, description="How many downloads may be under way.")
     max_streams_per_person: int = Field(16, ge=1, description="How many of them may be one person's.")
@@ -201,6 +230,7 @@ class Settings(BaseSettings):
     identity: IdentitySettings = IdentitySettings()
     rights: RightsSettings = RightsSettings()
     queries: QuerySettings = QuerySettings()
+    jobs: JobSettings = JobSettings()
     scs: ConeSettings = ConeSettings()
     downloads: DownloadSettings = DownloadSettings()
     hub: HubSettings = HubSettings()
@@ -247,6 +277,11 @@ class Settings(BaseSettings):
     def database_url(self) -> str:
         """SQLAlchemy URL of the state database."""
         return self.database.url or f"sqlite:///{self.home.resolve() / 'pachon.sqlite'}"
+
+    @property
+    def jobs_path(self) -> Path:
+        """Folder of the results of jobs."""
+        return self.jobs.path or self.home.resolve() / "jobs"
 
     @property
     def releases_path(self) -> Path:

@@ -24,6 +24,7 @@ import pachon.queries.estimate.handlers
 import pachon.queries.handlers
 import pachon.releases.handlers
 import pachon.scs.handlers
+import pachon.tap.async_handlers
 import pachon.tap.handlers
 from pachon.app import middleware, wiring
 from pachon.app.housekeeping import keep_tidy
@@ -69,6 +70,7 @@ def create_app(services: Services) -> FastAPI:
         pachon.identity.handlers.router,
         pachon.releases.handlers.router,
         pachon.tap.handlers.router,
+        pachon.tap.async_handlers.router,
         pachon.scs.handlers.router,
         pachon.queries.handlers.router,
         pachon.queries.estimate.handlers.router,
@@ -96,6 +98,7 @@ def serve(settings: Settings) -> None:
         proxy_headers=True,
         forwarded_allow_ips="127.0.0.1",
         server_header=False,
+        headers=[("Server", f"Pachon/{pachon.__version__}")],
         timeout_graceful_shutdown=_SHUTDOWN_S,
     )
     listener = config.bind_socket()
@@ -142,7 +145,10 @@ def _add_middleware(app: FastAPI) -> None:
     app.add_middleware(pachon.identity.handlers.IdentityConfirmation)
     app.add_middleware(middleware.BodyLimit, max_bytes=_FORM_OVERHEAD_BYTES + _BYTES_PER_CHAR * limits.max_query_chars)
     app.add_middleware(
-        CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "HEAD", "POST"], expose_headers=_EXPOSED_HEADERS
+        CORSMiddleware,
+        allow_origins=["*"],
+        allow_methods=["GET", "HEAD", "POST", "DELETE"],
+        expose_headers=_EXPOSED_HEADERS,
     )
     app.add_middleware(middleware.HeadAsGet)
     app.add_middleware(middleware.RequestIds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from anyio import CapacityLimiter
@@ -17,6 +18,11 @@ from pachon.queries.engines.engine import Engine
 from pachon.queries.engines.worker import WorkerConfig, spill_limit
 from pachon.queries.estimate.service import EstimateService, SynchronousAdmission
 from pachon.queries.estimate.statistics import StatisticsStore
+from pachon.queries.jobs.models import JobLimits
+from pachon.queries.jobs.runner import JobRunner
+from pachon.queries.jobs.service import JobService
+from pachon.queries.jobs.spool import Spool
+from pachon.queries.jobs.sql_storage import SqlJobStore
 from pachon.queries.listening import Listeners
 from pachon.queries.models import QueryLimits
 from pachon.queries.service import QueryService
@@ -33,8 +39,12 @@ from pachon.scs.service import ConeSearchService
 from pachon.state.database import migrate, open_database
 from pachon.state.feed import Feed
 from pachon.state.outbox import Outbox
-from pachon.tap.schema import TapSchema
+from pachon.tap.jobs import TapJobs
+from pachon.tap.schema import TapSchema, own_tables
 from pachon.tap.service import TapService
+from pachon.tap.waiting import Waiters
+
+_OTHER_PARAMETERS_CHARS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +63,9 @@ class Services:
     statistics: StatisticsStore
     store: FolderReleaseStore
     tap: TapService
+    jobs: TapJobs
+    runner: JobRunner
+    waiters: Waiters
     scs: ConeSearchService
     tiles: TileService
     tile_threads: CapacityLimiter
@@ -63,7 +76,8 @@ class Services:
     database: Database
 
     async def aclose(self) -> None:
-        """End the workers and close all connections."""
+        """End jobs and workers and close all connections."""
+        await asyncio.to_thread(self.runner.close)
         await self.principals.aclose()
         self.engine.close()
         self.database.dispose()
@@ -98,6 +112,14 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
         settings.home.resolve() / "statistics", lambda snapshot: store.catalogue(snapshot.table.qualified_name)
     )
     cone_limits = ConeLimits(max_radius_deg=settings.scs.max_radius_deg, max_rows=settings.scs.max_rows)
+    job_limits = _job_limits(settings)
+    admission = Admission(_admission_limits(settings))
+    tap = TapService(queries, releases, limits, job_limits, base_url=f"{settings.base_url}/api/tap")
+    jobs, spool, feed = SqlJobStore(database), Spool(settings.jobs_path), Feed(outbox)
+    runner = JobRunner(jobs, spool, tap.ask_for, job_limits, set_aside=admission.set_aside)
+    runner.start()
+    described = frozenset(table.qualified_name for table in own_tables())
+    service = JobService(jobs, spool, releases, job_limits, described=described, wake=runner.wake)
     return Services(
         settings=settings,
         principals=_principals(settings),
@@ -105,16 +127,19 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
         downloads=Downloads(DownloadLimits(**settings.downloads.model_dump())),
         registry=Registry(settings.releases_path, settings.mass_path),
         queries=queries,
-        admission=Admission(_admission_limits(settings)),
+        admission=admission,
         executions=executions,
         estimates=EstimateService(queries, statistics, limits, SynchronousAdmission(limits)),
         statistics=statistics,
         store=store,
-        tap=TapService(queries, releases, limits, base_url=f"{settings.base_url}/api/tap"),
+        tap=tap,
+        jobs=TapJobs(service, limits, list_address=f"{settings.base_url}/api/tap/async"),
+        runner=runner,
+        waiters=Waiters(feed, outbox),
         scs=ConeSearchService(queries, releases, cone_limits),
         tiles=TileService(releases, lambda snapshot: store.catalogue(snapshot.table.qualified_name)),
         tile_threads=CapacityLimiter(settings.queries.tiles_at_once),
-        events=Feed(outbox),
+        events=feed,
         listeners=Listeners(settings.queries.event_streams_per_person),
         engine=engine,
         outbox=outbox,
@@ -164,6 +189,11 @@ def _admission_limits(settings: Settings) -> AdmissionLimits:
         waiting_per_person=limits.waiting_per_person,
         timeout_s=limits.queue_timeout_s,
     )
+
+
+def _job_limits(settings: Settings) -> JobLimits:
+    limits = settings.jobs.model_dump(exclude={"path"})
+    return JobLimits(**limits, max_parameter_chars=settings.queries.max_query_chars + _OTHER_PARAMETERS_CHARS)
 
 
 def _principals(settings: Settings) -> HubPrincipals:

@@ -2,12 +2,13 @@
 
 A turn is waited for without a thread. Whoever asks has a queue of their own; a turn that comes free goes to the next
 queue in a circle whose owner is below their limit. Anonymous visitors are told apart by their address, and share one
-limit beside.
+limit beside. Workers that jobs need are set aside: turns are given to the others.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -46,10 +47,6 @@ class AdmissionLimits:
     waiting_per_person: int = 50
     timeout_s: float = 10
 
-    def share(self, wanted: int) -> int:
-        """As many turns as wanted, but one fewer than there are, and one at least."""
-        return max(1, min(wanted, self.running - 1))
-
 
 @dataclass(frozen=True, slots=True)
 class Asker:
@@ -67,7 +64,7 @@ class Asker:
 
 
 class Admission:
-    """Gives turns. For one event loop; nothing here blocks.
+    """Gives turns. For one event loop, but for `set_aside`; nothing here blocks.
 
     Parameters
     ----------
@@ -80,6 +77,9 @@ class Admission:
         self._running: Counter[str] = Counter()
         self._anonymous = 0
         self._queues: OrderedDict[str, deque[_Waiting]] = OrderedDict()
+        self._aside = 0
+        self._aside_lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def turn(self, asker: Asker) -> Turn:
         """A turn that has not begun."""
@@ -97,7 +97,8 @@ class Admission:
             self._count(asker, 1)
             return
         self._check_queues(asker)
-        waiting = _Waiting(asker, asyncio.get_running_loop().create_future())
+        self._loop = asyncio.get_running_loop()
+        waiting = _Waiting(asker, self._loop.create_future())
         self._queues.setdefault(asker.key, deque()).append(waiting)
         try:
             async with asyncio.timeout(self._limits.timeout_s):
@@ -115,6 +116,25 @@ class Admission:
     def leave(self, asker: Asker) -> None:
         """End a turn, and give it to the next who may run."""
         self._count(asker, -1)
+        self._admit()
+
+    def set_aside(self, workers: int) -> None:
+        """Give so many turns fewer from now on (more, if negative): others need workers. From any thread."""
+        with self._aside_lock:
+            self._aside += workers
+        if workers < 0 and self._queues and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._admit)
+
+    @property
+    def turns(self) -> int:
+        """How many there are now; one at least, whatever is set aside."""
+        return max(1, self._limits.running - self._aside)
+
+    def _share(self, wanted: int) -> int:
+        """As many turns as wanted, but one fewer than there are, and one at least."""
+        return max(1, min(wanted, self.turns - 1))
+
+    def _admit(self) -> None:
         while (waiting := self._next()) is not None:
             self._count(waiting.asker, 1)
             waiting.admitted.set_result(None)
@@ -125,9 +145,9 @@ class Admission:
     def _may_run(self, asker: Asker) -> bool:
         limits = self._limits
         return (
-            self._running.total() < limits.running
-            and self._running[asker.key] < limits.share(limits.running_per_person)
-            and (not asker.is_anonymous or self._anonymous < limits.share(limits.running_anonymous))
+            self._running.total() < self.turns
+            and self._running[asker.key] < self._share(limits.running_per_person)
+            and (not asker.is_anonymous or self._anonymous < self._share(limits.running_anonymous))
         )
 
     def _next(self) -> _Waiting | None:
@@ -161,7 +181,7 @@ class Admission:
 
     def _waited_in_vain(self, asker: Asker) -> UnavailableError:
         limits = self._limits
-        own, anonymous = limits.share(limits.running_per_person), limits.share(limits.running_anonymous)
+        own, anonymous = self._share(limits.running_per_person), self._share(limits.running_anonymous)
         if self._running[asker.key] >= own:
             why = f"{_whose(asker)} {own} running, as many as one may: wait for one to end, or give one up"
         elif asker.is_anonymous and self._anonymous >= anonymous:

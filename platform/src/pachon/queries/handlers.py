@@ -23,6 +23,7 @@ from pachon.core.errors import AuthenticationError, UnavailableError, UsageError
 from pachon.identity.handlers import asking_principal, current_principal
 from pachon.identity.models import Principal
 from pachon.queries.admission import Admission, Asker, Turn
+from pachon.queries.jobs.storage import JOB_PHASE
 from pachon.queries.listening import Listeners
 from pachon.queries.models import Execution
 from pachon.queries.storage import EXECUTION_ENDED, ExecutionStore
@@ -126,9 +127,14 @@ def executions(
 
 @router.get(
     "/queries/events",
-    summary="What ends of what you run, as it happens",
+    summary="What begins and ends of what you run, as it happens",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {}}, "description": "Server-sent events `execution.ended`."}},
+    responses={
+        200: {
+            "content": {"text/event-stream": {}},
+            "description": "Server-sent events `execution.ended` and `job.phase`.",
+        }
+    },
 )
 async def events(
     principal: Known,
@@ -195,7 +201,7 @@ async def _stream(
                     yield ": still here\n\n"
                     continue
                 event, upcoming = upcoming.result(), None
-                if event.kind == EXECUTION_ENDED:
+                if event.kind in {EXECUTION_ENDED, JOB_PHASE}:
                     yield f"id: {event.id}\nevent: {event.kind}\ndata: {json.dumps(dict(event.payload))}\n\n"
         finally:
             if upcoming is not None:

@@ -16,6 +16,7 @@ class Protocol(StrEnum):
     """The door a query came through."""
 
     TAP_SYNC = "tap/sync"
+    TAP_ASYNC = "tap/async"
     SCS = "scs"
 
 
@@ -99,6 +100,8 @@ class Answer:
         Arrow record batches with the schema `core.fields.arrow_schema(fields)`, at most `max_rows` rows in all.
     max_rows
         The limit in force.
+    tables
+        Qualified names of the tables that are read.
     overflow
         After the last batch: whether there were more rows than `max_rows`.
     on_close
@@ -109,6 +112,7 @@ class Answer:
     fields: tuple[Field, ...]
     batches: Iterator[pa.RecordBatch]
     max_rows: int
+    tables: tuple[str, ...] = ()
     overflow: bool = False
     on_close: Callable[[Answer], None] | None = field(default=None, repr=False)
 

@@ -19,7 +19,7 @@ from pachon.identity.models import Principal, Scope
 from pachon.queries.adql.bind import Catalogue, bind
 from pachon.queries.adql.cover import cone_ranges
 from pachon.queries.adql.words import suggestion
-from pachon.queries.engines.engine import Engine, Run
+from pachon.queries.engines.engine import Engine, Run, WorkersBusyError
 from pachon.queries.models import Answer, Execution, Phase, Protocol, QueryLimits
 from pachon.queries.plan import Call, ColumnRef, Literal, MemorySnapshot, Op, Output, Plan, Scan, Select
 from pachon.queries.storage import ExecutionStore
@@ -94,7 +94,13 @@ class QueryService:
         self._now = now
 
     def ask(
-        self, principal: Principal, adql: str, *, max_rows: int | None = None, protocol: Protocol = Protocol.TAP_SYNC
+        self,
+        principal: Principal,
+        adql: str,
+        *,
+        max_rows: int | None = None,
+        protocol: Protocol = Protocol.TAP_SYNC,
+        timeout_s: float | None = None,
     ) -> Answer:
         """Run an ADQL query.
 
@@ -102,11 +108,13 @@ class QueryService:
         ----------
         max_rows
             MAXREC; None for the default, more than the limit counts as the limit.
+        timeout_s
+            How long it may run; None for the time of a synchronous query.
 
         Returns
         -------
         Answer
-            Running; it must be closed.
+            Running; it must be closed. Closing it from another thread ends it, also before its first row.
 
         Raises
         ------
@@ -115,7 +123,8 @@ class QueryService:
         LimitError, UsageError, UnavailableError, ForbiddenError
             As their names say; what is found out while the query runs is raised when the batches are read.
         """
-        return self._answer(principal, protocol, adql, lambda: self._bind(principal, adql, self._rows(max_rows)))
+        record = self._record(principal, protocol, adql)
+        return self._answer(record, lambda: self._bind(principal, adql, self._rows(max_rows)), timeout_s)
 
     def plan(self, principal: Principal, adql: str, *, max_rows: int | None = None) -> Plan:
         """Bind an ADQL query without running it.
@@ -160,7 +169,7 @@ class QueryService:
             snapshot = self._releases.snapshot(principal, table_name)
             return cone_plan(snapshot, cone, columns=columns, max_rows=self._rows(max_rows))
 
-        return self._answer(principal, Protocol.SCS, request, make)
+        return self._answer(self._record(principal, Protocol.SCS, request), make, None)
 
     def _bind(self, principal: Principal, adql: str, max_rows: int) -> Plan:
         if len(adql) > self._limits.max_query_chars:
@@ -186,22 +195,29 @@ class QueryService:
             raise UsageError(message, parameter="MAXREC")
         return min(max_rows, self._limits.max_rows)
 
-    def _answer(self, principal: Principal, protocol: Protocol, query: str, make: Callable[[], Plan]) -> Answer:
+    def _record(self, principal: Principal, protocol: Protocol, query: str) -> _Record:
         if not principal.is_anonymous:
             principal.require(Scope.QUERY)
-        record = _Record(new_id(), principal, protocol, query[: self._limits.max_query_chars], self._now())
+        kept = query[: self._limits.max_query_chars]
+        return _Record(new_id(), principal, protocol, kept, self._now())
+
+    def _answer(self, record: _Record, make: Callable[[], Plan], timeout_s: float | None) -> Answer:
         try:
             plan = make()
             record.tables = plan.tables
-            record.run = self._engine.execute(plan, timeout_s=self._limits.sync_timeout_s)
+            timeout_s = timeout_s or self._limits.sync_timeout_s
+            record.run = self._engine.execute(plan, timeout_s=timeout_s)
         except Exception as error:
-            self._keep_failed(record, error)
+            is_queued = record.protocol is Protocol.TAP_ASYNC and isinstance(error, WorkersBusyError)
+            if not is_queued:
+                self._keep_failed(record, error)
             raise
         answer = Answer(
             execution_id=record.id,
             fields=plan.fields,
             batches=iter(()),
             max_rows=plan.max_rows or 0,
+            tables=plan.tables,
             on_close=lambda closed: self._close(record, closed),
         )
         answer.batches = self._rows_of(record, record.run, answer)

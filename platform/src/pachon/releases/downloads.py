@@ -11,7 +11,7 @@ import os
 import stat
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -96,6 +96,10 @@ class Downloads:
             if not self._streams[person]:
                 del self._streams[person]
 
+    def turn(self, person: str) -> DownloadTurn:
+        """A place that is taken when it is a person's turn."""
+        return DownloadTurn(self, person)
+
     @asynccontextmanager
     async def open_file(self, person: str, path: Path, body: Layout) -> AsyncIterator[AsyncIterator[bytes]]:
         """The pieces of a body that is made of ranges of a file.
@@ -138,6 +142,23 @@ class Downloads:
     async def _pieces(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
         while (piece := await self.call(next, pieces, None)) is not None:
             yield piece
+
+
+class DownloadTurn:
+    """A place for a stream that is written as it is sent, such as the result of a job; it is a turn of `vo.http`."""
+
+    def __init__(self, downloads: Downloads, person: str) -> None:
+        self._downloads = downloads
+        self._person = person
+        self._held = ExitStack()
+
+    async def begin(self) -> None:
+        """Take a place: see `Downloads.place`."""
+        self._held.enter_context(self._downloads.place(self._person))
+
+    def end(self) -> None:
+        """Give it back. Safe to call more than once, and before it began."""
+        self._held.close()
 
 
 def represent(stored: StoredFile, path: Path) -> Representation:

@@ -14,7 +14,7 @@ from pachon.releases.models import Lifecycle
 from pachon.rights.models import Access, Embargo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from pathlib import Path
 
     from pachon.core.clock import Clock
@@ -100,6 +100,25 @@ class ReleaseService:
             return None
         files = f"{self._base_url}/api/releases/{release.id}/files"
         return f"Release {release.id} is archived and not queried any more; its files are at {files}"
+
+    def out_of_reach(self, principal: Principal, names: Collection[str], access: Access) -> tuple[str, ...]:
+        """Of the tables that something was made from, those to which a person has no access, or that are not there.
+
+        An archived release counts as before: what was made from it stays readable.
+
+        Parameters
+        ----------
+        names
+            Qualified names.
+        """
+        lost = []
+        for name in sorted(names):
+            release, table = self._named(name)
+            if release is None or table is None or not self._decide(principal, access, release).allowed:
+                lost.append(name)
+            else:
+                self._use(principal, access, release, what=f"what was made from {table.qualified_name}")
+        return tuple(lost)
 
     def _find(self, principal: Principal, name: str, access: Access) -> tuple[Release, Table]:
         release, table = self._named(name)

@@ -1,4 +1,4 @@
-"""HTTP: TAP 1.1, synchronous, and the documents that describe it."""
+"""HTTP: TAP 1.1, synchronous (`async_handlers` has the jobs), and the documents that describe it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from pachon.tap.service import TapService
 from pachon.vo import vosi
 from pachon.vo.dali import Parameters
 from pachon.vo.http import RowStream, VORoute, parameters
-from pachon.vo.models import Heading, Info
 
 router = APIRouter(prefix="/tap", tags=["tap"], route_class=VORoute)
 
@@ -34,19 +33,26 @@ Anybody = Annotated[Principal, Depends(current_principal)]
 Given = Annotated[Parameters, Depends(parameters)]
 Service = Annotated[TapService, Depends(_service)]
 
-_SYNC_PARAMETERS = {
+QUERY_PARAMETERS = {
     "LANG": "Language: ADQL, ADQL-2.1 or ADQL-2.0.",
     "QUERY": "The query.",
     "MAXREC": "At most this many rows; 0 for the description of the columns alone.",
     "RESPONSEFORMAT": "votable (BINARY2), votable/td, votable/b, csv, tsv, fits, json, parquet or arrow.",
     "RUNID": "A word of yours, echoed in the answer.",
 }
-_SYNC: dict[str, Any] = {
-    "parameters": [
-        {"name": name, "in": "query", "schema": {"type": "string"}, "description": text}
-        for name, text in _SYNC_PARAMETERS.items()
-    ]
-}
+
+
+def described(**texts: str) -> dict[str, Any]:
+    """OpenAPI's description of parameters that are read by the rules of DALI, by name."""
+    return {
+        "parameters": [
+            {"name": name, "in": "query", "schema": {"type": "string"}, "description": text}
+            for name, text in texts.items()
+        ]
+    }
+
+
+_SYNC = described(**QUERY_PARAMETERS)
 
 
 @router.get("/sync", summary="Ask in ADQL and wait for the answer", openapi_extra=_SYNC, response_class=Response)
@@ -57,16 +63,9 @@ async def run_sync(given: Given, principal: Asking, tap: Service, turn: Annotate
         lambda: tap.ask(principal, request),
         turn=turn,
         form=request.form,
-        heading=_heading(request),
+        heading=request.heading(),
         file_name="result",
     )
-
-
-def _heading(request: TapRequest) -> Heading:
-    infos = [Info("QUERY", request.adql)]
-    if request.run_id is not None:
-        infos.append(Info("RUNID", request.run_id))
-    return Heading(infos=tuple(infos))
 
 
 @router.get("/capabilities", summary="What this service can do", response_class=Response)

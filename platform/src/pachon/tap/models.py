@@ -9,13 +9,14 @@ from pachon.queries.models import QueryLimits
 from pachon.vo import formats
 from pachon.vo.dali import Parameters
 from pachon.vo.formats import Format
+from pachon.vo.models import Heading, Info
 
 LANGUAGES = ("ADQL", "ADQL-2.1", "ADQL-2.0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TapRequest:
-    """One synchronous query.
+    """One query.
 
     Parameters
     ----------
@@ -52,6 +53,13 @@ class TapRequest:
             max_rows=parameters.max_rows(limit=limits.max_rows),
             run_id=parameters.text("RUNID"),
         )
+
+    def heading(self) -> Heading:
+        """What stands around the rows of its answer."""
+        infos = [Info("QUERY", self.adql)]
+        if self.run_id is not None:
+            infos.append(Info("RUNID", self.run_id))
+        return Heading(infos=tuple(infos))
 
 
 def _check_request(parameters: Parameters) -> None:

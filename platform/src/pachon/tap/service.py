@@ -11,20 +11,24 @@ from pachon.rights.models import Access
 from pachon.tap import schema
 from pachon.tap.examples import Example, examples
 from pachon.tap.features import FEATURES
+from pachon.tap.jobs import request_of
 from pachon.vo.formats import FORMATS
 from pachon.vo.vosi import Reference, SchemaDescription, TableColumn, TableDescription, TapAbilities
 
 if TYPE_CHECKING:
     from pachon.identity.models import Principal
+    from pachon.queries.jobs.models import Job, JobLimits
     from pachon.queries.models import Answer, QueryLimits
     from pachon.queries.service import QueryService
     from pachon.releases.models import Table
     from pachon.releases.service import ReleaseService
     from pachon.tap.models import TapRequest
 
+_DAY_S = 86_400
+
 
 class TapService:
-    """Runs synchronous queries and describes the tables a person may ask.
+    """Runs queries and describes the tables a person may ask.
 
     Parameters
     ----------
@@ -32,10 +36,19 @@ class TapService:
         Public address of the service, without a trailing slash.
     """
 
-    def __init__(self, queries: QueryService, releases: ReleaseService, limits: QueryLimits, *, base_url: str) -> None:
+    def __init__(
+        self,
+        queries: QueryService,
+        releases: ReleaseService,
+        limits: QueryLimits,
+        job_limits: JobLimits,
+        *,
+        base_url: str,
+    ) -> None:
         self._queries = queries
         self._releases = releases
         self.limits = limits
+        self._job_limits = job_limits
         self._base_url = base_url
 
     def abilities(self) -> TapAbilities:
@@ -46,7 +59,10 @@ class TapService:
             formats=FORMATS,
             default_rows=min(self.limits.default_rows, self.limits.max_rows),
             max_rows=self.limits.max_rows,
-            duration_s=math.ceil(self.limits.sync_timeout_s),
+            default_duration_s=self._job_limits.default_duration_s,
+            max_duration_s=self._job_limits.max_duration_s,
+            default_retention_s=math.ceil(self._job_limits.default_destruction_days * _DAY_S),
+            max_retention_s=math.ceil(self._job_limits.max_destruction_days * _DAY_S),
         )
 
     def examples(self, principal: Principal) -> tuple[Example, ...]:
@@ -64,6 +80,25 @@ class TapService:
             If no worker is free in time.
         """
         return self._queries.ask(principal, request.adql, max_rows=request.max_rows, protocol=Protocol.TAP_SYNC)
+
+    def ask_for(self, job: Job) -> Answer:
+        """Run the query of a job as its owner, for as long as the job may execute; the caller closes the answer.
+
+        Raises
+        ------
+        UsageError
+            If the parameters or the query are wrong.
+        WorkersBusyError
+            If no worker is free in time.
+        """
+        request = request_of(job, self.limits)
+        return self._queries.ask(
+            job.principal,
+            request.adql,
+            max_rows=request.max_rows,
+            protocol=Protocol.TAP_ASYNC,
+            timeout_s=job.duration_s,
+        )
 
     def describe(self, principal: Principal) -> tuple[SchemaDescription, ...]:
         """All schemas that this person may ask, TAP_SCHEMA last."""

@@ -83,8 +83,10 @@ class TapAbilities:
         Optional parts of ADQL 2.1.
     default_rows, max_rows
         MAXREC when a request names none, and the largest.
-    duration_s
-        How long a query may run, seconds.
+    default_duration_s, max_duration_s
+        How long a job may execute, seconds.
+    default_retention_s, max_retention_s
+        How long a job is kept, seconds.
     """
 
     base_url: str
@@ -92,7 +94,10 @@ class TapAbilities:
     formats: tuple[Format, ...]
     default_rows: int
     max_rows: int
-    duration_s: int
+    default_duration_s: int
+    max_duration_s: int
+    default_retention_s: int
+    max_retention_s: int
 
 
 def availability(*, available: bool, up_since: datetime, notes: Sequence[str] = ()) -> str:
@@ -150,10 +155,15 @@ def _table_access(tap: TapAbilities) -> str:
         '<capability standardID="ivo://ivoa.net/std/TAP" xsi:type="tr:TableAccess">\n'
         f"{_interface(tap.base_url, role='std', use='base')}{_language(tap.features)}"
         f"{''.join(_output_format(form) for form in tap.formats)}"
-        f"<executionDuration>\n<default>{tap.duration_s}</default>\n<hard>{tap.duration_s}</hard>\n</executionDuration>\n"
+        f"{_times('retentionPeriod', tap.default_retention_s, tap.max_retention_s)}"
+        f"{_times('executionDuration', tap.default_duration_s, tap.max_duration_s)}"
         f'<outputLimit>\n<default unit="row">{tap.default_rows}</default>\n'
         f'<hard unit="row">{tap.max_rows}</hard>\n</outputLimit>\n</capability>\n'
     )
+
+
+def _times(name: str, default_s: int, hard_s: int) -> str:
+    return f"<{name}>\n<default>{default_s}</default>\n<hard>{hard_s}</hard>\n</{name}>\n"
 
 
 def _language(features: tuple[Feature, ...]) -> str:

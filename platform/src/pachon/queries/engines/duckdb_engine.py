@@ -49,10 +49,11 @@ class DuckDBRun:
             yield batch
 
     def close(self) -> None:
-        """Cancel if it still runs, and give the worker back."""
+        """Cancel if it still runs, and give the worker back; the pool ends one that does not obey."""
         worker = self._worker
         if worker is None:
             return
+        self._pool.hurry(worker, overdue_at=time.monotonic() + _CANCEL_WITHIN_S)
         try:
             worker.cancel()
         except (ClosedError, TimeoutError):

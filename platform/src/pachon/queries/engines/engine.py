@@ -7,7 +7,12 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from pachon.core.errors import UnavailableError
 from pachon.queries.plan import Op, Plan
+
+
+class WorkersBusyError(UnavailableError):
+    """No worker became free in time."""
 
 
 class Run(Protocol):
@@ -31,7 +36,10 @@ class Run(Protocol):
         ...
 
     def close(self) -> None:
-        """Stop within a second, whatever the state. Safe from another thread, and more than once."""
+        """Stop within a second, whatever the state; a worker that does not obey is ended.
+
+        Safe from another thread, also while it waits for the first rows, and more than once.
+        """
         ...
 
 
@@ -48,8 +56,10 @@ class Engine(Protocol):
 
         Raises
         ------
+        WorkersBusyError
+            If no worker became free in time.
         UnavailableError
-            If no worker became free in time, or it ended.
+            If the worker ended.
         """
         ...
 

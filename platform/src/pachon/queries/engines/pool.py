@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from pachon.core.errors import UnavailableError
+from pachon.queries.engines.engine import WorkersBusyError
 from pachon.queries.engines.frames import ClosedError
 from pachon.queries.engines.worker import WorkerConfig, WorkerProcess
 
@@ -69,7 +69,7 @@ class WorkerPool:
 
         Raises
         ------
-        UnavailableError
+        WorkersBusyError
             If none became free in time.
         """
         self.start()
@@ -85,7 +85,14 @@ class WorkerPool:
                     self._changed.notify_all()
                 if not self._changed.wait(timeout=until - time.monotonic()) and time.monotonic() >= until:
                     break
-        raise UnavailableError("All query workers are busy; please try again in a few seconds.", retry_after_s=5)
+        raise WorkersBusyError("All query workers are busy; please try again in a few seconds.", retry_after_s=5)
+
+    def hurry(self, worker: WorkerProcess, *, overdue_at: float) -> None:
+        """Have a borrowed worker killed at this moment (`time.monotonic()`) if it is not given back before."""
+        with self._changed:
+            lease = self._leases.get(worker.pid)
+            if lease is not None:
+                lease.overdue_at = min(lease.overdue_at, overdue_at)
 
     def release(self, worker: WorkerProcess, *, usable: bool) -> None:
         """Give a worker back; one that is not usable is ended and replaced."""

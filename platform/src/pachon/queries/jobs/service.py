@@ -1,0 +1,212 @@
+"""What a person may do with jobs: make, change, run, stop and delete them, and fetch their results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from pachon.core import clock
+from pachon.core.clock import Clock
+from pachon.core.errors import ForbiddenError, LimitError, NotFoundError, UsageError
+from pachon.core.ids import new_id
+from pachon.identity.models import Principal
+from pachon.queries.jobs.models import Job, JobLimits, JobPhase, Pairs
+from pachon.queries.jobs.spool import Spool, SpooledRows
+from pachon.queries.jobs.storage import JobFilter, JobStore
+from pachon.releases.service import ReleaseService
+from pachon.rights.models import Access
+
+_MAX_LISTED = 5_000
+
+
+def _nothing_to_wake() -> None:
+    """For services without a runner in the same process: others look into the queue every second."""
+
+
+class JobService:
+    """Jobs of one person at a time. Blocking, and safe to use from many threads.
+
+    The job of a person is there for that person alone; the job of an anonymous visitor for whoever knows its id.
+
+    Parameters
+    ----------
+    store
+        Where jobs are kept.
+    spool
+        Where results are kept.
+    releases
+        Says whose results may still be read.
+    described
+        Qualified names of tables that belong to no release: they tell each person what is there for them.
+    wake
+        Called when a job was queued.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        spool: Spool,
+        releases: ReleaseService,
+        limits: JobLimits,
+        *,
+        described: frozenset[str] = frozenset(),
+        wake: Callable[[], None] = _nothing_to_wake,
+        now: Clock = clock.now,
+    ) -> None:
+        self._store = store
+        self._spool = spool
+        self._releases = releases
+        self._limits = limits
+        self._described = described
+        self._wake = wake
+        self._now = now
+
+    def create(self, principal: Principal, parameters: Pairs, *, run: bool) -> Job:
+        """A new job, which waits for parameters, or for its turn if it is to run.
+
+        Raises
+        ------
+        LimitError
+            If its parameters are too long or there are too many jobs.
+        """
+        now = self._now()
+        job = Job(
+            id=new_id(),
+            owner=principal.name,
+            parameters=self._bounded(parameters),
+            phase=JobPhase.PENDING,
+            created_at=now,
+            destruction=now + timedelta(days=self._limits.default_destruction_days),
+            duration_s=self._limits.default_duration_s,
+        )
+        job = job.queue(principal, now) if run else job
+        self._store.add(job, limit=self._limits.kept(principal.name))
+        self._wake()
+        return job
+
+    def list(self, principal: Principal, wanted: JobFilter) -> tuple[Job, ...]:
+        """The jobs of this person; anonymous visitors are told of none."""
+        return () if principal.is_anonymous else self._store.list(principal.name, wanted, limit=_MAX_LISTED)
+
+    def get(self, principal: Principal, job_id: str) -> Job:
+        """A job.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none, or it is another person's: both read the same.
+        """
+        return _owned(self._store.get(job_id), principal)
+
+    def run(self, principal: Principal, job_id: str) -> Job:
+        """Queue a job.
+
+        Raises
+        ------
+        NotFoundError
+            As `get`.
+        ConflictError
+            If it has ended.
+        """
+        job = self._change(principal, job_id, lambda job: job.queue(principal, self._now()))
+        self._wake()
+        return job
+
+    def abort(self, principal: Principal, job_id: str) -> Job:
+        """Stop a job; whichever process executes it sees so within a second."""
+        return self._change(principal, job_id, lambda job: job.abort(self._now()))
+
+    def change_parameters(self, principal: Principal, job_id: str, parameters: Pairs) -> Job:
+        """Give a PENDING job parameters.
+
+        Raises
+        ------
+        ConflictError
+            If it is not PENDING.
+        LimitError
+            If they are too long.
+        """
+
+        def edit(job: Job) -> Job:
+            changed = job.change_parameters(parameters)
+            self._bounded(changed.parameters)
+            return changed
+
+        return self._change(principal, job_id, edit)
+
+    def change_duration(self, principal: Principal, job_id: str, duration_s: int) -> Job:
+        """Give a PENDING job another time to execute, in seconds; 0, and more than is allowed, means the most allowed.
+
+        Raises
+        ------
+        ConflictError
+            If it is not PENDING.
+        UsageError
+            If it is negative.
+        """
+        if duration_s < 0:
+            allowed = f"0 (the longest allowed) to {self._limits.max_duration_s} seconds"
+            raise UsageError(f"EXECUTIONDURATION must be {allowed}, not {duration_s}.", parameter="EXECUTIONDURATION")
+        allowed_s = min(duration_s or self._limits.max_duration_s, self._limits.max_duration_s)
+        return self._change(principal, job_id, lambda job: job.change_duration(allowed_s))
+
+    def change_destruction(self, principal: Principal, job_id: str, destruction: datetime) -> Job:
+        """Keep a job until another moment; a later one than is allowed means the latest allowed.
+
+        Raises
+        ------
+        UsageError
+            If the moment is past.
+        """
+        now = self._now()
+        latest = now + timedelta(days=self._limits.max_destruction_days)
+        if destruction <= now:
+            message = (
+                f"DESTRUCTION must be a moment to come (at latest {latest:%Y-%m-%dT%H:%M:%SZ}); DELETE removes now."
+            )
+            raise UsageError(message, parameter="DESTRUCTION")
+        return self._change(principal, job_id, lambda job: replace(job, destruction=min(destruction, latest)))
+
+    def delete(self, principal: Principal, job_id: str) -> None:
+        """Forget a job and its result; one that is executed is stopped within a second."""
+        self.get(principal, job_id)
+        self._store.delete(job_id)
+        self._spool.remove(job_id)
+
+    def result(self, principal: Principal, job: Job) -> SpooledRows:
+        """The rows of a completed job, if this person may read today what they came from.
+
+        Raises
+        ------
+        NotFoundError
+            If it has no result.
+        ForbiddenError
+            If not; a release that is hidden from them reads as one that is not there.
+        """
+        if job.phase is not JobPhase.COMPLETED:
+            raise NotFoundError(f"Job {job.id} has no result: its phase is {job.phase}.")
+        lost = self._releases.out_of_reach(principal, set(job.tables) - self._described, Access.QUERY)
+        if lost:
+            raise ForbiddenError(f"What this result was made from is not yours to read any more: {', '.join(lost)}.")
+        missing = set(job.groups) - principal.groups
+        if missing and self._described.intersection(job.tables):
+            whose = ", ".join(sorted(missing))
+            raise ForbiddenError(f"This result was made for a member of {whose}; run the query again.")
+        return self._spool.read(job)
+
+    def _change(self, principal: Principal, job_id: str, edit: Callable[[Job], Job]) -> Job:
+        return self._store.change(job_id, lambda job: edit(_owned(job, principal)))
+
+    def _bounded(self, parameters: Pairs) -> Pairs:
+        length = sum(len(name) + len(value) for name, value in parameters)
+        if length > self._limits.max_parameter_chars:
+            message = f"The parameters of a job may have {self._limits.max_parameter_chars} characters, not {length}."
+            raise LimitError(message)
+        return parameters
+
+
+def _owned(job: Job, principal: Principal) -> Job:
+    if job.owner not in {"", principal.name}:
+        raise NotFoundError(f"There is no job '{job.id}' of yours; it may have been destroyed.")
+    return job

@@ -58,6 +58,22 @@ def test_wrong_settings_are_named_in_one_sentence_and_exit_code_2(tmp_path: Path
     assert "abc" not in done.stderr
 
 
+@pytest.mark.parametrize("mass", ["releases", "releases/mass", ".", "elsewhere/../releases"])
+def test_storage_tiers_in_one_folder_are_refused_in_one_sentence(tmp_path: Path, mass: str) -> None:
+    done = _pachon("release", "list", "--home", str(tmp_path), PACHON_DATA__MASS_PATH=str(tmp_path / mass))
+    assert done.returncode == 2
+    assert _is_one_sentence(done.stderr)
+    assert "data.path and data.mass_path must be two folders" in done.stderr
+
+
+def test_what_the_system_refuses_is_one_sentence_that_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "releases").write_text("in the way")
+    done = _pachon("release", "retire", "dr1", "--home", str(tmp_path))
+    assert done.returncode == 1
+    assert _is_one_sentence(done.stderr)
+    assert str(tmp_path / "releases") in done.stderr
+
+
 def test_a_home_that_cannot_be_written_to_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = _pachon("up", "--detach", "--home", str(tmp_path / "file"))

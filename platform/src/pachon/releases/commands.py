@@ -229,7 +229,7 @@ def _warn_of_links(registry: Registry, release_id: str, *, link: bool) -> None:
 
 @app.command("publish")
 def publish_command(context: typer.Context, release_id: ReleaseId, *, home: Home = None) -> None:
-    """Check a draft and serve it; or serve a retired release again. A data release moves the others one step down."""
+    """Check a draft and serve it; or serve a retired release again. A data release moves older ones down."""
     settings = _settings(context, home)
     registry = _registry(context, home)
     before = registry.read().entries

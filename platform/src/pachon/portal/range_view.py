@@ -34,7 +34,12 @@ class RangeView:
 
     def __init__(self, count: int, *, select: Callable[[Sequence[Range]], None], turn: Later) -> None:
         self._select = select
-        options: dict[str, Any] = {"stylesheets": [stylesheet()], "width": 116, "margin": (4, 6, 0, 0)}
+        options: dict[str, Any] = {
+            "stylesheets": [stylesheet()],
+            "width": 150,
+            "css_classes": ["range-field"],
+            "margin": (4, 6, 0, 0),
+        }
         options |= {"on_enter": self._asked, "turn": turn, "placeholder": "any"}
         self.fields = [(NumberField(**options), NumberField(**options)) for _ in range(count)]
         self.names = [""] * count

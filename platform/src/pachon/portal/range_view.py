@@ -45,6 +45,7 @@ class RangeView:
         self.names = [""] * count
         self.trouble = pn.pane.HTML("", stylesheets=[stylesheet()], sizing_mode="stretch_width", margin=0)
         asking = button("Select", self._asked, turn=turn, classes=["select-range"])
+        asking.margin = (6, 0, 0, 0)
         self.form = pn.Column(
             pn.FlexBox(*(field for pair in self.fields for field in pair), asking, align_items="end", margin=0),
             self.trouble,

@@ -17,6 +17,7 @@ from pachon.queries.engines.duckdb_worker import connect
 from pachon.queries.service import cone_plan
 from pachon.releases.folder_storage import FolderReleaseStore
 from support.stack import Platform, running_platform
+from support.stores import snapshot_of
 
 _ROUNDS = 200
 _RADIUS_DEG = 10 / 60
@@ -42,7 +43,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 
 def test_a_cone_costs_little_more_than_raw_duckdb(platform: Platform) -> None:
-    snapshot = FolderReleaseStore(_RELEASES).snapshot("tycho2.stars")
+    snapshot = snapshot_of(FolderReleaseStore(_RELEASES), "tycho2.stars")
     raw = connect(_raw_config())
     rng = np.random.default_rng(20261123)
     centres = np.column_stack([rng.uniform(0, 360, _ROUNDS), np.degrees(np.arcsin(rng.uniform(-1, 1, _ROUNDS)))])

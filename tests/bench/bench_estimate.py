@@ -15,6 +15,7 @@ from pachon.queries.estimate.models import Estimate
 from support.corpus import REAL, SYNTHETIC, Question, make_corpus_skies
 from support.estimates import Estimator, estimator
 from support.profiling import Measured, factor, measure
+from support.stores import snapshot_of
 
 _RELEASES = ROOT / "var" / "releases"
 _PATHS = ("platform/src/pachon/queries/estimate", "tests/support/corpus.py")
@@ -88,7 +89,7 @@ def test_an_estimate_takes_less_than_100_ms(
 
 def test_statistics_of_tycho2_are_learnt_within_ten_seconds(tmp_path: Path) -> None:
     known = estimator(_RELEASES, tmp_path / "statistics")
-    snapshot = known.store.snapshot("tycho2.stars")
+    snapshot = snapshot_of(known.store, "tycho2.stars")
     start = time.perf_counter()
     known.statistics.of(snapshot)
     seconds = time.perf_counter() - start

@@ -15,6 +15,7 @@ from pachon.portal.density import Tile, grid_of, paint
 from pachon.portal.projection import View
 from pachon.queries.tiles import TileService
 from pachon.releases.folder_storage import FolderReleaseStore
+from pachon.releases.hats.reader import SnapshotCatalogue
 from pachon.releases.service import ReleaseService
 from pachon.rights.policy import RightsPolicy
 from support.browser import Visit, chromium, visiting
@@ -70,7 +71,7 @@ class _Tiles:
 
     def __init__(self) -> None:
         store = FolderReleaseStore(_RELEASES)
-        self._service = TileService(ReleaseService(store, RightsPolicy(frozenset())), lambda _: store.catalogue(_TABLE))
+        self._service = TileService(ReleaseService(store, RightsPolicy(frozenset())), SnapshotCatalogue)
 
     def counts(self, order: int, pixel: int) -> np.ndarray:
         """Rows of the 65,536 children of a pixel."""

@@ -21,6 +21,7 @@ from pachon.releases.folder_storage import FolderReleaseStore
 from pachon.releases.publishing import retire
 from pachon.releases.registry import Registry
 from pachon.releases.upkeep import problems
+from support.stores import snapshot_of
 
 # The first lines of the catalogue's own format: a normal star, one without mean position (X) and without BT, a
 # photocentre of two (P) with a Hipparcos number and a component, and one without VT.
@@ -74,7 +75,7 @@ def _packed(places: Places, parts: list[str]) -> Catalogue:
 
 
 def _stars(places: Places) -> dict[str, dict[str, object]]:
-    snapshot = FolderReleaseStore(places.releases).snapshot("tycho2.stars")
+    snapshot = snapshot_of(FolderReleaseStore(places.releases), "tycho2.stars")
     tables = [pq.read_table(part.path, partitioning=None) for part in snapshot.partitions]
     return {row["tyc"]: row for row in pa.concat_tables(tables).to_pylist()}
 

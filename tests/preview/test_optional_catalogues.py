@@ -20,6 +20,7 @@ from pachon.preview.mangrove import MANGROVE
 from pachon.preview.models import Catalogue, LineReporter, Places
 from pachon.preview.variable_stars import GCVS, VSX
 from pachon.releases.folder_storage import FolderReleaseStore
+from support.stores import snapshot_of
 
 ARCSEC_DEG = 1 / 3600
 MIRA = (34.836630, -2.977640)
@@ -57,7 +58,7 @@ def _packed(places: Places, catalogue: Catalogue, member: str, content: bytes, *
 
 def _built(places: Places, catalogue: Catalogue, table: str) -> pa.Table:
     build(catalogue, places, LineReporter(lambda _: None))
-    snapshot = FolderReleaseStore(places.releases).snapshot(f"{catalogue.id}.{table}")
+    snapshot = snapshot_of(FolderReleaseStore(places.releases), f"{catalogue.id}.{table}")
     return pa.concat_tables(pq.read_table(part.path, partitioning=None) for part in snapshot.partitions)
 
 

@@ -1,4 +1,6 @@
-from datetime import date
+import shutil
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,11 @@ from pachon.core.errors import NotFoundError, UsageError
 from pachon.core.healpix import pixel_of
 from pachon.identity.models import ANONYMOUS, Principal
 from pachon.queries.tiles import TILE_SIZE, TileService
+from pachon.releases.description import table_folder
 from pachon.releases.folder_storage import FolderReleaseStore
+from pachon.releases.hats.reader import HatsCatalogue, SnapshotCatalogue
+from pachon.releases.living import write_validity
+from pachon.releases.models import Snapshot
 from pachon.releases.service import ReleaseService
 from pachon.rights.models import Audience
 from pachon.rights.policy import RightsPolicy
@@ -27,9 +33,8 @@ def sky(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pa.Table]:
 
 
 def service(root: Path) -> TileService:
-    store = FolderReleaseStore(root)
-    releases = ReleaseService(store, RightsPolicy(frozenset({"rights-holders"})))
-    return TileService(releases, lambda snapshot: store.catalogue(snapshot.table.qualified_name))
+    releases = ReleaseService(FolderReleaseStore(root), RightsPolicy(frozenset({"rights-holders"})))
+    return TileService(releases, SnapshotCatalogue)
 
 
 def brute_force(rows: pa.Table, order: int, pixel: int) -> np.ndarray:
@@ -60,23 +65,22 @@ def test_the_twelve_tiles_of_order_0_hold_every_row(sky: tuple[Path, pa.Table]) 
 
 def test_a_wide_tile_is_counted_piece_by_piece(sky: tuple[Path, pa.Table]) -> None:
     root, rows = sky
-    store = FolderReleaseStore(root)
     held: list[int] = []
 
     class Watched:
-        def __init__(self) -> None:
-            self.catalogue = store.catalogue("sky.stars")
+        def __init__(self, snapshot: Snapshot) -> None:
+            self.catalogue = SnapshotCatalogue(snapshot)
 
-        def density(self, *, order: int = 8) -> np.ndarray:
-            return self.catalogue.density(order=order)
+        def skymap(self) -> np.ndarray | None:
+            return self.catalogue.skymap()
 
         def indices(self, start: int, stop: int) -> np.ndarray:
             found = self.catalogue.indices(start, stop)
             held.append(len(found))
             return found
 
-    releases = ReleaseService(store, RightsPolicy(frozenset()))
-    tiles = TileService(releases, lambda _: Watched(), rows_at_once=500)
+    releases = ReleaseService(FolderReleaseStore(root), RightsPolicy(frozenset()))
+    tiles = TileService(releases, Watched, rows_at_once=500)
     pixels = pixel_of(rows["ra"].to_numpy(), rows["dec"].to_numpy(), order=1)
     fullest = int(np.bincount(pixels).argmax())
     np.testing.assert_array_equal(tiles.counts(ANONYMOUS, "sky.stars", 1, fullest), brute_force(rows, 1, fullest))
@@ -116,3 +120,34 @@ def test_the_etag_changes_with_the_rows_and_only_then(tmp_path: Path) -> None:
     assert tiles.etag(ANONYMOUS, "sky.stars", 0, 4) != first
     make_release(tmp_path, rows=300, seed=2)
     assert tiles.etag(ANONYMOUS, "sky.stars", 0, 3) != first
+
+
+@pytest.fixture
+def living(tmp_path: Path) -> Path:
+    make_release(tmp_path, rows=600, partition_rows=200)
+    description = tmp_path / "sky" / "release.yaml"
+    description.write_text(description.read_text().replace("kind: catalogue", "kind: prompt"))
+    return tmp_path
+
+
+def test_tiles_of_a_living_table_count_the_files_that_are_valid_now(living: Path) -> None:
+    folder = table_folder(living / "sky", "stars")
+    tiles = service(living)
+    *kept, ended = HatsCatalogue(folder).partitions
+    assert kept
+    assert sum(int(tiles.counts(ANONYMOUS, "sky.stars", 0, pixel).sum()) for pixel in range(12)) == 600
+    write_validity(folder, [*kept, replace(ended, valid_to=datetime(2026, 1, 1, tzinfo=UTC))])
+    for order, tiles_there_are in ((0, 12), (1, 48)):
+        counted = sum(int(tiles.counts(ANONYMOUS, "sky.stars", order, pixel).sum()) for pixel in range(tiles_there_are))
+        assert counted == 600 - ended.row_count
+
+
+def test_the_etag_changes_with_any_file_of_a_living_table_though_there_are_as_many_rows(living: Path) -> None:
+    folder = table_folder(living / "sky", "stars")
+    tiles = service(living)
+    *kept, last = HatsCatalogue(folder).partitions
+    write_validity(folder, [*kept, last])
+    before = tiles.etag(ANONYMOUS, "sky.stars", 0, 3)
+    other = Path(shutil.copyfile(last.path, folder / "other.parquet"))
+    write_validity(folder, [*kept, replace(last, path=other)])
+    assert tiles.etag(ANONYMOUS, "sky.stars", 0, 3) != before

@@ -1,29 +1,35 @@
 """Who may query, download and mount what of the little history."""
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from pachon.core.errors import ConflictError, ForbiddenError, NotFoundError, PachonError, QuerySyntaxError
+from pachon.core.errors import ConflictError, NotFoundError, PachonError, QuerySyntaxError
 from pachon.core.sky import Cone
 from pachon.identity.models import ANONYMOUS, Principal, Scope
 from pachon.queries.service import QueryService
 from pachon.queries.tiles import TileService
 from pachon.releases.folder_storage import FolderReleaseStore
+from pachon.releases.listing import FileList, ListFormat
+from pachon.releases.models import StoredFile
 from pachon.releases.service import ReleaseService
 from pachon.rights.models import Access
 from pachon.rights.policy import RightsPolicy
 from support.asking import Executions
 from support.history import EMBARGO_ENDS_AT, WORDS, embargoed_canaries, make_history, texts
+from support.memory_releases import MemoryReleases
+from support.stores import release_of
 
 BEFORE = datetime(2021, 12, 31, 23, 59, 59, tzinfo=UTC)
 TODAY = datetime(2026, 11, 25, tzinfo=UTC)
 HOLDER = Principal("astronomer", frozenset({"rights-holders"}), frozenset({Scope.QUERY}))
 DEEP = Principal("diver", frozenset({"deep-team"}), frozenset({Scope.QUERY}))
 ADMIN = Principal("admin", frozenset(), frozenset({Scope.QUERY, Scope.ADMIN}))
+HOLDER_AND_ADMIN = replace(ADMIN, groups=HOLDER.groups)
 ARCHIVED, CURRENT = (f"{each}.{texts(each)['table']}" for each in ("hist_dr1", "hist_dr3"))
 HUSHED = f"images/visits/{embargoed_canaries()[0].decode()}.fits"
 COADD = f"images/coadds/{texts('hist_prompt')['image']}.fits"
@@ -122,8 +128,12 @@ def test_files_are_for_those_who_may_read_the_release_and_read_like_nothing_to_o
 
 def test_an_image_under_embargo_is_for_nobody_to_the_second(store: FolderReleaseStore) -> None:
     just_before, then = (service(store, at) for at in (EMBARGO_ENDS_AT - timedelta(microseconds=1), EMBARGO_ENDS_AT))
-    with pytest.raises(ForbiddenError, match="under embargo until 2026-11-27 14:00 UTC"):
+    absent = HUSHED.replace("hush", "none")
+    with pytest.raises(NotFoundError, match="has no file") as hidden:
         just_before.file(HOLDER, "hist_prompt", HUSHED)
+    with pytest.raises(NotFoundError) as nothing:
+        just_before.file(HOLDER, "hist_prompt", absent)
+    assert hidden.value.message.replace(HUSHED, absent) == nothing.value.message
     assert just_before.file(HOLDER, "hist_prompt", COADD)[0].path == COADD
     assert HUSHED not in [file.path for file in just_before.manifest(HOLDER, "hist_prompt")]
     assert then.file(HOLDER, "hist_prompt", HUSHED)[0].path == HUSHED
@@ -139,6 +149,47 @@ def test_a_list_that_is_read_twice_is_the_same_though_an_embargo_ends_between(st
     moments.append(EMBARGO_ENDS_AT)
     assert list(listed) == before
     assert {file.path for file in releases.manifest(HOLDER, "hist_prompt")} - {file.path for file in before} == {HUSHED}
+
+
+def test_counts_leave_out_images_under_embargo_but_for_the_administrator(store: FolderReleaseStore) -> None:
+    whole = release_of(store, "hist_prompt")
+
+    def told(principal: Principal, at: datetime) -> tuple[int, int, int, int]:
+        shown = service(store, at).shown(principal, whole)
+        (visits,) = (each for each in shown.images if each.id == "visits")
+        (coadds,) = (each for each in shown.images if each.id == "coadds")
+        return coadds.file_count, visits.file_count, visits.size_bytes, shown.size_bytes
+
+    size_bytes = 2 * 2880
+    assert told(HOLDER, TODAY) == (1, 0, 0, whole.size_bytes - size_bytes)
+    for principal, at in ((ADMIN, TODAY), (HOLDER, EMBARGO_ENDS_AT)):
+        assert told(principal, at) == (1, 1, size_bytes, whole.size_bytes)
+
+
+def test_an_image_that_does_not_say_when_it_was_taken_stays_under_embargo(store: FolderReleaseStore) -> None:
+    prompt = release_of(store, "hist_prompt")
+    files = tuple(replace(file, taken_at=None) for file in store.manifest(prompt))
+    years_later = datetime(2099, 1, 1, tzinfo=UTC)
+    policy = RightsPolicy(frozenset({"rights-holders"}))
+    releases = ReleaseService(MemoryReleases(prompt, files={prompt.id: files}), policy, now=lambda: years_later)
+    with pytest.raises(NotFoundError, match="has no file"):
+        releases.file(HOLDER, "hist_prompt", HUSHED)
+    assert [file.path for file in releases.manifest(HOLDER, "hist_prompt", under="images")] == [COADD]
+    assert releases.readable_folders(HOLDER) == ()
+
+
+def test_a_long_list_of_images_under_embargo_is_read_page_by_page(store: FolderReleaseStore) -> None:
+    """Nothing of it may be seen: a thread that reads it comes back all the same."""
+    prompt = release_of(store, "hist_prompt")
+    files = tuple(
+        StoredFile(path=f"images/visits/{number:04}.fits", size_bytes=1, sha256="", taken_at=TODAY)
+        for number in range(3_500)
+    )
+    releases = ReleaseService(
+        MemoryReleases(prompt, files={prompt.id: files}), RightsPolicy(frozenset({"rights-holders"})), now=lambda: TODAY
+    )
+    pages = releases.manifest(HOLDER, "hist_prompt").pages()
+    assert list(FileList(release=prompt, form=ListFormat.TEXT).write(pages)) == [b""] * 4
 
 
 def test_a_lab_shows_the_folders_of_readable_releases_without_images_under_embargo(store: FolderReleaseStore) -> None:
@@ -165,15 +216,20 @@ def test_what_an_administrator_uses_by_override_is_logged_and_what_is_only_liste
         releases.snapshot(ADMIN, CURRENT)
         releases.manifest(ADMIN, "hist_deep")
         releases.file(ADMIN, "hist_prompt", HUSHED)
+        listed = releases.manifest(HOLDER_AND_ADMIN, "hist_prompt")
+        assert HUSHED in [file.path for file in listed]
+        assert len(list(listed)) > 1
+        list(releases.manifest(HOLDER_AND_ADMIN, "hist_prompt", under="tables"))
     assert caplog.messages == [
         f"admin was let in by override: query access to release hist_dr3, {CURRENT}",
         "admin was let in by override: file access to release hist_deep, its list of files",
         f"admin was let in by override: image access to release hist_prompt, {HUSHED}",
+        "admin was let in by override: image access to release hist_prompt, its list of files",
     ]
 
 
 def test_a_path_outside_a_release_is_no_file_even_through_links(store: FolderReleaseStore, tmp_path: Path) -> None:
-    folder = store.folder("hist_dr2")
+    folder = store.folder(release_of(store, "hist_dr2"))
     image = folder / "images" / "coadds" / f"{texts('hist_dr2')['image']}.fits"
     secret = tmp_path / "secret"
     image.rename(secret)

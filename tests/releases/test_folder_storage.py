@@ -1,7 +1,7 @@
 import logging
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,14 +11,20 @@ import pytest
 import yaml
 
 from pachon.core.errors import ConflictError, NotFoundError, SetupError, UnavailableError
+from pachon.identity.models import ANONYMOUS
 from pachon.releases.folder_storage import FolderReleaseStore, read_release
 from pachon.releases.hats.writer import CatalogueFormat, write_catalogue
 from pachon.releases.manifest import MANIFEST
+from pachon.releases.models import Release
 from pachon.releases.publishing import publication
 from pachon.releases.registry import Registry
+from pachon.releases.service import ReleaseService
 from pachon.releases.tiers import remove_replaced
 from pachon.releases.upkeep import recover, verify
+from pachon.rights.models import Audience
+from pachon.rights.policy import RightsPolicy
 from support.skies import make_release
+from support.stores import release_of, snapshot_of
 
 
 @pytest.fixture(scope="module")
@@ -42,15 +48,34 @@ def test_a_published_release_shows_its_table_with_its_row_count(root: Path) -> N
     store = FolderReleaseStore(root)
     (release,) = store.releases()
     assert (release.id, release.simulated, release.tables[0].row_count) == ("sky", True, 600)
-    snapshot = store.snapshot("sky.stars")
+    snapshot = snapshot_of(store, "sky.stars")
     assert snapshot.table == release.tables[0]
     assert sum(part.row_count for part in snapshot.partitions) == 600
 
 
-@pytest.mark.parametrize("name", ["sky.galaxies", "sky", "", "../sky.stars", "other.stars"])
-def test_an_unknown_table_is_not_found(root: Path, name: str) -> None:
-    with pytest.raises(NotFoundError, match="There is no table"):
-        FolderReleaseStore(root).snapshot(name)
+DOORS: dict[str, Callable[[ReleaseService], bytes]] = {
+    "file": lambda releases: releases.file(ANONYMOUS, "sky", "release.yaml")[1].read_bytes(),
+    "list": lambda releases: b" ".join(file.sha256.encode() for file in releases.manifest(ANONYMOUS, "sky")),
+    "table": lambda releases: repr(releases.snapshot(ANONYMOUS, "sky.stars")).encode(),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_bytes_are_those_of_the_build_on_which_rights_were_decided(root: Path, door: str) -> None:
+    """Another build, for rights holders, is published right after the decision about the one for everybody."""
+    today = datetime.now(tz=UTC).date()
+
+    class Moving(FolderReleaseStore):
+        def releases(self) -> tuple[Release, ...]:
+            decided_on = super().releases()
+            make_release(root, rows=300, seed=2, audience=Audience.HOLDERS, release_date=today)
+            return decided_on
+
+    policy = RightsPolicy(frozenset())
+    expected = DOORS[door](ReleaseService(FolderReleaseStore(root), policy))
+    assert DOORS[door](ReleaseService(Moving(root), policy)) == expected
+    with pytest.raises(NotFoundError):
+        DOORS[door](ReleaseService(FolderReleaseStore(root), policy))
 
 
 def folders(root: Path) -> list[str]:
@@ -60,9 +85,9 @@ def folders(root: Path) -> list[str]:
 
 def test_a_release_that_is_replaced_is_read_again_and_its_old_files_are_kept_for_running_queries(root: Path) -> None:
     store = FolderReleaseStore(root)
-    before = store.snapshot("sky.stars")
+    before = snapshot_of(store, "sky.stars")
     make_release(root, rows=500)
-    after = store.snapshot("sky.stars")
+    after = snapshot_of(store, "sky.stars")
     assert (before.table.row_count, after.table.row_count) == (600, 500)
     assert sum(pq.read_metadata(part.path).num_rows for part in before.partitions) == 600
     assert folders(root) == ["registry.json", "sky", "sky.2"]
@@ -71,7 +96,7 @@ def test_a_release_that_is_replaced_is_read_again_and_its_old_files_are_kept_for
     assert remove_replaced(registry, at=now + timedelta(hours=2), keep=timedelta(hours=1)) == 1
     assert folders(root) == ["registry.json", "sky.2"]
     make_release(root, rows=400)
-    assert store.snapshot("sky.stars").table.row_count == 400
+    assert snapshot_of(store, "sky.stars").table.row_count == 400
 
 
 def test_a_release_is_not_seen_while_it_is_being_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +122,7 @@ def _interrupted_build(root: Path) -> None:
 def test_a_build_that_is_interrupted_leaves_the_earlier_release_and_nothing_else(root: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         _interrupted_build(root)
-    assert FolderReleaseStore(root).snapshot("sky.stars").table.row_count == 600
+    assert snapshot_of(FolderReleaseStore(root), "sky.stars").table.row_count == 600
     assert folders(root) == ["registry.json", "sky"]
 
 
@@ -123,13 +148,13 @@ def test_releases_of_a_time_before_the_registry_are_served_and_taken_into_it(tmp
     lifecycles = [("old", "current"), ("older", "previous"), ("oldest", "previous")]
     assert [(release.id, release.lifecycle.value) for release in store.releases()] == lifecycles
     with pytest.raises(UnavailableError, match="'pachon release verify' lists them"):
-        list(store.manifest("old"))
+        list(store.manifest(release_of(store, "old")))
     said: list[str] = []
     recover(Registry(tmp_path), at=datetime.now(tz=UTC), keep=timedelta(), report=said.append)
     assert said == [f"{release_id}: taken into the registry." for release_id, _ in lifecycles]
     assert [(release.id, release.lifecycle.value) for release in store.releases()] == lifecycles
-    assert store.snapshot("oldest.stars").table.row_count == 600
-    assert len(list(store.manifest("old"))) > 5
+    assert snapshot_of(store, "oldest.stars").table.row_count == 600
+    assert len(list(store.manifest(release_of(store, "old")))) > 5
     assert folders(tmp_path) == ["old", "older", "oldest", "registry.json"]
     assert list(verify(Registry(tmp_path))) == []
     recover(Registry(tmp_path), at=datetime.now(tz=UTC), keep=timedelta(), report=said.append)
@@ -141,7 +166,7 @@ def test_a_second_build_of_a_release_is_refused_and_does_not_harm_the_first(root
         with pytest.raises(ConflictError, match="being changed by another process"):
             make_release(root, rows=500)
         shutil.copytree(sky, folder, dirs_exist_ok=True)
-    assert FolderReleaseStore(root).snapshot("sky.stars").table.row_count == 600
+    assert snapshot_of(FolderReleaseStore(root), "sky.stars").table.row_count == 600
 
 
 def test_a_release_that_cannot_be_read_is_not_published(tmp_path: Path) -> None:

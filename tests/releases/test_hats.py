@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from pachon.core.errors import SetupError, UsageError
 from pachon.core.healpix import cone_index_ranges, pixel_of, spatial_index
 from pachon.core.sky import Cone
-from pachon.releases.folder_storage import FolderReleaseStore
 from pachon.releases.hats import workplace
 from pachon.releases.hats.layout import index_range
 from pachon.releases.hats.partitioning import choose_partitions
@@ -37,7 +36,7 @@ def stars(root: Path) -> pa.Table:
 @pytest.fixture(scope="module")
 def catalogue(root: Path, stars: pa.Table) -> HatsCatalogue:
     assert len(stars) == 20_000
-    return FolderReleaseStore(root).catalogue("sky.stars")
+    return HatsCatalogue(root / "sky" / "tables" / "stars")
 
 
 @pytest.fixture(scope="module")

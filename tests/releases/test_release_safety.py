@@ -18,6 +18,7 @@ from pachon.releases.registry import Entry, Registry
 from pachon.releases.tiers import move_archived, remove_replaced
 from pachon.releases.upkeep import recover, verify
 from support.history import describe
+from support.stores import release_of
 
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
 RAW = FileCollection(id="raw", kind=FileKind.RAW, title="Raw")
@@ -48,7 +49,8 @@ def _archive(registry: Registry) -> None:
 
 
 def _is_whole(registry: Registry) -> bool:
-    files = FolderReleaseStore(registry.root, registry.mass).manifest("hist_dr1")
+    store = FolderReleaseStore(registry.root, registry.mass)
+    files = store.manifest(release_of(store, "hist_dr1"))
     return list(verify(registry)) == [] and [file.path for file in files] == ["files/raw/raw.txt", "release.yaml"]
 
 

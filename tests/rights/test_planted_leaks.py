@@ -9,14 +9,18 @@ from datetime import date
 from typing import Any
 
 import pytest
+from fastapi import Request as HttpRequest
 
 from pachon.app import web
 from pachon.core.errors import ForbiddenError, NotFoundError
-from pachon.identity.models import Scope
+from pachon.identity.models import Principal, Scope
 from pachon.queries.adql.bind import Catalogue
+from pachon.releases import handlers
+from pachon.releases.service import ReleaseService
+from pachon.rights.models import Access
 from support.asgi import Request
 from support.canaries import PROBES, Probe, Quarry
-from support.history import WORDS, canaries
+from support.history import WORDS
 from support.hunt import OVERRIDING, Ground, Situation, somebody, walk
 from support.job_hunt import walk_jobs
 
@@ -25,6 +29,7 @@ EVERYTHING, OPEN = frozenset(WORDS), frozenset({"hist_dr1"})
 ADMIN = somebody("admin", DAY, EVERYTHING, scopes=[Scope.QUERY, Scope.ADMIN])
 VISITOR = somebody("visitor", DAY, OPEN)
 MEMBER = somebody("member", DAY, OPEN | {"hist_deep"}, groups=["deep-team"])
+HOLDER = somebody("novice", DAY, EVERYTHING - {"hist_deep"}, groups=["rights-holders"])
 FORMER_MEMBER = somebody("member", DAY, OPEN)
 Planting = Callable[[Ground, pytest.MonkeyPatch], Ground]
 
@@ -57,8 +62,8 @@ def a_suggestion(ground: Ground, patch: pytest.MonkeyPatch) -> Ground:
     return ground
 
 
-def an_estimate(ground: Ground, patch: pytest.MonkeyPatch) -> Ground:
-    """A count over all releases: a number that no list of canaries foresees."""
+def a_total(ground: Ground, patch: pytest.MonkeyPatch) -> Ground:
+    """Rows of all releases together: a number that no list of canaries foresees."""
     status = web.status
 
     async def with_rows(services: Any) -> dict[str, Any]:
@@ -103,53 +108,67 @@ def an_etag(ground: Ground, patch: pytest.MonkeyPatch) -> Ground:
     return ground
 
 
-def a_cached_answer(ground: Ground, _: pytest.MonkeyPatch) -> Ground:
-    """Answers kept by address and credentials, though groups change."""
-    app, kept = ground.real.app, dict[Any, list[Any]]()
-
-    async def remembering(scope: Any, receive: Any, send: Any) -> None:
-        key = scope["path"], scope["query_string"], scope["method"], dict(scope["headers"]).get(b"authorization")
-        if key not in kept:
-            said: list[Any] = []
-
-            async def keep(message: Any) -> None:
-                said.append(message)
-
-            await app(scope, receive, keep)
-            kept[key] = said
-        for message in kept[key]:
-            await send(message)
-
-    return _behind(ground, remembering)
+def a_cached_tile(ground: Ground, patch: pytest.MonkeyPatch) -> Ground:
+    """Tiles kept by table and place, and handed out to whoever asks next."""
+    tiles = ground.real.services.tiles
+    patch.setattr(tiles, "etag", _kept(tiles.etag))
+    patch.setattr(tiles, "counts", _kept(tiles.counts))
+    return ground
 
 
-def a_range(ground: Ground, _: pytest.MonkeyPatch) -> Ground:
-    """The first bytes of a file, to whoever asks for a range."""
+def _kept(function: Callable[..., Any]) -> Callable[..., Any]:
+    kept = dict[Any, Any]()
 
-    async def serving(scope: Any, receive: Any, send: Any) -> None:
-        if dict(scope["headers"]).get(b"range") and "hist_deep" in scope["path"]:
-            body = max(canaries("hist_deep"), key=len)
-            await send({"type": "http.response.start", "status": 206, "headers": []})
-            await send({"type": "http.response.body", "body": b"title: " + body})
-        else:
-            await app(scope, receive, send)
+    def remembering(principal: Principal, *asked: Any) -> Any:
+        if asked not in kept:
+            kept[asked] = function(principal, *asked)
+        return kept[asked]
 
-    app = ground.real.app
-    return _behind(ground, serving)
+    return remembering
 
 
-def a_head(ground: Ground, _: pytest.MonkeyPatch) -> Ground:
-    """HEAD answered by a shortcut that asks no policy."""
+def a_range(ground: Ground, patch: pytest.MonkeyPatch) -> Ground:
+    """Bytes of a file, to whoever asks for a range."""
+    _let_in(patch, lambda request: "range" in request.headers)
+    return ground
 
-    async def hasty(scope: Any, receive: Any, send: Any) -> None:
-        if scope["method"] == "HEAD" and "hist_deep" in scope["path"]:
-            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"65664")]})
-            await send({"type": "http.response.body", "body": b""})
-        else:
-            await app(scope, receive, send)
 
-    app = ground.real.app
-    return _behind(ground, hasty)
+def a_head(ground: Ground, patch: pytest.MonkeyPatch) -> Ground:
+    """HEAD of a file answered by a shortcut that asks no policy."""
+    _let_in(patch, lambda request: bool(request.state.is_head))
+    return ground
+
+
+def _let_in(patch: pytest.MonkeyPatch, applies: Callable[[HttpRequest], bool]) -> None:
+    """Decide on some requests for files as if an administrator asked."""
+    file = handlers._Caller.file
+
+    async def hasty(caller: handlers._Caller, *asked: str) -> Any:
+        return await file(replace(caller, principal=OVERRIDING) if applies(caller.request) else caller, *asked)
+
+    patch.setattr(handlers._Caller, "file", hasty)
+
+
+def a_refused_file(ground: Ground, patch: pytest.MonkeyPatch) -> Ground:
+    """An image under embargo that is refused, with the time, instead of not being there."""
+    releases = ground.real.services.releases
+    file = releases.file
+
+    def refuse(principal: Principal, release_id: str, path: str) -> Any:
+        release = releases.release(principal, release_id, Access.FILE)
+        decision = releases._decide_file(principal, release, releases._store.file(release, path)[0], at=ground.now())
+        if not decision.allowed:
+            raise ForbiddenError(decision.reason)
+        return file(principal, release_id, path)
+
+    patch.setattr(releases, "file", refuse)
+    return ground
+
+
+def a_count(ground: Ground, patch: pytest.MonkeyPatch) -> Ground:
+    """Images under embargo counted with the others."""
+    patch.setattr(ReleaseService, "shown", lambda _, __, release: release)
+    return ground
 
 
 def the_log(ground: Ground, patch: pytest.MonkeyPatch) -> Ground:
@@ -180,10 +199,6 @@ def _hidden(ground: Ground) -> str:
     )
 
 
-def _behind(ground: Ground, app: Any) -> Ground:
-    return replace(ground, real=replace(ground.real, app=app))
-
-
 def asks_tap_schema(quarry: Quarry) -> list[Request]:
     """Of the many queries there are, those of TAP_SCHEMA."""
     return [request for request in PROBES["/api/tap/sync"](quarry) if "tap_schema" in request.text]
@@ -192,6 +207,12 @@ def asks_tap_schema(quarry: Quarry) -> list[Request]:
 def reads_a_job(quarry: Quarry) -> list[Request]:
     """Without those requests that would delete it."""
     return [request for request in PROBES["/api/tap/async/{job_id}"](quarry) if request.method == "GET"]
+
+
+def asks_files(quarry: Quarry) -> list[Request]:
+    """Of the many files there are, images, by `HEAD` and `GET`, and ranges of a table's."""
+    asked = PROBES["/api/releases/{release_id}/files/{path:path}"](quarry)
+    return [request for request in asked if "images/" in request.path or dict(request.headers).get("range")]
 
 
 @dataclass(frozen=True)
@@ -206,13 +227,15 @@ class Case:
 CASES = (
     Case(an_error_text, (PROBES["/api/scs/{table}"],)),
     Case(a_suggestion, (PROBES["/api/scs/{table}"],)),
-    Case(an_estimate, (PROBES["/api/status"],)),
+    Case(a_total, (PROBES["/api/status"],)),
     Case(tap_schema, (asks_tap_schema,)),
     Case(a_view, (PROBES["/api/status"],)),
     Case(an_etag, (PROBES["/api/tiles/{table}"],)),
-    Case(a_cached_answer, (PROBES["/api/releases"], PROBES["/api/releases/{release_id}"]), (MEMBER, FORMER_MEMBER)),
-    Case(a_range, (PROBES["/api/tiles/{table}"],)),
-    Case(a_head, (PROBES["/api/tiles/{table}"],)),
+    Case(a_cached_tile, (PROBES["/api/tiles/{table}"],), (MEMBER, FORMER_MEMBER)),
+    Case(a_range, (asks_files,)),
+    Case(a_head, (asks_files,)),
+    Case(a_refused_file, (asks_files,), (ADMIN, HOLDER)),
+    Case(a_count, (PROBES["/api/releases"],), (ADMIN, HOLDER)),
     Case(the_log, (PROBES["/api/queries/executions"],)),
     Case(the_events, (PROBES["/api/queries/events"],)),
     Case(a_job, (reads_a_job,)),

@@ -14,6 +14,7 @@ from pachon.queries.models import QueryLimits
 from pachon.queries.plan import Plan
 from pachon.queries.service import QueryService
 from pachon.releases.folder_storage import FolderReleaseStore
+from pachon.releases.hats.reader import SnapshotCatalogue
 from pachon.releases.service import ReleaseService
 from pachon.rights.policy import RightsPolicy
 from pachon.tap.schema import TapSchema
@@ -52,7 +53,7 @@ def estimator(releases: Path, statistics: Path, **changes: Any) -> Estimator:
     rights = ReleaseService(store, RightsPolicy(frozenset({"rights-holders"})))
     engine: Any = NoEngine()
     queries = QueryService(rights, engine, Executions(), _LIMITS, extra_tables=TapSchema(rights))
-    known = StatisticsStore(statistics, lambda snapshot: store.catalogue(snapshot.table.qualified_name), **changes)
+    known = StatisticsStore(statistics, SnapshotCatalogue, **changes)
     return Estimator(
         queries, EstimateService(queries, known, _LIMITS, SynchronousAdmission(_LIMITS)), known, store, releases
     )

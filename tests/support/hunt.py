@@ -70,8 +70,8 @@ class Ground:
             is_queried = release.lifecycle is not Lifecycle.ARCHIVED
             tiles = self.real.services.tiles
             etag = tiles.etag(OVERRIDING, table.qualified_name, 0, 4) if is_queried else '"archived"'
-            files = tuple(file.path for file in self.real.store.manifest(release.id))
-            path = self.real.store.snapshot(table.qualified_name).partitions[0].path
+            files = tuple(file.path for file in self.real.store.manifest(release))
+            path = self.real.store.snapshot(release, table).partitions[0].path
             inside = "/".join(path.parts[path.parts.index("tables") :])
             digest = f'"{hashlib.sha256(path.read_bytes()).hexdigest()}"'
             job = self.jobs[release.id]
@@ -166,6 +166,7 @@ def _in_reach(ground: Ground, situation: Situation) -> Iterator[Request]:
 def enter(ground: Ground, situation: Situation) -> None:
     """Make a situation the present."""
     ground.now.at = datetime.combine(situation.day, datetime.min.time(), tzinfo=UTC)
+    ground.twin.store.has_embargoed = not situation.is_under_embargo
     ground.twin.store.ids = situation.may_see | {ground.open_table.partition(".")[0]}
     if situation.person:
         ground.people.know(situation.person, groups=situation.groups, scopes=situation.scopes)

@@ -7,8 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pachon.core.errors import NotFoundError
-from pachon.releases.models import Partition, Release, Snapshot, StoredFile
+from pachon.core.errors import UnavailableError
+from pachon.releases.models import Partition, Release, Snapshot, StoredFile, Table
+from pachon.releases.storage import no_file
 
 
 class MemoryReleases:
@@ -35,29 +36,29 @@ class MemoryReleases:
     def releases(self) -> tuple[Release, ...]:
         return tuple(self._releases.values())
 
-    def snapshot(self, table_name: str, *, as_of: datetime | None = None) -> Snapshot:
-        tables = {table.qualified_name: table for release in self._releases.values() for table in release.tables}
-        if table_name not in tables:
-            raise NotFoundError(f"There is no table '{table_name}'.")
-        table, partitions = tables[table_name], self._partitions.get(table_name, ())
-        if self._releases[table.schema].is_living:
+    def snapshot(self, release: Release, table: Table, *, as_of: datetime | None = None) -> Snapshot:
+        self.folder(release)
+        partitions = self._partitions.get(table.qualified_name, ())
+        if release.is_living:
             moment = as_of or datetime.now(tz=UTC)
             partitions = tuple(part for part in partitions if part.is_valid_at(moment))
             table = replace(table, row_count=sum(part.row_count for part in partitions))
         return Snapshot(table, partitions)
 
-    def folder(self, release_id: str) -> Path:
-        if release_id not in self._releases:
-            raise NotFoundError(f"There is no release '{release_id}'.")
-        return Path("/nowhere") / release_id
+    def folder(self, release: Release) -> Path:
+        known = self._releases.get(release.id)
+        if known is None or known.build != release.build:
+            raise UnavailableError(f"Release '{release.id}' cannot be read at the moment.")
+        return Path("/nowhere") / release.id
 
-    def manifest(self, release_id: str) -> tuple[StoredFile, ...]:
-        self.folder(release_id)
-        return tuple(sorted(self._files.get(release_id, ()), key=lambda file: file.path))
+    def manifest(self, release: Release, *, under: str = "") -> tuple[StoredFile, ...]:
+        self.folder(release)
+        files = sorted(self._files.get(release.id, ()), key=lambda file: file.path)
+        return tuple(file for file in files if not under or f"{file.path}/".startswith(f"{under.strip('/')}/"))
 
-    def file(self, release_id: str, path: str) -> tuple[StoredFile, Path]:
-        folder = self.folder(release_id)
-        for file in self._files.get(release_id, ()):
+    def file(self, release: Release, path: str) -> tuple[StoredFile, Path]:
+        folder = self.folder(release)
+        for file in self._files.get(release.id, ()):
             if file.path == path:
                 return file, folder / path
-        raise NotFoundError(f"Release '{release_id}' has no file '{path}'.")
+        raise no_file(release.id, path)

@@ -80,10 +80,10 @@ def look(folder: Path) -> None:
     if seen not in WORLDS:
         raise AssertionError(seen)
     for release in store.releases():
-        if found := list(problems(store.folder(release.id))):
+        if found := list(problems(store.folder(release))):
             raise AssertionError(release.id, found)
         for table in release.tables:
-            if store.snapshot(table.qualified_name).table.row_count != 2:
+            if store.snapshot(release, table).table.row_count != 2:
                 raise AssertionError(table.qualified_name)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,10 +15,11 @@ from pachon.app import wiring
 from pachon.app.settings import DataSettings, IdentitySettings, QuerySettings, Settings
 from pachon.app.web import create_app
 from pachon.app.wiring import Services
-from pachon.core.errors import AuthenticationError, NotFoundError
+from pachon.core.errors import AuthenticationError
 from pachon.identity.models import Principal, Scope
 from pachon.releases.folder_storage import FolderReleaseStore
-from pachon.releases.models import Release
+from pachon.releases.models import Release, Snapshot, StoredFile, Table
+from pachon.releases.storage import no_file
 
 BASE_URL = "http://pachon.example"
 
@@ -59,28 +60,44 @@ class People:
 
 
 class Shown:
-    """A release store of which some releases are taken away, as if they did not exist."""
+    """A release store of which some releases, or the images with an embargo, are taken away, as if there were none."""
 
     def __init__(self, store: FolderReleaseStore) -> None:
         self._store = store
         self.ids: frozenset[str] | None = None
+        self.has_embargoed = True
 
     def releases(self) -> tuple[Release, ...]:
-        return tuple(release for release in self._store.releases() if self._is_here(release.id))
+        return tuple(self._told(each) for each in self._store.releases() if self.ids is None or each.id in self.ids)
 
-    def __getattr__(self, name: str) -> Callable[..., object]:
-        """Any other method of a store: its first argument is the id of a release, or begins with it."""
-        method = getattr(self._store, name)
+    def snapshot(self, release: Release, table: Table, *, as_of: datetime | None = None) -> Snapshot:
+        return self._store.snapshot(self._here(release), table, as_of=as_of)
 
-        def call(thing: str, *given: object, **named: object) -> object:
-            if not self._is_here(thing.partition(".")[0]):
-                raise NotFoundError(f"There is no '{thing}'.")
-            return method(thing, *given, **named)
+    def folder(self, release: Release) -> Path:
+        return self._store.folder(self._here(release))
 
-        return call
+    def manifest(self, release: Release, *, under: str = "") -> tuple[StoredFile, ...]:
+        listed = self._store.manifest(self._here(release), under=under)
+        return tuple(file for file in listed if self.has_embargoed or file.taken_at is None)
 
-    def _is_here(self, release_id: str) -> bool:
-        return self.ids is None or release_id in self.ids
+    def file(self, release: Release, path: str) -> tuple[StoredFile, Path]:
+        found = self._store.file(self._here(release), path)
+        if not self.has_embargoed and found[0].taken_at is not None:
+            raise no_file(release.id, path)
+        return found
+
+    def _here(self, release: Release) -> Release:
+        if self.ids is not None and release.id not in self.ids:
+            raise AssertionError(release.id)
+        return release
+
+    def _told(self, release: Release) -> Release:
+        hushed = [each for each in release.images if each.embargo_hours and not self.has_embargoed]
+        emptied = tuple(
+            replace(each, file_count=0, size_bytes=0) if each in hushed else each for each in release.images
+        )
+        size_bytes = release.size_bytes - sum(each.size_bytes for each in hushed)
+        return replace(release, images=emptied, size_bytes=size_bytes) if hushed else release
 
 
 @dataclass

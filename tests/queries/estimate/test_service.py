@@ -25,6 +25,7 @@ from support.asking import Sky
 from support.estimates import Estimator, NoEngine, estimator
 from support.imports import NO_SKY
 from support.skies import FIRST_ID, make_release, make_stars
+from support.stores import snapshot_of
 
 CONDITIONS = (
     "g_mag + r_mag > 40",
@@ -179,7 +180,7 @@ def test_statistics_are_for_the_service_alone_and_go_with_their_release(tmp_path
     for name in ("sky", "deep"):
         make_release(releases, release_id=name, rows=3_000)
     known = estimator(releases, kept)
-    tables = [known.store.snapshot(f"{name}.stars") for name in ("sky", "deep")]
+    tables = [snapshot_of(known.store, f"{name}.stars") for name in ("sky", "deep")]
     for table in tables:
         known.statistics.of(table)
     first = {folder.name for folder in kept.iterdir()}
@@ -187,8 +188,8 @@ def test_statistics_are_for_the_service_alone_and_go_with_their_release(tmp_path
     assert {name.partition("-")[0] for name in first} == {"sky.stars", "deep.stars"}
 
     make_release(releases, release_id="sky", rows=500)
-    known.statistics.of(known.store.snapshot("sky.stars"))
-    known.statistics.keep_only([known.store.snapshot("sky.stars")])
+    known.statistics.of(snapshot_of(known.store, "sky.stars"))
+    known.statistics.keep_only([snapshot_of(known.store, "sky.stars")])
     (second,) = (folder.name for folder in kept.iterdir())
     assert second not in first
     assert known.estimate(STARS).rows == 500
@@ -197,7 +198,7 @@ def test_statistics_are_for_the_service_alone_and_go_with_their_release(tmp_path
 def test_files_that_cannot_be_read_are_a_reason_to_try_again(tmp_path: Path) -> None:
     make_release(tmp_path / "releases", release_id="sky", rows=500)
     broken = estimator(tmp_path / "releases", tmp_path / "statistics")
-    snapshot = broken.store.snapshot("sky.stars")
+    snapshot = snapshot_of(broken.store, "sky.stars")
     for part in snapshot.partitions:
         part.path.write_bytes(b"PAR1 but not Parquet")
     with pytest.raises(UnavailableError, match=r"sky\.stars could not be read"):

@@ -63,13 +63,12 @@ def _keep_replaced(services: Services) -> timedelta:
 async def learn(services: Services) -> None:
     """Learn the statistics of all tables that are queried one by one, and forget those of others."""
     releases = await asyncio.to_thread(services.store.releases)
-    queried = [release for release in releases if release.lifecycle is not Lifecycle.ARCHIVED]
-    names = [table.qualified_name for release in queried for table in release.tables]
+    queried = [each for each in releases if each.lifecycle is not Lifecycle.ARCHIVED]
     present: list[Snapshot] = []
-    for name in names:
+    for release, table in [(each, table) for each in queried for table in each.tables]:
         try:
-            present.append(await asyncio.to_thread(services.store.snapshot, name))
+            present.append(await asyncio.to_thread(services.store.snapshot, release, table))
             await asyncio.to_thread(services.statistics.of, present[-1])
         except PachonError as error:
-            _log.warning("statistics of %s could not be learnt: %s", name, error)
+            _log.warning("statistics of %s could not be learnt: %s", table.qualified_name, error)
     await asyncio.to_thread(services.statistics.keep_only, present)

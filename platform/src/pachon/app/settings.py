@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, model_val
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from pachon.rights.models import Access
+from pachon.rights.policy import RightsPolicy
 
 GIBIBYTE = 1024**3
 PLATFORM_MARK = "PACHON_PLATFORM_HOME"
@@ -81,8 +82,13 @@ class RightsSettings(_Group):
     years_until_public: int = Field(2, ge=0, description="Years after which a release for holders is world public.")
     open_to_all: frozenset[Access] = Field(
         frozenset({Access.ALERT_STREAM}),
-        description="Parts of the platform that are for everybody, of `filter`, `alert-stream` and `alert-archive`.",
+        description="Parts of the platform that are for everybody, of `spawn`, `portal`, `filter`, `alert-stream` and "
+        "`alert-archive`.",
     )
+
+    def policy(self) -> RightsPolicy:
+        """The policy by which everything decides."""
+        return RightsPolicy(self.holder_groups, self.years_until_public, self.open_to_all)
 
 
 class QuerySettings(_Group):

@@ -31,9 +31,9 @@ from pachon.queries.storage import ExecutionStore
 from pachon.queries.tiles import TileService
 from pachon.releases.downloads import DownloadLimits, Downloads
 from pachon.releases.folder_storage import FolderReleaseStore
+from pachon.releases.hats.reader import SnapshotCatalogue
 from pachon.releases.registry import Registry
 from pachon.releases.service import ReleaseService
-from pachon.rights.policy import RightsPolicy
 from pachon.scs.models import ConeLimits
 from pachon.scs.service import ConeSearchService
 from pachon.state.database import migrate, open_database
@@ -104,17 +104,13 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
     migrate(settings.database_url)
     database = open_database(settings.database_url)
     outbox = Outbox(database)
-    rights = settings.rights
-    policy = RightsPolicy(rights.holder_groups, rights.years_until_public, rights.open_to_all)
     store = FolderReleaseStore(settings.releases_path, settings.mass_path)
-    releases = ReleaseService(store, policy, base_url=settings.base_url, now=now)
+    releases = ReleaseService(store, settings.rights.policy(), base_url=settings.base_url, now=now)
     executions = SqlExecutionStore(database)
     engine = _engine(settings)
     limits = _query_limits(settings)
     queries = QueryService(releases, engine, executions, limits, extra_tables=TapSchema(releases), now=now)
-    statistics = StatisticsStore(
-        settings.home.resolve() / "statistics", lambda snapshot: store.catalogue(snapshot.table.qualified_name)
-    )
+    statistics = StatisticsStore(settings.home.resolve() / "statistics", SnapshotCatalogue)
     cone_limits = ConeLimits(max_radius_deg=settings.scs.max_radius_deg, max_rows=settings.scs.max_rows)
     job_limits = _job_limits(settings)
     admission = Admission(_admission_limits(settings))
@@ -141,7 +137,7 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
         runner=runner,
         waiters=Waiters(feed, outbox),
         scs=ConeSearchService(queries, releases, cone_limits),
-        tiles=TileService(releases, lambda snapshot: store.catalogue(snapshot.table.qualified_name)),
+        tiles=TileService(releases, SnapshotCatalogue),
         tile_threads=CapacityLimiter(settings.queries.tiles_at_once),
         tile_admission=Admission(_tile_limits(settings.queries.tiles_at_once)),
         events=feed,

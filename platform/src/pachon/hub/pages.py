@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pachon.app.settings import Settings
+from pachon.core import clock
 from pachon.hub.accounts import DEMO_AUTHENTICATOR
 from pachon.hub.roles import QUERY_TOKEN_SCOPES
+from pachon.identity.models import Principal
+from pachon.rights.models import Access
+from pachon.rights.policy import OPEN_TO_ALL, holders_only
 
 FOLDER = Path(__file__).with_name("templates")
 
-OPEN_TO_ALL = "Open to all without logging in: the front page, world-public catalogues through TAP and cone search."
-HOLDERS_ONLY = {
-    "lab": f"JupyterLab is for data rights holders. {OPEN_TO_ALL}",
-    "portal": f"The Portal is for data rights holders. {OPEN_TO_ALL}",
-    "both": f"The Portal and JupyterLab are for data rights holders. {OPEN_TO_ALL}",
-}
+_ASPECTS = {"portal": (Access.PORTAL,), "lab": (Access.SPAWN,), "both": (Access.PORTAL, Access.SPAWN)}
+HOLDERS_ONLY = {aspect: holders_only(*accesses) for aspect, accesses in _ASPECTS.items()}
 
 
 class _Group(Protocol):
@@ -27,18 +27,26 @@ class _Group(Protocol):
 class _Person(Protocol):
     """The part of JupyterHub's user that pages ask about."""
 
+    name: str
     groups: list[_Group]
 
 
 def variables(settings: Settings, *, note: str) -> dict[str, Any]:
     """Variables of every template. JupyterHub calls a function with its user, so a function is handed over in one."""
-    holder_groups = settings.rights.holder_groups
+    policy = settings.rights.policy()
 
-    def is_holder(person: _Person) -> bool:
-        return any(group.name in holder_groups for group in person.groups)
+    def refused_to(person: _Person) -> str | None:
+        """Which of the aspects are not for a person, as a key of `HOLDERS_ONLY`; None if all are."""
+        principal = Principal(person.name, frozenset(group.name for group in person.groups))
+        refused = [
+            aspect
+            for aspect in ("portal", "lab")
+            if not policy.decide(principal, *_ASPECTS[aspect], at=clock.now()).allowed
+        ]
+        return "both" if len(refused) == len(_ASPECTS["both"]) else next(iter(refused), None)
 
     return {
-        "is_holder": _as_variable(is_holder),
+        "refused_to": _as_variable(refused_to),
         "refused_aspect": _as_variable(refused_aspect),
         "holders_only": HOLDERS_ONLY,
         "open_to_all": OPEN_TO_ALL,

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pydantic import SecretStr
 
 from pachon.app.settings import Settings
-from pachon.identity.models import Scope
+from pachon.core import clock
+from pachon.identity.models import Principal, Scope
+from pachon.rights.models import Access
+from pachon.rights.policy import RightsPolicy
 
 API_CLIENT = "service-api"
 PORTAL_CLIENT = "service-portal"
@@ -21,6 +24,8 @@ CUSTOM_SCOPES = {
     },
 }
 
+_ASPECTS = {Access.SPAWN: "self", Access.PORTAL: ACCESS_PORTAL}
+_EVERYBODY = ("read:users!user", "users:activity!user", "tokens!user", ACCESS_API, Scope.QUERY.value)
 _OWN_PROFILE = ("read:users:name!user", "read:users:groups!user")
 
 QUERY_TOKEN_SCOPES = (*_OWN_PROFILE, ACCESS_API, Scope.QUERY.value)
@@ -36,20 +41,21 @@ SERVICE_TOKEN_SCOPES = (*_OWN_PROFILE, ACCESS_API, Scope.QUERY.value, Scope.ADMI
 def roles(settings: Settings) -> list[dict[str, object]]:
     """The roles, in the words of `JupyterHub.load_roles`.
 
-    Everybody who logs in sees their profile, makes tokens and uses the Web APIs; holders also start a lab and enter
-    the Portal.
+    Everybody who logs in sees their profile, makes tokens and uses the Web APIs; who else starts a lab and enters the
+    Portal is as the rights policy decides for members of no group, and for data rights holders.
     """
+    policy, holder_groups = settings.rights.policy(), settings.rights.holder_groups
     return [
         {
             "name": "user",
             "description": "Everybody: own profile, own tokens, Web APIs",
-            "scopes": ["read:users!user", "users:activity!user", "tokens!user", ACCESS_API, Scope.QUERY.value],
+            "scopes": [*_EVERYBODY, *_scopes_of_aspects(policy, frozenset())],
         },
         {
             "name": "rights-holder",
             "description": "Data rights holders: JupyterLab and the Portal",
-            "scopes": ["self", ACCESS_PORTAL],
-            "groups": sorted(settings.rights.holder_groups),
+            "scopes": _scopes_of_aspects(policy, holder_groups),
+            "groups": sorted(holder_groups),
         },
         {
             "name": "platform-admin",
@@ -64,6 +70,12 @@ def roles(settings: Settings) -> list[dict[str, object]]:
             "services": [LABS_SERVICE],
         },
     ]
+
+
+def _scopes_of_aspects(policy: RightsPolicy, groups: frozenset[str]) -> list[str]:
+    """What opens those parts of the platform that are open to somebody in some groups."""
+    somebody = Principal("somebody", groups)
+    return [scope for access, scope in _ASPECTS.items() if policy.decide(somebody, access, at=clock.now()).allowed]
 
 
 def services(settings: Settings) -> list[dict[str, object]]:

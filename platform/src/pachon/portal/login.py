@@ -22,6 +22,8 @@ from tornado.web import Finish, HTTPError, RequestHandler
 from pachon.core.errors import SetupError
 from pachon.portal.dress import FOLDER
 from pachon.portal.state import Person
+from pachon.rights.models import Access
+from pachon.rights.policy import holders_only
 
 if TYPE_CHECKING:
     from pachon.app.settings import Settings
@@ -29,10 +31,7 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 _ACCESS = "access:services!service=portal"
 
-NOT_A_HOLDER = (
-    "The Portal is for data rights holders. Open to all without logging in: the front page, world-public catalogues "
-    "through TAP and cone search."
-)
+NOT_A_HOLDER = holders_only(Access.PORTAL)
 HUB_AWAY = "The platform's login service is not answering at the moment. Nothing is lost; try again in a few seconds."
 
 

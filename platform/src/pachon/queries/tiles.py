@@ -1,7 +1,8 @@
 """Density tiles: how many rows of a table lie in each small piece of a HEALPix pixel.
 
 A tile of order k and pixel p (nested, ICRS) has the counts of the 4**8 = 65,536 children of p at order k + 8, in nested
-order. Order 0 comes from the catalogue's density map; below it, the sorted spatial index of the rows is counted.
+order. Order 0 comes from a density map, if there is one of just these files; otherwise the sorted spatial index of the
+rows is counted.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ _ROWS_AT_ONCE = 4_000_000
 
 
 class Catalogue(Protocol):
-    """What a tile needs of a catalogue on disk; `releases.hats.HatsCatalogue` keeps it."""
+    """What a tile needs of the files of a snapshot; `releases.hats.reader.SnapshotCatalogue` keeps it."""
 
-    def density(self, *, order: int = ...) -> NDArray[np.uint32]:
-        """Rows per nested pixel, shape (12 * 4**order,)."""
+    def skymap(self) -> NDArray[np.uint32] | None:
+        """Rows per nested pixel of order 8, shape (12 * 4**8,); None if there is no such map of just these files."""
         ...
 
     def indices(self, start: int, stop: int) -> NDArray[np.int64]:
-        """Order 29 indices of all rows in the half-open range [start, stop)."""
+        """Order 29 indices of all rows in the half-open range [start, stop), in any order."""
         ...
 
 
@@ -125,8 +126,8 @@ class TileService:
         if not snapshot.partitions:
             return np.zeros(TILE_SIZE, dtype=np.uint8)
         catalogue = self._open_catalogue(snapshot)
-        if order == 0:
-            return _smallest(catalogue.density(order=TILE_DEPTH)[pixel * TILE_SIZE : (pixel + 1) * TILE_SIZE])
+        if order == 0 and (skymap := catalogue.skymap()) is not None:
+            return _smallest(skymap[pixel * TILE_SIZE : (pixel + 1) * TILE_SIZE])
         shift = 2 * (SPATIAL_INDEX_ORDER - order - TILE_DEPTH)
         counts = np.zeros(TILE_SIZE, dtype=np.int64)
         width = TILE_SIZE // _pieces(snapshot, order, pixel, rows_at_once=self._rows_at_once)
@@ -188,10 +189,14 @@ def _check(order: int, pixel: int) -> None:
 
 
 def _fingerprint(snapshot: Snapshot) -> str:
-    """Tells one state of a table from another: its files, their sizes in rows, and when they were written."""
+    """Tells one state of a table from another: its files, their sizes in rows, and when the first was written.
+
+    A release that is built anew, and a living table that changes, get files of other names. A name is used again at
+    most when a whole build was removed, and then for all files.
+    """
     digest = hashlib.sha256(snapshot.table.qualified_name.encode())
     for part in snapshot.partitions:
-        digest.update(f"{part.order}/{part.pixel}/{part.row_count};".encode())
+        digest.update(f"{part.path}\0{part.row_count}\0{part.valid_from}\n".encode())
     if snapshot.partitions:
         status = snapshot.partitions[0].path.stat()
         digest.update(f"{status.st_ino}/{status.st_mtime_ns}".encode())

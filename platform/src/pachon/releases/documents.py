@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Self
 
-from pachon.releases.models import Column, Lifecycle, Release, Table
+from pachon.releases.models import Column, Release, Table
 from pachon.rights.models import Access
 
 if TYPE_CHECKING:
@@ -23,11 +23,9 @@ class Permissions:
 
     @classmethod
     def of(cls, service: ReleaseService, principal: Principal) -> Self:
-        """Ask the service; an archived release is queried by nobody."""
+        """Ask the service."""
         return cls(
-            frozenset(
-                each.id for each in service.visible(principal, Access.QUERY) if each.lifecycle is not Lifecycle.ARCHIVED
-            ),
+            frozenset(each.id for each in service.visible(principal, Access.QUERY)),
             frozenset(each.id for each in service.visible(principal, Access.FILE)),
         )
 

@@ -114,7 +114,7 @@ class Downloads:
 
     @asynccontextmanager
     async def open_list(self, person: str, pieces: Iterator[bytes]) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The pieces of a list.
+        """The pieces of a list; empty ones, by which its reader lets go of a thread, are left out.
 
         Raises
         ------
@@ -141,7 +141,8 @@ class Downloads:
 
     async def _pieces(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
         while (piece := await self.call(next, pieces, None)) is not None:
-            yield piece
+            if piece:
+                yield piece
 
 
 class DownloadTurn:

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from pachon.core import clock
 from pachon.core.clock import Clock
-from pachon.core.errors import NotFoundError, PachonError, SetupError, UnavailableError
+from pachon.core.errors import PachonError, SetupError, UnavailableError
 from pachon.releases.description import DESCRIPTION, read_description, read_tables, table_folder
 from pachon.releases.hats.reader import HatsCatalogue
 from pachon.releases.living import VALIDITY, read_validity
 from pachon.releases.manifest import Contents, Manifest, find_file
 from pachon.releases.models import FileCollection, ImageCollection, Partition, Release, Snapshot, StoredFile, Table
-from pachon.releases.registry import Entry, Registry, release_folders
+from pachon.releases.registry import Entry, Place, Registry, release_folders
+from pachon.releases.storage import no_file
 
 _log = logging.getLogger(__name__)
 _Stamp = tuple[int, ...]
@@ -26,18 +27,21 @@ _PAUSE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
+class _Files:
+    """The files of a table; of a living one all there ever were, as of the state of the list of their validity."""
+
+    stamp: _Stamp
+    partitions: tuple[Partition, ...]
+    has_validity: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Held:
     """A release as read, and what of the folder it was read from. The files of its tables are read when asked for."""
 
     stamp: tuple[Path, Entry, _Stamp]
     release: Release
-    tables: Mapping[str, Table]
-    partitions: dict[str, tuple[_Stamp, tuple[Partition, ...]]] = field(default_factory=dict)
-
-    @property
-    def folder(self) -> Path:
-        """Where it lies."""
-        return self.stamp[0]
+    files: dict[Path, _Files] = field(default_factory=dict)
 
 
 class FolderReleaseStore:
@@ -69,87 +73,78 @@ class FolderReleaseStore:
         self._refresh()
         return self._releases
 
-    def snapshot(self, table_name: str, *, as_of: datetime | None = None) -> Snapshot:
-        """The files of a table, by qualified name; of a living table those valid as of a moment (UTC), None for now.
+    def snapshot(self, release: Release, table: Table, *, as_of: datetime | None = None) -> Snapshot:
+        """The files of a table of a release; of a living table those valid as of a moment (UTC), None for now.
 
         Raises
         ------
-        NotFoundError
-            If there is no such table.
         UnavailableError
             If its files cannot be read.
         """
-        held, table = self._table(table_name)
+        name, folder = table.qualified_name, table_folder(self.folder(release), table.name)
         try:
-            partitions = _partitions(held, table)
+            files = self._files(release, folder)
         except SetupError as error:
-            _log.warning("Table %s cannot be read: %s", table_name, error)
-            raise UnavailableError(f"Table '{table_name}' cannot be read at the moment.", retry_after_s=60) from None
-        if held.release.is_living:
-            moment = as_of or self._now()
-            partitions = tuple(part for part in partitions if part.is_valid_at(moment))
-            table = replace(table, row_count=sum(part.row_count for part in partitions))
-        return Snapshot(table, partitions)
+            _log.warning("Table %s cannot be read: %s", name, error)
+            raise UnavailableError(f"Table '{name}' cannot be read at the moment.", retry_after_s=60) from None
+        if not release.is_living:
+            return Snapshot(table, files.partitions, folder)
+        moment = as_of or self._now()
+        partitions = tuple(part for part in files.partitions if part.is_valid_at(moment))
+        table = replace(table, row_count=sum(part.row_count for part in partitions))
+        return Snapshot(table, partitions, None if files.has_validity else folder)
 
-    def catalogue(self, table_name: str) -> HatsCatalogue:
-        """The HATS catalogue of a table, by qualified name.
-
-        Raises
-        ------
-        NotFoundError
-            If there is no such table.
-        """
-        held, table = self._table(table_name)
-        return HatsCatalogue(table_folder(held.folder, table.name))
-
-    def folder(self, release_id: str) -> Path:
-        """Where the files of a release lie on this machine.
+    def folder(self, release: Release) -> Path:
+        """Where the files of this build of a release lie on this machine.
 
         Raises
         ------
-        NotFoundError
-            If there is no such release.
-        """
-        self._refresh()
-        if release_id not in self._held:
-            raise NotFoundError(f"There is no release '{release_id}'.")
-        return self._held[release_id].folder.resolve()
-
-    def manifest(self, release_id: str) -> Iterable[StoredFile]:
-        """All files of a release, sorted by path, one at a time; as they were listed when this was asked.
-
-        Raises
-        ------
-        NotFoundError
-            If there is no such release.
         UnavailableError
-            If they are not listed yet; told when they are read.
+            If it is not there (any more).
         """
-        return Manifest(self.folder(release_id))
+        folder = self._registry.locate(Place(release.tier, release.build)).resolve()
+        if not release.build or not folder.is_dir():
+            raise UnavailableError(f"Release '{release.id}' cannot be read at the moment.", retry_after_s=60)
+        return folder
 
-    def file(self, release_id: str, path: str) -> tuple[StoredFile, Path]:
+    def manifest(self, release: Release, *, under: str = "") -> Iterable[StoredFile]:
+        """The files of a release, or of a folder in it, sorted by path, one at a time.
+
+        Raises
+        ------
+        UnavailableError
+            If this build is not there (any more); or, when it is iterated, if its files are not listed yet.
+        """
+        return Manifest(self.folder(release), under)
+
+    def file(self, release: Release, path: str) -> tuple[StoredFile, Path]:
         """One file of a release by its path in the manifest, and where it lies on this machine.
 
         Raises
         ------
         NotFoundError
-            If there is no such release, the manifest has no such path, or a link lies there now.
+            If the manifest has no such path, or a link lies there now.
         UnavailableError
-            If the files are not listed yet.
+            If this build is not there (any more), or its files are not listed yet.
         """
-        folder = self.folder(release_id)
+        folder = self.folder(release)
         stored = find_file(folder, path)
         place = folder / path
         if stored is None or place.resolve() != place:
-            raise NotFoundError(f"Release '{release_id}' has no file '{path}'.")
+            raise no_file(release.id, path)
         return stored, place
 
-    def _table(self, table_name: str) -> tuple[_Held, Table]:
-        self._refresh()
-        held = self._held.get(table_name.partition(".")[0])
-        if held is None or table_name not in held.tables:
-            raise NotFoundError(f"There is no table '{table_name}'.")
-        return held, held.tables[table_name]
+    def _files(self, release: Release, folder: Path) -> _Files:
+        """The files of a table; of a living one all there ever were, read again when they change."""
+        held = self._held.get(release.id)
+        kept = held.files if held is not None and held.release is release else {}
+        stamp = _stamp(folder / VALIDITY) if release.is_living else ()
+        known = kept.get(folder)
+        if known is None or known.stamp != stamp:
+            listed = read_validity(folder) if release.is_living else None
+            partitions = HatsCatalogue(folder).partitions if listed is None else listed
+            known = kept[folder] = _Files(stamp, partitions, listed is not None)
+        return known
 
     def _refresh(self) -> None:
         if self._is_as_read(self._registry_stamp()):
@@ -229,13 +224,14 @@ def _read(stamp: tuple[Path, Entry, _Stamp]) -> _Held:
         described,
         lifecycle=entry.lifecycle,
         tier=entry.place.tier,
+        build=entry.place.folder,
         history=entry.history,
         size_bytes=sum(each.size_bytes for each in entry.contents.values()),
         tables=tables,
         images=tuple(_images(each, entry.contents) for each in described.images),
         files=tuple(_files(each, entry.contents) for each in described.files),
     )
-    return _Held(stamp, release, {table.qualified_name: table for table in tables})
+    return _Held(stamp, release)
 
 
 def _counted(table: Table, folder: Path, contents: Mapping[str, Contents]) -> Table:
@@ -254,19 +250,6 @@ def _images(collection: ImageCollection, contents: Mapping[str, Contents]) -> Im
 def _files(collection: FileCollection, contents: Mapping[str, Contents]) -> FileCollection:
     found = contents.get(f"files/{collection.id}", Contents())
     return replace(collection, file_count=found.file_count, size_bytes=found.size_bytes)
-
-
-def _partitions(held: _Held, table: Table) -> tuple[Partition, ...]:
-    """The files of a table; of a living one all there ever were, read again when they change."""
-    folder = table_folder(held.folder, table.name)
-    stamp = _stamp(folder / VALIDITY) if held.release.is_living else ()
-    known = held.partitions.get(table.name)
-    if known is not None and known[0] == stamp:
-        return known[1]
-    listed = read_validity(folder) if held.release.is_living else None
-    partitions = HatsCatalogue(folder).partitions if listed is None else listed
-    held.partitions[table.name] = (stamp, partitions)
-    return partitions
 
 
 def _stamp(path: Path) -> _Stamp:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ from pachon.releases.downloads import Downloads, attachment, represent
 from pachon.releases.listing import FileList, ListFormat
 from pachon.releases.models import Release, StoredFile
 from pachon.releases.service import ReleaseService
+from pachon.releases.visible_files import VisibleFiles
 from pachon.rights.models import Access
 from pachon.vo.byte_stream import ByteStream, Source
 from pachon.vo.errors import json_failure
@@ -60,8 +60,8 @@ class _Caller:
     async def release(self, release_id: str) -> Release:
         return await self.downloads.call(self.service.release, self.principal, release_id, Access.FILE)
 
-    async def manifest(self, release_id: str) -> Iterable[StoredFile]:
-        return await self.downloads.call(self.service.manifest, self.principal, release_id)
+    async def manifest(self, release_id: str, under: str) -> VisibleFiles:
+        return await self.downloads.call(self.service.manifest, self.principal, release_id, under)
 
     async def file(self, release_id: str, path: str) -> tuple[StoredFile, Path]:
         return await self.downloads.call(self.service.file, self.principal, release_id, path)
@@ -85,13 +85,14 @@ Caller = Annotated[_Caller, Depends(_caller)]
 def releases(principal: Anybody, service: Service, detail: Detail = "tables") -> Response:
     visible = service.visible(principal)
     may = Permissions.of(service, principal)
-    entries = [release_json(each, may, service.public_from(each), full=detail == "columns") for each in visible]
+    shown = [service.shown(principal, each) for each in visible]
+    entries = [release_json(each, may, service.public_from(each), full=detail == "columns") for each in shown]
     return JSONResponse({"releases": entries})
 
 
 @router.get("/{release_id}", summary="One release, with its columns, collections and history")
 def release(release_id: str, principal: Anybody, service: Service) -> Response:
-    found = service.release(principal, release_id)
+    found = service.shown(principal, service.release(principal, release_id))
     may = Permissions.of(service, principal)
     return JSONResponse(release_json(found, may, service.public_from(found), full=True))
 
@@ -105,13 +106,13 @@ async def files(
     under: Annotated[str, Query(description="Only what is in this folder of the release.")] = "",
     collection: Annotated[str | None, Query(description="Only what is of this table or collection.")] = None,
 ) -> Response:
-    listed = FileList(release=await caller.release(release_id), form=form, under=under, collection=collection)
-    manifest = await caller.manifest(release_id)
-    digest, size_bytes = await caller.downloads.measure(caller.person, listed.write(manifest))
+    listed = FileList(release=await caller.release(release_id), form=form, collection=collection)
+    manifest = await caller.manifest(release_id, under)
+    digest, size_bytes = await caller.downloads.measure(caller.person, listed.write(manifest.pages()))
     headers = {**_PRIVATE, "ETag": f'W/"{digest}"', "Content-Type": form.media_type}
     if headers["ETag"] in caller.request.headers.get("if-none-match", ""):
         return Response(status_code=NOT_MODIFIED, headers=headers)
-    source = partial(caller.downloads.open_list, caller.person, listed.write(manifest))
+    source = partial(caller.downloads.open_list, caller.person, listed.write(manifest.pages()))
     return _stream(caller, source, OK, headers | {"Content-Length": str(size_bytes)})
 
 

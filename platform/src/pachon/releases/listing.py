@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from pachon.core.errors import UsageError
 from pachon.releases.models import Release, StoredFile
 
-_PIECE_BYTES = 64 * 1024
 _MAX_NAMES = 20
 
 
@@ -40,15 +39,12 @@ class FileList:
 
     Parameters
     ----------
-    under
-        Folder, or one file; empty for all.
     collection
         Name of a table or collection; None for all.
     """
 
     release: Release
     form: ListFormat = ListFormat.JSON
-    under: str = ""
     collection: str | None = None
 
     def __post_init__(self) -> None:
@@ -60,20 +56,21 @@ class FileList:
             message = f"Release '{self.release.id}' has no table or collection '{self.collection[:80]}'"
             raise UsageError(f"{message}; it has: {named or 'none'}.", parameter="collection")
 
-    def write(self, files: Iterable[StoredFile]) -> Iterator[bytes]:
-        """The list, in pieces of some 64 KiB."""
-        lines = (self._line(each) for each in files if self._is_listed(each))
-        if self.form is ListFormat.JSON:
-            yield (json.dumps(_about(self.release))[:-1] + ', "files": [').encode()
-            yield from _joined(lines, between=",\n")
-            yield b"]}\n"
-        else:
-            yield from _joined((f"{line}\n" for line in lines), between="")
+    def write(self, pages: Iterable[Sequence[StoredFile]]) -> Iterator[bytes]:
+        """The list, a piece for each page of files: an empty one if nothing of it is listed."""
+        texts = ([self._line(each) for each in page if self._is_listed(each)] for page in pages)
+        if self.form is not ListFormat.JSON:
+            yield from ("".join(f"{line}\n" for line in lines).encode() for lines in texts)
+            return
+        yield (json.dumps(_about(self.release))[:-1] + ', "files": [').encode()
+        mark = ""
+        for lines in texts:
+            yield (mark + ",\n".join(lines) if lines else "").encode()
+            mark = ",\n" if lines else mark
+        yield b"]}\n"
 
     def _is_listed(self, file: StoredFile) -> bool:
-        folder = self.under.strip("/")
-        is_under = not folder or file.path == folder or file.path.startswith(f"{folder}/")
-        return is_under and (self.collection is None or file.collection[1] == self.collection)
+        return self.collection is None or file.collection[1] == self.collection
 
     def _line(self, file: StoredFile) -> str:
         """Put together by hand: there may be millions, and a whole dictionary takes `json` three times as long."""
@@ -94,15 +91,3 @@ def _checksum_line(file: StoredFile) -> str:
     """As `sha256sum` writes it, which marks lines with escaped names by a backslash in front."""
     path = file.path.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
     return f"{'' if path == file.path else chr(92)}{file.sha256}  {path}"
-
-
-def _joined(lines: Iterable[str], *, between: str) -> Iterator[bytes]:
-    buffer = bytearray()
-    mark = b""
-    for line in lines:
-        buffer += mark + line.encode()
-        mark = between.encode()
-        if len(buffer) >= _PIECE_BYTES:
-            yield bytes(buffer)
-            buffer.clear()
-    yield bytes(buffer)

@@ -114,15 +114,30 @@ class Manifest(Iterable[StoredFile]):
     """The files that the manifest in a folder lists, in its order; read from disk whenever it is iterated.
 
     Iteration raises `UnavailableError` if the list is not made yet, or damaged.
+
+    Parameters
+    ----------
+    under
+        Only what is in this folder, or this one file; empty for all. What is before it is not read.
     """
 
     folder: Path
+    under: str = ""
 
     def __iter__(self) -> Iterator[StoredFile]:
         """One file at a time."""
+        folder = self.under.strip("/")
+        if folder and (file := find_file(self.folder, folder)) is not None:
+            yield file
+            return
+        begin = f"{folder}/" if folder else ""
         with _opened(self.folder) as lines:
+            _seek(lines, begin, self.folder)
             for line in lines:
-                yield _parsed(line, self.folder)
+                file = _parsed(line, self.folder)
+                if not file.path.startswith(begin):
+                    return
+                yield file
 
 
 def find_file(folder: Path, path: str) -> StoredFile | None:
@@ -134,17 +149,22 @@ def find_file(folder: Path, path: str) -> StoredFile | None:
         If the list is not made yet, or damaged.
     """
     with _opened(folder) as lines:
-        low, high = 0, lines.seek(0, os.SEEK_END)
-        while low < high:
-            start = _line_start(lines, (low + high) // 2, low)
-            file = _parsed(lines.readline(), folder)
-            if file.path == path:
-                return file
-            if file.path < path:
-                low = lines.tell()
-            else:
-                high = start
-    return None
+        _seek(lines, path, folder)
+        line = lines.readline()
+        file = _parsed(line, folder) if line else None
+    return file if file is not None and file.path == path else None
+
+
+def _seek(lines: BufferedReader, path: str, folder: Path) -> None:
+    """Go to the first line whose path does not come before another."""
+    low, high = 0, lines.seek(0, os.SEEK_END) if path else 0
+    while low < high:
+        start = _line_start(lines, (low + high) // 2, low)
+        if _parsed(lines.readline(), folder).path < path:
+            low = lines.tell()
+        else:
+            high = start
+    lines.seek(low)
 
 
 def _line_start(lines: BufferedReader, middle: int, low: int) -> int:

@@ -177,6 +177,9 @@ class Release:
         What the registry decided.
     size_bytes
         Of all its files.
+    build
+        Which of its builds this is: the name of its folder, by which the store finds just these files again; empty for
+        one that no store serves.
     """
 
     id: str
@@ -196,6 +199,7 @@ class Release:
     tier: Tier = Tier.FAST
     history: tuple[LifecycleEvent, ...] = ()
     size_bytes: int = 0
+    build: str = ""
     tables: tuple[Table, ...] = ()
     images: tuple[ImageCollection, ...] = ()
     files: tuple[FileCollection, ...] = ()
@@ -263,7 +267,15 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A table as it stands for one query: the files to read. For a living table, those valid at one moment."""
+    """A table as it stands for one query: the files to read. For a living table, those valid at one moment.
+
+    Parameters
+    ----------
+    catalogue
+        Folder of the HATS catalogue that consists of just these files, so that its density map is theirs; None if
+        there is none.
+    """
 
     table: Table
     partitions: tuple[Partition, ...]
+    catalogue: Path | None = None

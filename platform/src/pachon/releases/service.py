@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import difflib
 import logging
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date
 from typing import TYPE_CHECKING
 
 from pachon.core import clock
-from pachon.core.errors import ConflictError, ForbiddenError, NotFoundError
+from pachon.core.errors import ConflictError, NotFoundError
+from pachon.releases.embargoes import Embargoes, embargo_of, without
 from pachon.releases.models import Lifecycle
-from pachon.rights.models import Access, Embargo
+from pachon.releases.storage import no_file
+from pachon.releases.visible_files import VisibleFiles
+from pachon.rights.models import Access
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Collection
+    from datetime import datetime
     from pathlib import Path
 
     from pachon.core.clock import Clock
     from pachon.identity.models import Principal
     from pachon.releases.models import Release, Snapshot, StoredFile, Table
     from pachon.releases.storage import ReleaseStore
-    from pachon.rights.models import Decision
+    from pachon.rights.models import Decision, Embargo
     from pachon.rights.policy import RightsPolicy
 
 _rights_log = logging.getLogger("pachon.rights")
@@ -45,7 +48,7 @@ class ReleaseService:
         self._policy = policy
         self._base_url = base_url
         self._now = now
-        self._embargoes: dict[str, tuple[Release, datetime | None]] = {}
+        self._embargoes = Embargoes(store, policy)
 
     def visible(self, principal: Principal, access: Access = Access.METADATA) -> tuple[Release, ...]:
         """The releases to which this person has a kind of access today; archived ones are not queried."""
@@ -69,6 +72,16 @@ class ReleaseService:
                 return release
         names = ", ".join(release.id for release in visible) or "none"
         raise NotFoundError(f"There is no release '{release_id[:80]}'; there are: {names}.")
+
+    def shown(self, principal: Principal, release: Release) -> Release:
+        """A release as this person may know it: its counts and sizes leave out what is under embargo."""
+        at = self._now()
+        hushed = [
+            group
+            for group in self._embargoes.hushed(release, at)
+            if not self._decide(principal, Access.IMAGE, release, at=at, embargo=group.embargo).allowed
+        ]
+        return without(release, hushed) if hushed else release
 
     def public_from(self, release: Release) -> date | None:
         """The first day on which everybody may read a release; None for one that does not become public by age."""
@@ -150,12 +163,17 @@ class ReleaseService:
         """
         release, table = self._find(principal, name, access)
         self._use(principal, access, release, what=table.qualified_name)
-        return self._store.snapshot(table.qualified_name, as_of=as_of)
+        return self._store.snapshot(release, table, as_of=as_of)
 
-    def manifest(self, principal: Principal, release_id: str) -> Iterable[StoredFile]:
+    def manifest(self, principal: Principal, release_id: str, under: str = "") -> VisibleFiles:
         """The files of a release that this person may download now, sorted by path, without images under embargo.
 
         The same files come whenever it is iterated, whatever is published, or becomes free, meanwhile.
+
+        Parameters
+        ----------
+        under
+            Only what is in this folder, or this one file; empty for all.
 
         Raises
         ------
@@ -163,11 +181,18 @@ class ReleaseService:
             If there is no such release for this person.
         """
         release = self.release(principal, release_id, Access.FILE)
-        self._use(principal, Access.FILE, release, what="its list of files")
         at = self._now()
-        return _Selected(
-            self._store.manifest(release_id), lambda file: self._decide_file(principal, release, file, at=at).allowed
-        )
+        is_logged = self._use(principal, Access.FILE, release, what="its list of files").by_override
+
+        def is_visible(file: StoredFile) -> bool:
+            nonlocal is_logged
+            decision = self._decide_file(principal, release, file, at=at)
+            if decision.by_override and not is_logged:
+                self._log_override(principal, _access_to(file), release, decision, what="its list of files")
+                is_logged = True
+            return decision.allowed
+
+        return VisibleFiles(self._store.manifest(release, under=under), is_visible)
 
     def file(self, principal: Principal, release_id: str, path: str) -> tuple[StoredFile, Path]:
         """A file of a release by its path in the manifest, and where it lies.
@@ -175,17 +200,14 @@ class ReleaseService:
         Raises
         ------
         NotFoundError
-            If there is no such release for this person, or no such file.
-        ForbiddenError
-            If it is an image under embargo.
+            If there is no such release for this person, or no such file; an image under embargo reads like none.
         """
         release = self.release(principal, release_id, Access.FILE)
-        found = self._store.file(release_id, path)
+        found = self._store.file(release, path)
         decision = self._decide_file(principal, release, found[0], at=self._now())
         if not decision.allowed:
-            raise ForbiddenError(decision.reason)
-        access = Access.IMAGE if found[0].collection[0] == "images" else Access.FILE
-        self._log_override(principal, access, release, decision, what=path)
+            raise no_file(release_id, path)
+        self._log_override(principal, _access_to(found[0]), release, decision, what=path)
         return found
 
     def readable_folders(self, principal: Principal) -> tuple[tuple[str, Path], ...]:
@@ -193,52 +215,38 @@ class ReleaseService:
 
         A folder is shown whole or not at all: a release with images under embargo is not, until the last has ended.
         """
-        if not self._policy.decide(principal, Access.SPAWN, at=self._now()).allowed:
+        at = self._now()
+        if not self._policy.decide(principal, Access.SPAWN, at=at).allowed:
             return ()
         folders = []
         for release in self.visible(principal, Access.FILE):
-            if self._decide_images(principal, release).allowed:
+            hushed = self._embargoes.hushed(release, at)
+            embargoes: list[Embargo | None] = [None, *(group.embargo for group in hushed)]
+            if all(self._decide(principal, Access.IMAGE, release, at=at, embargo=each).allowed for each in embargoes):
                 self._use(principal, Access.FILE, release, what="its folder, in a lab")
-                folders.append((release.id, self._store.folder(release.id)))
+                folders.append((release.id, self._store.folder(release)))
         return tuple(folders)
 
     def _decide(
-        self, principal: Principal, access: Access, release: Release, embargo: Embargo | None = None
+        self,
+        principal: Principal,
+        access: Access,
+        release: Release,
+        *,
+        at: datetime | None = None,
+        embargo: Embargo | None = None,
     ) -> Decision:
-        return self._policy.decide(principal, access, at=self._now(), sources=(release,), embargo=embargo)
+        return self._policy.decide(principal, access, at=at or self._now(), sources=(release,), embargo=embargo)
 
     def _decide_file(self, principal: Principal, release: Release, file: StoredFile, *, at: datetime) -> Decision:
         """Access to one file: for an image also to images, with the embargo of its collection."""
-        kind, name = file.collection
-        if kind != "images":
-            return self._policy.decide(principal, Access.FILE, at=at, sources=(release,))
-        hours = next((each.embargo_hours for each in release.images if each.id == name), 0.0)
-        embargo = Embargo(hours, file.taken_at) if hours and file.taken_at is not None else None
-        return self._policy.decide(principal, Access.IMAGE, at=at, sources=(release,), embargo=embargo)
+        embargo = embargo_of(release, file)
+        return self._decide(principal, _access_to(file), release, at=at, embargo=embargo)
 
-    def _decide_images(self, principal: Principal, release: Release) -> Decision:
-        """Access to all images of a release at once."""
-        ends_at = self._last_embargo_ends_at(release)
-        embargo = Embargo(0.0, ends_at) if ends_at is not None else None
-        return self._decide(principal, Access.IMAGE, release, embargo)
-
-    def _last_embargo_ends_at(self, release: Release) -> datetime | None:
-        """When the last image of a release is free; read once from the manifest of a release."""
-        hours = {each.id: each.embargo_hours for each in release.images if each.embargo_hours}
-        if not hours:
-            return None
-        known = self._embargoes.get(release.id)
-        if known is None or known[0] is not release:
-            ends = (
-                file.taken_at + timedelta(hours=hours.get(file.collection[1], 0.0))
-                for file in self._store.manifest(release.id)
-                if file.taken_at is not None
-            )
-            known = self._embargoes[release.id] = (release, max(ends, default=None))
-        return known[1]
-
-    def _use(self, principal: Principal, access: Access, release: Release, *, what: str) -> None:
-        self._log_override(principal, access, release, self._decide(principal, access, release), what=what)
+    def _use(self, principal: Principal, access: Access, release: Release, *, what: str) -> Decision:
+        decision = self._decide(principal, access, release)
+        self._log_override(principal, access, release, decision, what=what)
+        return decision
 
     @staticmethod
     def _log_override(principal: Principal, access: Access, release: Release, decision: Decision, *, what: str) -> None:
@@ -254,15 +262,9 @@ class ReleaseService:
         return f"; did you mean {' or '.join(names)}?".rstrip("?") if names else ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Selected:
-    """Those of some files for which a condition holds, whenever it is iterated."""
-
-    files: Iterable[StoredFile]
-    holds: Callable[[StoredFile], bool]
-
-    def __iter__(self) -> Iterator[StoredFile]:
-        return filter(self.holds, self.files)
+def _access_to(file: StoredFile) -> Access:
+    """Which kind of access a file needs."""
+    return Access.IMAGE if file.collection[0] == "images" else Access.FILE
 
 
 def _is_closed(release: Release, access: Access) -> bool:

@@ -24,8 +24,14 @@ _ASPECTS = {
     Access.ALERT_STREAM: "The alert stream",
     Access.ALERT_ARCHIVE: "The alert archive",
 }
-_OPEN_TO_ALL = "Open to all without logging in: the front page, world-public catalogues through TAP and cone search."
+OPEN_TO_ALL = "Open to all without logging in: the front page, world-public catalogues through TAP and cone search."
 _OVERRIDE = Decision(allowed=True, by_override=True)
+
+
+def holders_only(*accesses: Access) -> str:
+    """Why somebody without data rights may not use parts of the platform, and what is open instead."""
+    verb = "is" if len(accesses) == 1 else "are"
+    return f"{' and '.join(_ASPECTS[access] for access in accesses)} {verb} for data rights holders. {OPEN_TO_ALL}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,7 @@ class RightsPolicy:
     def _refusal_of_aspect(self, principal: Principal, access: Access) -> str | None:
         if access in self.open_to_all or self.is_holder(principal):
             return None
-        return f"{_ASPECTS[access]} is for data rights holders. {_OPEN_TO_ALL}"
+        return holders_only(access)
 
     def _refusal_of_release(self, principal: Principal, access: Access, day: date, holding: Holding) -> str | None:
         public_from = self.public_from(holding)

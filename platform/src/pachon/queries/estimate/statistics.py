@@ -37,7 +37,7 @@ _SPATIAL_INDEX = "_healpix_29"
 
 
 class Density(Protocol):
-    """What is needed of a catalogue on disk; `releases.hats.HatsCatalogue` keeps it."""
+    """What is needed of a catalogue on disk; `releases.hats.reader.SnapshotCatalogue` keeps it."""
 
     def density(self, *, order: int = ...) -> NDArray[np.uint32]:
         """Rows per nested pixel, shape (12 * 4**order,)."""

@@ -29,7 +29,7 @@ from pachon.releases.hats.workplace import in_threads
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pachon.releases.models import Partition
+    from pachon.releases.models import Partition, Snapshot
 
 _COLLECTION = "collection.properties"
 _DIRECTORY_SUFFIX = "/"
@@ -113,18 +113,13 @@ class HatsCatalogue:
         return sum(partition.row_count for partition in self.partitions)
 
     @cached_property
-    def _skymap(self) -> NDArray[np.uint32]:
-        stored = read_skymap(self._root)
-        return stored if stored is not None else self._counted_skymap()
+    def stored_skymap(self) -> NDArray[np.uint32] | None:
+        """Rows per nested pixel of order 8 as `skymap.fits` tells, shape (12 * 4**8,); None without one."""
+        return read_skymap(self._root)
 
-    def _counted_skymap(self) -> NDArray[np.uint32]:
-        counts = np.zeros(pixel_count(SKYMAP_ORDER), dtype=np.uint32)
-        shift = 2 * (SPATIAL_INDEX_ORDER - SKYMAP_ORDER)
-        for partition in self.partitions:
-            for indices in _indices_in(partition.path, *index_range(partition)):
-                pixels, rows = np.unique(indices >> shift, return_counts=True)
-                counts[pixels] += rows.astype(np.uint32)
-        return counts
+    @cached_property
+    def _skymap(self) -> NDArray[np.uint32]:
+        return _counted_skymap(self.partitions) if self.stored_skymap is None else self.stored_skymap
 
     def density(self, *, order: int = SKYMAP_ORDER) -> NDArray[np.uint32]:
         """Rows per nested pixel, shape (12 * 4**order,).
@@ -140,11 +135,47 @@ class HatsCatalogue:
 
     def indices(self, start: int, stop: int) -> NDArray[np.int64]:
         """Order 29 indices of all rows in the half-open range [start, stop), sorted."""
-        ranges = np.array([[start, stop]], dtype=np.int64)
-        found = [np.empty(0, dtype=np.int64)]
-        for partition in overlapping(self.partitions, ranges):
-            found += _indices_in(partition.path, start, stop)
-        return np.concatenate(found)
+        return _indices(self.partitions, start, stop)
+
+
+class SnapshotCatalogue:
+    """The files of a snapshot as a catalogue to count in: what else the folder of the table holds does not matter."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def skymap(self) -> NDArray[np.uint32] | None:
+        """Rows per nested pixel of order 8, shape (12 * 4**8,); None if no map was made of just these files."""
+        folder = self._snapshot.catalogue
+        return None if folder is None else HatsCatalogue(folder).stored_skymap
+
+    def density(self, *, order: int = SKYMAP_ORDER) -> NDArray[np.uint32]:
+        """Rows per nested pixel, shape (12 * 4**order,), 0 <= order <= 8; counted if there is no such map."""
+        skymap = self.skymap()
+        counts = _counted_skymap(self._snapshot.partitions) if skymap is None else skymap
+        return np.asarray(counts.reshape(pixel_count(order), -1).sum(axis=1, dtype=np.uint32))
+
+    def indices(self, start: int, stop: int) -> NDArray[np.int64]:
+        """Order 29 indices of all rows in the half-open range [start, stop)."""
+        return _indices(self._snapshot.partitions, start, stop)
+
+
+def _counted_skymap(partitions: tuple[Partition, ...]) -> NDArray[np.uint32]:
+    counts = np.zeros(pixel_count(SKYMAP_ORDER), dtype=np.uint32)
+    shift = 2 * (SPATIAL_INDEX_ORDER - SKYMAP_ORDER)
+    for partition in partitions:
+        for indices in _indices_in(partition.path, *index_range(partition)):
+            pixels, rows = np.unique(indices >> shift, return_counts=True)
+            counts[pixels] += rows.astype(np.uint32)
+    return counts
+
+
+def _indices(partitions: tuple[Partition, ...], start: int, stop: int) -> NDArray[np.int64]:
+    ranges = np.array([[start, stop]], dtype=np.int64)
+    found = [np.empty(0, dtype=np.int64)]
+    for partition in overlapping(partitions, ranges):
+        found += _indices_in(partition.path, start, stop)
+    return np.concatenate(found)
 
 
 def overlapping(partitions: tuple[Partition, ...], ranges: NDArray[np.int64]) -> tuple[Partition, ...]:

@@ -57,3 +57,23 @@ def test_no_network_is_said_in_one_sentence(checkout: Path) -> None:
     )
     assert "No network" in the_sentence(done)
     assert not (checkout / ".venv" / ".environment").exists()
+
+
+def test_a_browser_that_the_tests_do_not_drive_does_not_count_as_chromium(checkout: Path) -> None:
+    programs = checkout / "programs"
+    programs.mkdir()
+    for name in ("sh", "dirname", "mktemp", "rm", "ls", "cat"):
+        (programs / name).symlink_to(shutil.which(name) or name)
+    for name, does in (("id", "echo 1000"), ("google-chrome", "exit 0"), ("chromium-browser", "exit 0")):
+        (programs / name).write_text(f"#!/bin/sh\n{does}\n")
+        (programs / name).chmod(0o755)
+    done = subprocess.run(
+        [programs / "sh", "tools/system-packages.sh"],
+        cwd=checkout,
+        env={"PATH": str(programs), "TMPDIR": str(checkout)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert "missing on this machine: chromium" in done.stderr

@@ -36,7 +36,7 @@ install_proxy() {
     fi
 }
 
-command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || need chromium
+command -v chromium >/dev/null || need chromium
 command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || need postgresql
 command -v fc-list >/dev/null && fc-list 2>/dev/null | grep -q 'DejaVu Sans' || need "fontconfig fonts-dejavu-core"
 command -v git >/dev/null || need git

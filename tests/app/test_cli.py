@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from pydantic import ValidationError
 
 from pachon.app import commands_up
 from pachon.app.secrets import load_or_make, secrets_path
@@ -56,6 +57,21 @@ def test_wrong_settings_are_named_in_one_sentence_and_exit_code_2(tmp_path: Path
     assert _is_one_sentence(done.stderr)
     assert all(name in done.stderr for name in ("queries.workers", "listen.door"))
     assert "abc" not in done.stderr
+
+
+@pytest.mark.parametrize("mass", ["releases", "releases/mass", ".", "elsewhere/../releases"])
+def test_storage_tiers_in_one_folder_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mass: str) -> None:
+    monkeypatch.setenv("PACHON_DATA__MASS_PATH", str(tmp_path / mass))
+    with pytest.raises(ValidationError, match=r"data\.path and data\.mass_path must be two folders"):
+        commands_up.settled(tmp_path, None)
+
+
+def test_what_the_system_refuses_is_one_sentence_that_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "releases").write_text("in the way")
+    done = _pachon("release", "retire", "dr1", "--home", str(tmp_path))
+    assert done.returncode == 1
+    assert _is_one_sentence(done.stderr)
+    assert str(tmp_path / "releases") in done.stderr
 
 
 def test_a_home_that_cannot_be_written_to_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:

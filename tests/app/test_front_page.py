@@ -100,7 +100,9 @@ def test_addresses_to_paste_are_the_public_ones_and_links_keep_their_prefix() ->
 
 def test_the_door_to_documentation_leads_to_the_handbook_where_it_is_built() -> None:
     assert 'href="/survey/docs/"' in page(base_url="https://sky.example.org/survey", has_handbook=True)
-    assert "/docs/" not in page().replace("/api/docs", "")
+    without = page()
+    assert "/docs/" not in without.replace("/api/docs", "")
+    assert "The handbook is not built here" in without
 
 
 class _Site(http.server.SimpleHTTPRequestHandler):

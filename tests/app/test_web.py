@@ -168,8 +168,9 @@ def test_the_front_page_below_api_shows_what_the_person_may_see_and_is_kept_by_n
     assert {"Cookie", "Authorization"} <= {name.strip() for name in theirs.headers["Vary"].split(",")}
 
 
-def test_the_handbook_is_served_where_it_is_built(site: Site, tmp_path: Path) -> None:
-    (tmp_path / "index.html").write_text("<title>Handbook</title>")
+def test_the_handbook_is_served_as_soon_as_it_is_built_and_its_door_leads_somewhere_before(
+    site: Site, tmp_path: Path
+) -> None:
     settings = site.services.settings.model_copy(update={"docs_path": tmp_path})
     transport = httpx.ASGITransport(create_app(replace(site.services, settings=settings)))
 
@@ -177,6 +178,16 @@ def test_the_handbook_is_served_where_it_is_built(site: Site, tmp_path: Path) ->
         async with httpx.AsyncClient(transport=transport, base_url=site.url) as client:
             return await client.get(path)
 
+    def door() -> str:
+        page = html.fromstring(asyncio.run(ask("/")).content)
+        return str(page.xpath("//h3/a[text()='Documentation']/@href")[0])
+
+    before = asyncio.run(ask("/docs/"))
+    assert (before.status_code, before.headers["Location"]) == (303, f"{site.url}/api/docs")
+    assert asyncio.run(ask("/docs/genindex.html")).status_code == 404
+    assert door() == "/api/docs"
+    (tmp_path / "index.html").write_text("<title>Handbook</title>")
+    assert door() == "/docs/"
     assert "Handbook" in asyncio.run(ask("/docs/")).text
     assert asyncio.run(ask("/docs/%2e%2e/secrets.json")).status_code == 404
     assert asyncio.run(ask("/docs/nowhere")).status_code == 404
@@ -203,6 +214,16 @@ def test_head_gives_the_headers_of_get_without_a_body(site: Site, path: str) -> 
     assert head.status_code == got.status_code
     assert head.headers["content-type"] == got.headers["content-type"]
     assert head.content == b""
+
+
+def test_head_of_a_query_leaves_no_fault_in_the_log(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    for adql in ("SELECT TOP 1 ra FROM sky.stars", "SELECT * FROM sky.stars", "SELECT nothing FROM sky.stars"):
+        for form in ("votable", "fits", "csv"):
+            query = {"LANG": "ADQL", "QUERY": adql, "RESPONSEFORMAT": form}
+            assert site.client.head("/api/tap/sync", params=query).content == b""
+    site.client.get("/api/status").raise_for_status()
+
+    assert [record.getMessage() for record in caplog.records if record.levelname in {"ERROR", "CRITICAL"}] == []
 
 
 def test_documents_are_compressed_and_rows_flow_as_they_are(site: Site) -> None:

@@ -65,6 +65,7 @@ class MemorySource:
     trouble: Exception | None = None
     wait: bool = False
     asked: list[str] = field(default_factory=list)
+    tiles: set[tuple[int, int]] = field(default_factory=set)
     opened: list[Connection] = field(default_factory=list)
     running: int = 0
 
@@ -101,14 +102,15 @@ class Connection:
         return (SKY,)
 
     def executions(self, limit: int) -> tuple[Execution, ...]:
-        """Nothing was asked."""
-        del limit
-        return ()
+        """What was asked so far, newest first."""
+        asked = reversed(self.platform.asked[-limit:])
+        return tuple(Execution(id=adql, query=adql, protocol="tap/sync", phase="ABORTED") for adql in asked)
 
     def tile(self, table: str, order: int, pixel: int) -> np.ndarray[Any, Any]:
         """A hundred rows everywhere."""
-        del table, order, pixel
+        del table
         self._fail()
+        self.platform.tiles.add((order, pixel))
         return np.full(4**8, 100, dtype=np.uint8)
 
     def close(self) -> None:
@@ -163,18 +165,19 @@ class Session:
 
 
 @asynccontextmanager
-async def session(source: MemorySource) -> AsyncIterator[Session]:
-    """A session whose page has loaded; it is closed at the end."""
+async def session(source: MemorySource, *, offered: Downloads | None = None) -> AsyncIterator[Session]:
+    """A session whose page has loaded; it is closed at the end. `offered` are results shared with other sessions."""
     document = Document()
     context = BokehSessionContext("session", SimpleNamespace(application_context=None), document)
     context._request = SimpleNamespace(arguments={}, headers={}, cookies={})
     document._session_context = lambda: context
-    pools = Pools(*(ThreadPoolExecutor(4) for _ in range(3)))
+    pools = Pools(*(ThreadPoolExecutor(4) for _ in range(4)))
     try:
         with set_curdoc(document):
             page = PortalPage(
                 Person("novice", "token"), source.open,
-                cache=TileCache(), pools=pools, offered=Downloads(), base_url="http://localhost", document=document,
+                cache=TileCache(), pools=pools, offered=Downloads() if offered is None else offered,
+                base_url="http://localhost", document=document,
             )  # fmt: skip
             page.template()._init_doc(document)
         living = ServerSession("session", document, io_loop=IOLoop.current())
@@ -183,5 +186,5 @@ async def session(source: MemorySource) -> AsyncIterator[Session]:
         yield Session(page, document, source, pools)
         page.close()
     finally:
-        for pool in (pools.drawing, pools.asking, pools.fetching):
+        for pool in (pools.drawing, pools.asking, pools.collecting, pools.fetching):
             pool.shutdown(wait=True)

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from astropy.io import votable
 
+from pachon.core.errors import LimitError
 from pachon.core.fields import DataType, Field, arrow_schema
 from pachon.portal.downloads import FORMS, Downloads, Kept, ResultRows, fields_of
 from pachon.vo.columnar import write_arrow
@@ -71,7 +72,36 @@ def test_csv_and_parquet_hold_the_same_rows() -> None:
 @pytest.mark.parametrize("owner", ["novice", "another"])
 def test_a_result_is_given_to_its_owner_only_and_not_after_it_was_dropped(owner: str) -> None:
     offered = Downloads()
-    key = offered.keep(Kept("novice", "SELECT 1", a_result()))
+    key = offered.keep(Kept("novice", "SELECT 1", a_result()), given_up=print)
     assert (offered.find(key, owner) is not None) == (owner == "novice")
     offered.drop(key)
     assert offered.find(key, owner) is None
+
+
+def test_the_oldest_results_of_a_person_and_of_the_process_are_given_up_for_newer_ones() -> None:
+    size = Kept("novice", "SELECT 1", a_result()).size_bytes
+    offered, gone = Downloads(limit_bytes=3 * size, limit_per_person_bytes=2 * size), []
+
+    def keep(owner: str) -> str:
+        return offered.keep(Kept(owner, "SELECT 1", a_result()), given_up=gone.append)
+
+    first, second, other = keep("novice"), keep("novice"), keep("astronomer")
+    assert gone == []
+    third = keep("novice")
+    assert gone == [first]
+    keep("astronomer")
+    assert gone == [first, second]
+    assert offered.find(other, "astronomer")
+    assert offered.find(third, "novice")
+    assert not offered.find(first, "novice")
+
+
+def test_a_result_larger_than_the_limit_is_refused_with_both_sizes_and_nothing_is_given_up_for_it() -> None:
+    size = Kept("novice", "SELECT 1", a_result()).size_bytes
+    offered, gone = Downloads(limit_per_person_bytes=size), []
+    offered.keep(Kept("novice", "SELECT 1", a_result()), given_up=gone.append)
+    large = a_result().table
+    large = Result(table=large.take([0] * 9), columns=columns_of(large.schema))
+    with pytest.raises(LimitError, match=r"9 rows take .* MiB; the Portal shows results up to"):
+        offered.keep(Kept("novice", "SELECT 1", large), given_up=gone.append)
+    assert gone == []

@@ -7,9 +7,10 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from pachon.app.settings import DataSettings, Settings
-from pachon.core.errors import NotFoundError, SetupError
+from pachon.core.errors import ConflictError, NotFoundError, SetupError
 from pachon.releases import commands
-from pachon.releases.description import write_description
+from pachon.releases.description import read_description, write_description
+from pachon.releases.registry import Registry
 from support.history import describe, texts, write_sources
 
 Run = Callable[..., Result]
@@ -58,6 +59,30 @@ def test_a_release_is_made_published_and_shown_by_commands(run: Run, sources: Pa
     assert WORDS["provenance"] in shown
     assert shown.rstrip().endswith("published")
     assert run("verify").output == "1 releases, every file as published.\n"
+
+
+def test_more_images_keep_what_is_said_of_their_collection_and_links_that_can_be_written_are_told(
+    run: Run, sources: Path, tmp_path: Path
+) -> None:
+    run("create", "hist_dr3", "--from", sources / "release.yaml")
+    told = ("--title", "Visits", "--description", "Of last night")
+    run("add-images", "hist_dr3", "visits", sources / "images", "--embargo-hours", 80, *told)
+    (more,) = (sources / "embargoed").iterdir()
+    more.chmod(0o444)
+    assert run("add-images", "hist_dr3", "visits", more, "--link").stderr == ""
+    drafts = Registry(tmp_path / "home" / "releases").drafts
+    (kept,) = read_description(drafts / "hist_dr3" / "release.yaml").images
+    assert (kept.title, kept.description, kept.embargo_hours) == ("Visits", "Of last night", 80)
+    with pytest.raises(ConflictError, match="under embargo for 80 hours"):
+        run("add-images", "hist_dr3", "visits", more, "--embargo-hours", 0)
+    run("add-images", "hist_dr3", "visits", more, "--embargo-hours", 0, "--shorten-embargo")
+    raw = sources / "files" / "raw"
+    run("add-files", "hist_dr3", "raw", raw, "--kind", "raw", "--title", "All of it")
+    run("add-files", "hist_dr3", "raw", raw, "--kind", "raw")
+    described = read_description(drafts / "hist_dr3" / "release.yaml")
+    assert (described.images[0].embargo_hours, described.files[0].title) == (0, "All of it")
+    warning = run("add-files", "hist_dr3", "telemetry", sources / "files" / "telemetry", "--kind=telemetry", "--link")
+    assert "are links to files that can still be written" in warning.stderr
 
 
 def test_options_win_over_the_file_and_what_is_missing_or_unknown_is_named(run: Run, tmp_path: Path) -> None:

@@ -159,6 +159,33 @@ def test_a_damaged_release_is_logged_and_hides_no_other(root: Path, caplog: pyte
     assert "Release sky is left out: schema.yaml.name: is missing" in caplog.text
 
 
+def test_a_release_whose_storage_was_away_is_served_again_soon_after_that_is_back(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    at = datetime(2026, 11, 25, tzinfo=UTC)
+    store = FolderReleaseStore(root, now=lambda: at)
+    (root / "sky").rename(root / ".away")
+    for _ in range(3):
+        assert store.releases() == ()
+        at += timedelta(minutes=1)
+    assert len(caplog.messages) == 1
+    (root / ".away").rename(root / "sky")
+    assert [release.id for release in store.releases()] == ["sky"]
+
+
+def test_a_registry_that_the_system_does_not_let_read_leaves_releases_as_they_were(root: Path) -> None:
+    at = datetime(2026, 11, 25, tzinfo=UTC)
+    store = FolderReleaseStore(root, now=lambda: at)
+    before, registry = store.releases(), Registry(root).path
+    registry.rename(root / ".registry")
+    registry.mkdir()
+    assert store.releases() == before != ()
+    registry.rmdir()
+    (root / ".registry").rename(registry)
+    make_release(root, release_id="other", rows=500)
+    assert [release.id for release in store.releases()] == ["other", "sky"]
+
+
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
@@ -167,6 +194,8 @@ def test_a_damaged_release_is_logged_and_hides_no_other(root: Path, caplog: pyte
         ("colour", "red", "colour"),
         ("id", "Sky!", "id"),
         ("id", "night", "must have its name"),
+        ("id", "tap_schema", "id: Value error, 'tap_schema' is a schema of the TAP service itself"),
+        ("id", "tap_upload", "id: Value error, 'tap_upload' is a schema of the TAP service itself"),
     ],
 )
 def test_a_wrong_release_description_is_refused_by_its_key(

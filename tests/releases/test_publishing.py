@@ -1,7 +1,8 @@
 import json
 import os
 import shutil
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,27 @@ def test_a_new_data_release_moves_the_others_one_step_down_and_no_other_kind(reg
     assert [event.event for event in dr1.history] == ["published", "previous", "archived", "moved to mass storage"]
     assert (dr1.tier, dr1.tables[0].row_count, dr1.images[0].file_count) == (Tier.MASS, 2, 1)
     assert [each.kind for each in dr1.files] == [kind for kind in FileKind if kind is not FileKind.OTHER]
+
+
+@pytest.mark.parametrize(
+    ("day", "expected"),
+    [
+        (date(2018, 1, 1), ("archived", "previous", "current")),
+        (date(2025, 12, 1), ("previous", "archived", "current")),
+        (date(2026, 6, 1), ("current", "archived", "previous")),
+    ],
+)
+def test_a_data_release_takes_the_place_that_its_date_gives_it(
+    registry: Registry, day: date, expected: tuple[str, ...]
+) -> None:
+    create(registry, replace(describe("hist_dr3"), id="hist_dr4", date=day))
+    raw = registry.root / "raw.txt"
+    raw.touch()
+    add_files(registry, "hist_dr4", FileCollection(id="raw", kind=FileKind.RAW, title="Raw"), [raw])
+    publish(registry, "hist_dr4", at=AT)
+    found = lifecycles(registry)
+    assert tuple(found[release_id] for release_id in ("hist_dr4", "hist_dr2", "hist_dr3")) == expected
+    assert found["hist_dr1"] == "archived"
 
 
 def test_an_archived_release_is_read_from_mass_storage_and_its_fast_copy_goes_when_no_query_reads_it(

@@ -1,9 +1,10 @@
-"""Any text is bound or refused in less than a second, and a refusal names the limit."""
+"""Any text is bound or refused in less than a second of processor time, and a refusal names the limit."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -14,10 +15,13 @@ from pachon.queries.adql.bind import Catalogue, bind
 from pachon.queries.engines.duckdb_sql import write
 from support.asking import Sky
 
-ALLOWED_S = 2.0
-"""Of processor time: about 0.2 s for a refusal and 0.5 s for the largest plan, with room for a slow machine."""
+ALLOWED_S = 1.0
+"""Of processor time; a refusal takes about 0.2 s and the largest plan 0.5 s."""
+ATTEMPTS = 3
+"""Neighbours slow a processor down: the best of so many counts."""
 CHARS = 100_000
 FROM = " FROM sky.stars"
+Made = TypeVar("Made")
 
 
 def many(item: Callable[[int], str], count: int, *, between: str = ", ") -> str:
@@ -26,6 +30,18 @@ def many(item: Callable[[int], str], count: int, *, between: str = ", ") -> str:
 
 def within(before: str, core: str, after: str, *, levels: int) -> str:
     return before * levels + core + after * levels
+
+
+def in_time(act: Callable[[], Made]) -> Made:
+    """What this gives, once an attempt stayed within the time allowed."""
+    taken = []
+    for _ in range(ATTEMPTS):
+        started = time.thread_time()
+        made = act()
+        taken.append(time.thread_time() - started)
+        if taken[-1] < ALLOWED_S:
+            return made
+    pytest.fail(f"it took {taken} s of processor time; {ALLOWED_S} s are allowed")
 
 
 def circle(n: int) -> str:
@@ -112,28 +128,28 @@ def catalogue(sky: Sky) -> Catalogue:
 @pytest.mark.parametrize(("adql", "named"), REFUSED.values(), ids=REFUSED)
 def test_hostile_text_is_refused_at_once_by_the_name_of_its_limit(catalogue: Catalogue, adql: str, named: str) -> None:
     assert len(adql) <= CHARS
-    started = time.thread_time()
-    with pytest.raises(PachonError) as caught:
-        bind(adql, catalogue)
-    assert time.thread_time() - started < ALLOWED_S
-    assert named in caught.value.message
-    assert len(caught.value.message) < 500
+
+    def refuse() -> PachonError:
+        with pytest.raises(PachonError) as caught:
+            bind(adql, catalogue)
+        return caught.value
+
+    error = in_time(refuse)
+    assert named in error.message
+    assert len(error.message) < 500
 
 
 @pytest.mark.parametrize("adql", TAKEN.values(), ids=TAKEN)
 def test_the_largest_text_within_the_limits_is_bound_and_written_in_time(catalogue: Catalogue, adql: str) -> None:
     assert len(adql) <= CHARS
-    started = time.thread_time()
-    assert write(bind(adql, catalogue, max_rows=10)).sql
-    assert time.thread_time() - started < ALLOWED_S
+    assert in_time(lambda: write(bind(adql, catalogue, max_rows=10)).sql)
 
 
 def test_a_polygon_with_the_most_vertices_is_checked_in_time(catalogue: Catalogue) -> None:
     turn = np.linspace(0, 2 * np.pi, 1_000, endpoint=False)
     corners = ", ".join(f"{10 + 5 * np.cos(angle):.5f}, {5 * np.sin(angle):.5f}" for angle in turn)
-    started = time.thread_time()
-    bind(f"SELECT ra{FROM} WHERE 1 = CONTAINS(POINT(ra, dec), POLYGON({corners}))", catalogue)
-    assert time.thread_time() - started < ALLOWED_S
+    adql = f"SELECT ra{FROM} WHERE 1 = CONTAINS(POINT(ra, dec), POLYGON({corners}))"
+    assert in_time(lambda: bind(adql, catalogue))
 
 
 def test_casts_to_different_types_are_different_sort_keys(sky: Sky) -> None:

@@ -16,7 +16,7 @@ REFUSED = [
     # words
     ("", None, "empty"),
     ("SELEC ra FROM sky.stars", (1, 1), "did you mean SELECT"),
-    ("DELETE FROM sky.stars", (1, 1), "nothing but queries"),
+    ("DELETE FROM sky.stars", (1, 1), "not with 'DELETE'; nothing but queries"),
     ("SELECT ra FORM sky.stars", (1, 11), "did you mean FROM"),
     ("SELECT ra FROM sky.stars LIMIT 5", (1, 26), "SELECT TOP n"),
     ("SELECT ra FROM sky.stars;\nDROP TABLE x", (1, 25), "one statement"),

@@ -72,6 +72,7 @@ VALUES = [
 ]
 TEXTS = [
     Value("csv", "id", "1.7e17", Problem.LOST_DIGITS, "'1.7e17' was a floating-point number, which loses digits"),
+    Value("csv", "id", "9007199254740993.0", Problem.LOST_DIGITS, "floating-point"),
     Value("csv", "id", "170000000000000123.0", Problem.LOST_DIGITS, "floating-point"),
     Value("csv", "id", "9223372036854775808", Problem.WRONG_VALUE, "is not a value of type long"),
     Value("csv", "id", "7.5", Problem.WRONG_VALUE, "'7.5' is not a value of type long"),

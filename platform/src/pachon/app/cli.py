@@ -164,7 +164,10 @@ def version() -> None:
 
 
 def main() -> None:
-    """Run the command line: an expected error is one sentence; one of the set-up kind exits with code 2."""
+    """Run the command line: an expected error is one sentence; one of the set-up kind exits with code 2.
+
+    What the system refuses (a full disk, a missing right) is one sentence too, with code 1: it may pass.
+    """
     signal.signal(signal.SIGTERM, _end)
     try:
         app()
@@ -174,6 +177,9 @@ def main() -> None:
         _refuse(_explain(error), SETUP_EXIT_STATUS)
     except PachonError as error:
         _refuse(error, 1)
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        _refuse(PachonError(f"The system refuses what this command needs: {error.strerror or error}{place}."), 1)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED_EXIT_CODE)
 
@@ -186,7 +192,9 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 def _explain(error: ValidationError) -> SetupError:
     """What is wrong in the settings; their values are not repeated, since some are secret."""
-    wrong = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors())
+    wrong = "; ".join(
+        ": ".join(filter(None, (".".join(map(str, found["loc"])), found["msg"]))) for found in error.errors()
+    )
     return SetupError(f"The settings (the file of PACHON_SETTINGS, and variables PACHON_...) are wrong: {wrong}.")
 
 

@@ -37,10 +37,10 @@ def settled(home: Path | None, port: int | None) -> Settings:
     port
         Replaces `listen.proxy_port`; the other ports follow it one by one unless they were set.
     """
-    settings = Settings()
+    settings = Settings() if home is None else Settings(home=home)
     if settings.failpoint is not None:
         failpoints.arm(settings.failpoint)
-    changes: dict[str, object] = {"home": (home or settings.home).resolve()}
+    changes: dict[str, object] = {"home": settings.home.resolve()}
     if port is not None:
         changes["listen"] = _listen(settings.listen, port)
     return settings.model_copy(update=changes)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from pachon.rights.models import Access
@@ -251,6 +252,14 @@ class Settings(BaseSettings):
         if path := os.environ.get("PACHON_SETTINGS"):
             sources.append(YamlConfigSettingsSource(settings_cls, yaml_file=path))
         return tuple(sources)
+
+    @model_validator(mode="after")
+    def _tiers_apart(self) -> Self:
+        fast, mass = self.releases_path.resolve(), self.mass_path.resolve()
+        if fast.is_relative_to(mass) or mass.is_relative_to(fast):
+            message = "data.path and data.mass_path must be two folders, neither of them in the other"
+            raise ValueError(message)
+        return self
 
     @property
     def base_url(self) -> str:

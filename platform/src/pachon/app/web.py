@@ -15,7 +15,6 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
-from starlette.staticfiles import StaticFiles
 
 import pachon
 import pachon.app.pages.handlers
@@ -28,6 +27,7 @@ import pachon.tap.async_handlers
 import pachon.tap.handlers
 from pachon.app import middleware, wiring
 from pachon.app.housekeeping import keep_tidy
+from pachon.app.pages.handbook import Handbook
 from pachon.app.settings import INNER_HOST, Settings
 from pachon.app.status import status
 from pachon.app.wiring import Services
@@ -78,8 +78,7 @@ def create_app(services: Services) -> FastAPI:
     ):
         app.include_router(capability, prefix="/api")
     app.include_router(pachon.app.pages.handlers.router)
-    if folder := pachon.app.pages.handlers.handbook(services.settings):
-        app.mount("/docs", StaticFiles(directory=folder, html=True))
+    app.mount("/docs", Handbook(services.settings))
     _explain_errors(app)
     _add_middleware(app)
     return app

@@ -45,6 +45,9 @@ from pachon.tap.service import TapService
 from pachon.tap.waiting import Waiters
 
 _OTHER_PARAMETERS_CHARS = 10_000
+_TILES_WAITING = 1_000
+_TILES_WAITING_PER_PERSON = 100
+_TILE_WAIT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,7 @@ class Services:
     scs: ConeSearchService
     tiles: TileService
     tile_threads: CapacityLimiter
+    tile_admission: Admission
     events: Feed
     listeners: Listeners
     engine: Engine
@@ -139,6 +143,7 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
         scs=ConeSearchService(queries, releases, cone_limits),
         tiles=TileService(releases, lambda snapshot: store.catalogue(snapshot.table.qualified_name)),
         tile_threads=CapacityLimiter(settings.queries.tiles_at_once),
+        tile_admission=Admission(_tile_limits(settings.queries.tiles_at_once)),
         events=feed,
         listeners=Listeners(settings.queries.event_streams_per_person),
         engine=engine,
@@ -194,6 +199,21 @@ def _admission_limits(settings: Settings) -> AdmissionLimits:
 def _job_limits(settings: Settings) -> JobLimits:
     limits = settings.jobs.model_dump(exclude={"path"})
     return JobLimits(**limits, max_parameter_chars=settings.queries.max_query_chars + _OTHER_PARAMETERS_CHARS)
+
+
+def _tile_limits(at_once: int) -> AdmissionLimits:
+    """Of tiles, which take little time, nothing is left free for others: to go round those who ask is fair enough."""
+    return AdmissionLimits(
+        running=at_once,
+        running_per_person=at_once,
+        running_anonymous=at_once,
+        left_to_others=0,
+        waiting=_TILES_WAITING,
+        waiting_per_person=_TILES_WAITING_PER_PERSON,
+        timeout_s=_TILE_WAIT_S,
+        kind="density tile",
+        kinds="density tiles",
+    )
 
 
 def _principals(settings: Settings) -> HubPrincipals:

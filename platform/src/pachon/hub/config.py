@@ -93,6 +93,7 @@ def _configure_labs(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- trai
     c.Spawner.environment = {
         PLATFORM_MARK: str(settings.home.resolve()),
         "PACHON_API_URL": f"{settings.base_url}/api",
+        "PACHON_DOCS_URL": f"{settings.base_url}/docs/",
         "PANEL_INLINE": "true",  # a lab may reach no other host
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
     }

@@ -14,10 +14,11 @@ from pachon.core.errors import PachonError
 from pachon.core.sky import Cone
 from pachon.portal import compute
 from pachon.portal.dress import button, stylesheet
+from pachon.portal.number_field import NumberField
 
 if TYPE_CHECKING:
     from pachon.portal.state import Catalogue
-    from pachon.portal.turn import Later, Turn
+    from pachon.portal.turn import Turn
 
 ROW_LIMITS = {"1,000 rows": 1_000, "10,000 rows": 10_000, "100,000 rows": 100_000, "1,000,000 rows": 1_000_000}
 _MAX_RADIUS_DEG = 90.0
@@ -31,20 +32,6 @@ PLACES: tuple[tuple[str, float, float, float], ...] = (
     ("Small Magellanic Cloud", 13.19, -72.83, 3.0),
 )
 """Places to begin with: name, RA, Dec and radius, ICRS degrees."""
-
-
-class _NumberField(pn.widgets.TextInput):  # type: ignore[misc]  # Panel's types are left aside
-    """A field in which Enter takes what is there; Panel's own empties it when nothing was typed since it was set."""
-
-    def __init__(self, *, on_enter: Callable[[], None], turn: Later, **settings: Any) -> None:  # noqa: ANN401 -- Panel's parameters
-        super().__init__(**settings)
-        self._on_enter, self._turn = on_enter, turn
-
-    def _process_event(self, event: Any) -> None:  # noqa: ANN401 -- Panel's event
-        if event.event_name == "enter-pressed":
-            if event.value_input:
-                self.value = event.value_input
-            self._turn(self._on_enter)
 
 
 class AskView:
@@ -142,9 +129,9 @@ class AskView:
     def _make_widgets(self) -> None:
         text: dict[str, Any] = {"stylesheets": [stylesheet()], "sizing_mode": "stretch_width", "margin": (4, 6)}
         text |= {"on_enter": self._search_cone, "turn": self._turn}
-        self._ra = _NumberField(label="RA [deg]", value="56.75", **text)
-        self._dec = _NumberField(label="Dec [deg]", value="+24.12", **text)
-        self._radius = _NumberField(label="Radius [deg]", value="2", **text)
+        self._ra = NumberField(label="RA [deg]", value="56.75", **text)
+        self._dec = NumberField(label="Dec [deg]", value="+24.12", **text)
+        self._radius = NumberField(label="Radius [deg]", value="2", **text)
         self._limits = [
             pn.widgets.Select(
                 label="At most", options=ROW_LIMITS, value=10_000, width=170, stylesheets=[stylesheet()], margin=(4, 6)

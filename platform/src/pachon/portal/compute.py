@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pachon.core.errors import UsageError
 from pachon.core.sky import Cone
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 MAP_QUERY_MARK = "-- Portal map"
 _SAFE_INTEGER = 2**53
+_OPEN = (-math.inf, math.inf)
 _FLOAT_DIGITS = 5
 _POSITION = re.compile(r"line (\d+), column (\d+)")
 _BINS = 48
@@ -115,6 +117,14 @@ def in_box(
     return (x >= min(x_range)) & (x <= max(x_range)) & (y >= min(y_range)) & (y <= max(y_range))
 
 
+def in_ranges(values: Sequence[NDArray[np.float64]], ranges: Sequence[tuple[float, float]]) -> NDArray[np.bool_] | None:
+    """Which rows lie in all ranges that have a bound; None, for all rows, where none has."""
+    bounded = [(v, low, high) for v, (low, high) in zip(values, ranges, strict=True) if (low, high) != _OPEN]
+    if not bounded:
+        return None
+    return np.asarray(np.logical_and.reduce([(v >= low) & (v <= high) for v, low, high in bounded]))
+
+
 def extent(values: NDArray[np.float64], *, margin: float = 0.04) -> tuple[float, float]:
     """A range that shows all but the wildest values, with a margin."""
     finite = values[np.isfinite(values)]
@@ -142,12 +152,34 @@ def rasterize(
     return np.asarray(np.ceil(255 * np.log1p(counts) / top), dtype=np.uint8)
 
 
-def table_frame(result: Result, selected: NDArray[np.bool_] | None) -> pd.DataFrame:
-    """The rows for the table on the page: those selected, or all. Integers too long for a browser become text."""
-    table = result.table if selected is None else result.table.filter(pa.array(selected))
-    columns = {name: _shown(table.column(name)) for name in table.column_names}
+def sortable_columns(result: Result) -> list[str]:
+    """Names of the columns whose values have an order."""
+    return [field.name for field in result.table.schema if not pa.types.is_nested(field.type)]
+
+
+def row_order(
+    result: Result, selected: NDArray[np.bool_] | None, *, by: str | None, falling: bool
+) -> NDArray[np.int64] | None:
+    """Numbers of the rows to list, those selected or all, in the order of a column; None for all as they came."""
+    if by is None:
+        return None if selected is None else np.flatnonzero(selected)
+    keys = [(by, "descending" if falling else "ascending")]
+    order = np.asarray(pc.sort_indices(result.table.select([by]), sort_keys=keys), dtype=np.int64)
+    return order if selected is None else order[selected[order]]
+
+
+def table_page(result: Result, order: NDArray[np.int64] | None, *, first: int, count: int) -> pd.DataFrame:
+    """Some rows of `row_order`, counted from 0, for the page. Integers too long for a browser become text."""
+    table = result.table
+    if order is None:
+        rows = table.slice(first, count)
+    else:  # row by row: Arrow's own `take` joins all chunks of a column first
+        rows = pa.concat_tables(
+            [table.slice(0, 0), *(table.slice(int(row), 1) for row in order[first : first + count])]
+        )
+    columns = {name: _shown(rows.column(name), is_long=_is_long(table.column(name))) for name in table.column_names}
     frame = pd.DataFrame(columns)
-    frame.index = pd.RangeIndex(1, table.num_rows + 1, name="row")  # given to the constructor, it would align the rows
+    frame.index = pd.RangeIndex(first + 1, first + rows.num_rows + 1, name="row")  # the constructor would align rows
     return frame
 
 
@@ -207,6 +239,27 @@ def parse_number(text: str, *, name: str, low: float, high: float) -> float:
     return value
 
 
+def parse_range(low: str, high: str, *, name: str) -> tuple[float, float]:
+    """A range that a person typed, the smaller bound first; an empty side is open.
+
+    Raises
+    ------
+    UsageError
+        Naming the quantity and the side that is no number.
+    """
+    typed = []
+    for text, side, default in ((low, "from", _OPEN[0]), (high, "to", _OPEN[1])):
+        try:
+            value = float(text.strip().replace("\N{MINUS SIGN}", "-")) if text.strip() else default
+        except ValueError:
+            value = math.nan
+        if math.isnan(value):
+            message = f"{name} {side} must be a number, or empty for no bound, not '{text.strip()}'."
+            raise UsageError(message, parameter=name)
+        typed.append(value)
+    return min(typed), max(typed)
+
+
 def error_place(message: str) -> tuple[int, int] | None:
     """Line and column (from 1) that a message about ADQL points at."""
     found = _POSITION.search(message)
@@ -236,10 +289,17 @@ def _floats(result: Result, name: str) -> NDArray[np.float64]:
     return np.asarray(np.ma.filled(values.astype(np.float64), np.nan))
 
 
-def _shown(column: pa.ChunkedArray) -> Any:  # noqa: ANN401 -- whatever pandas makes of it
+def _is_long(column: pa.ChunkedArray) -> bool:
+    if not pa.types.is_int64(column.type):
+        return False
+    ends = pc.min_max(column).as_py().values()
+    return any(abs(end) > _SAFE_INTEGER for end in ends if end is not None)
+
+
+def _shown(column: pa.ChunkedArray, *, is_long: bool) -> Any:  # noqa: ANN401 -- whatever pandas makes of it
     if pa.types.is_int64(column.type):
         values = column.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
-        return values.astype("string") if (values.abs() > _SAFE_INTEGER).any() else values
+        return values.astype("string") if is_long else values
     if pa.types.is_float32(column.type):
         return column.to_pandas().astype("float64").round(_FLOAT_DIGITS)
     if pa.types.is_timestamp(column.type) or pa.types.is_nested(column.type):

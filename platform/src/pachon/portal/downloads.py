@@ -1,10 +1,10 @@
-"""Downloads of the result at hand, in formats that other tools read; the platform is not asked again."""
+"""Results at hand, within limits, and their downloads in formats that other tools read; nothing is asked again."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 from tornado.iostream import StreamClosedError
 from tornado.web import RequestHandler
 
+from pachon.core.errors import LimitError
 from pachon.core.fields import DataType, Field
 from pachon.vo import columnar, delimited, votable
 from pachon.vo.models import Heading, Info
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = b"IVOA.VOTable-Parquet.content"
 _BATCH_ROWS = 16_384
+_MEBIBYTE = 1024**2
+_LIMIT_BYTES = 2048 * _MEBIBYTE
+_LIMIT_PER_PERSON_BYTES = 512 * _MEBIBYTE
+_DRAWN_BYTES_A_ROW = 64
+"""Positions on sky and plane, two axes, the order of rows and the selection, while a session shows them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +60,69 @@ class Kept:
     adql: str
     result: Result
 
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the rows take, and what a session draws from them."""
+        return int(self.result.table.nbytes) + _DRAWN_BYTES_A_ROW * len(self.result)
+
 
 class Downloads:
-    """Results that sessions show at the moment, each under a key that nobody can guess."""
+    """Results that sessions show at the moment, each under a key that nobody can guess.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    limit_bytes, limit_per_person_bytes
+        Memory that all results of the process, and those of one person, may take. Beyond it the oldest are given up.
+    """
+
+    def __init__(
+        self, *, limit_bytes: int = _LIMIT_BYTES, limit_per_person_bytes: int = _LIMIT_PER_PERSON_BYTES
+    ) -> None:
+        self._limit_bytes, self._limit_per_person_bytes = limit_bytes, limit_per_person_bytes
         self._kept: dict[str, Kept] = {}
+        self._given_up: dict[str, Callable[[str], None]] = {}
 
-    def keep(self, kept: Kept) -> str:
-        """Offer a result; returns its key."""
+    def keep(self, kept: Kept, *, given_up: Callable[[str], None]) -> str:
+        """Offer a result; returns its key.
+
+        Parameters
+        ----------
+        given_up
+            Told the key when the result made room for newer ones; whoever shows it must let it go.
+
+        Raises
+        ------
+        LimitError
+            If it takes more than one person's results may.
+        """
+        limit = min(self._limit_bytes, self._limit_per_person_bytes)
+        if kept.size_bytes > limit:
+            size = (
+                f"{kept.size_bytes / _MEBIBYTE:,.0f} MiB; the Portal shows results up to {limit / _MEBIBYTE:,.0f} MiB"
+            )
+            raise LimitError(f"The {len(kept.result):,} rows take {size}. Ask for fewer columns or rows.")
+        mine = [key for key, other in self._kept.items() if other.owner == kept.owner]
+        self._make_room(mine, self._limit_per_person_bytes - kept.size_bytes)
+        self._make_room(list(self._kept), self._limit_bytes - kept.size_bytes)
         key = secrets.token_urlsafe(16)
-        self._kept[key] = kept
+        self._kept[key], self._given_up[key] = kept, given_up
         return key
+
+    def _make_room(self, keys: list[str], limit_bytes: int) -> None:
+        """Give up the oldest of some results until the others take no more than a limit."""
+        size_bytes = sum(self._kept[key].size_bytes for key in keys)
+        for key in keys:
+            if size_bytes <= limit_bytes:
+                return
+            size_bytes -= self._kept[key].size_bytes
+            given_up = self._given_up[key]
+            self.drop(key)
+            given_up(key)
 
     def drop(self, key: str | None) -> None:
         """Offer a result no longer."""
         self._kept.pop(key or "", None)
+        self._given_up.pop(key or "", None)
 
     def find(self, key: str, owner: str) -> Kept | None:
         """The result under a key, if it is this person's."""

@@ -32,12 +32,42 @@ _WIDEST_FIELD_DEG = 150.0
 
 
 @dataclass(frozen=True, slots=True)
+class _Found:
+    """Positions of a result, ICRS degrees, NaN where unknown, and which of them are selected; shape (rows,) each."""
+
+    ra_deg: NDArray[np.float64]
+    dec_deg: NDArray[np.float64]
+    chosen: NDArray[np.bool_] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where the rows of a result lie on the plane, NaN for those without position."""
+
+    of: NDArray[np.float64]
+    ra0_deg: float
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """Data of the marks of a result: single rows, or a picture of them, and some of those that are selected."""
+
+    found: dict[str, Any]
+    chosen: dict[str, Any]
+    overlay: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class _Drawn:
     view: View
     grid: Grid
     picture: Picture
     lines: Graticule
     row_count: float
+    places: _Places | None
+    marks: _Marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +115,13 @@ class MapView:
         self._on_change = on_change
         self._on_trouble = on_trouble
         self._redraws = Newest(pools.drawing, turn)
-        self._fetches, self._lookups = (Newest(pools.asking, turn) for _ in range(2))
+        self._boxes = Newest(pools.drawing, turn)
+        self._fetches = Newest(pools.collecting, turn)
+        self._lookups = Newest(pools.asking, turn)
         self._catalogue: Catalogue | None = None
         self._points: _Points | None = None
-        self._found: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
-        self._chosen: NDArray[np.bool_] | None = None
+        self._found: _Found | None = None
+        self._places: _Places | None = None
         self._size: dict[str, int] = {}
         self.view = View.whole_sky(*_FIRST_SIZE)
         self.plot = plots.map_figure(self.view)
@@ -128,26 +160,49 @@ class MapView:
         self, positions: tuple[NDArray[np.float64], NDArray[np.float64]] | None, chosen: NDArray[np.bool_] | None
     ) -> None:
         """Mark the rows of a result, and those of them that are selected."""
-        self._found, self._chosen = positions, chosen
-        self._draw_found()
+        self._found = None if positions is None else _Found(*positions, chosen)
+        if positions is None:
+            self._places = None
+        self.redraw()
 
-    def found_on_plane(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-        """Where the rows of the result lie on the plane, NaN for those without position."""
-        if self._found is None:
-            return None
-        return project(*self._found, ra0_deg=self.view.ra0_deg)
+    def show_chosen(self, chosen: NDArray[np.bool_] | None) -> None:
+        """Mark other rows of the result as selected."""
+        if self._found is not None:
+            self._found = replace(self._found, chosen=chosen)
+            self.redraw()
+
+    def find_in_box(
+        self,
+        x_range: tuple[float, float],
+        y_range: tuple[float, float],
+        then: Callable[[NDArray[np.bool_]], None],
+    ) -> bool:
+        """Call `then` with which rows of the result lie in a box on the plane; False if no result has positions."""
+        found, known, ra0_deg = self._found, self._places, self.view.ra0_deg
+        if found is None:
+            return False
+
+        def find() -> NDArray[np.bool_]:
+            places = _places(found, known, ra0_deg=ra0_deg)
+            return compute.in_box(places.x, places.y, x_range=x_range, y_range=y_range)
+
+        self._boxes.ask(find, then, self._on_trouble)
+        return True
 
     def redraw(self) -> None:
         """Draw what is at hand now; what is missing follows."""
         if self._catalogue is None:
             return
         table, view = self._catalogue.name, self.view
-        self._redraws.ask(lambda: self._draw(table, view), self._show_drawn, self._on_trouble)
+        found, known = self._found, self._places
+        self._redraws.ask(lambda: self._draw(table, view, found, known), self._show_drawn, self._on_trouble)
 
-    def _draw(self, table: str, view: View) -> _Drawn:
+    def _draw(self, table: str, view: View, found: _Found | None, known: _Places | None) -> _Drawn:
         grid = grid_of(view)
         picture = paint(grid, self._tiles.at_hand(table, grid.tile_order, grid.tiles))
-        return _Drawn(view, grid, picture, graticule(view), rows_in_view(picture, grid, view))
+        places = None if found is None else _places(found, known, ra0_deg=view.ra0_deg)
+        marks = _marks(places, None if found is None else found.chosen, view)
+        return _Drawn(view, grid, picture, graticule(view), rows_in_view(picture, grid, view), places, marks)
 
     def _show_drawn(self, drawn: _Drawn) -> None:
         view, picture = drawn.view, drawn.picture
@@ -155,8 +210,9 @@ class MapView:
         sources.image.data = plots.image_data(picture.image, view)
         sources.state.data = {"ra0": [view.ra0_deg]}
         sources.lines.data, sources.labels.data = plots.line_data(drawn.lines)
-        if self._found is not None:
-            self._draw_found()
+        if self._found is not None and drawn.places is not None and drawn.places.of is self._found.ra_deg:
+            self._places = drawn.places
+        self._show_marks(drawn.marks)
         self._on_change(picture, drawn.row_count)
         self._show_points(drawn)
         if not picture.is_complete:
@@ -209,23 +265,9 @@ class MapView:
             return
         self.plot.sources.points.data = point_data(self._points.result, self._catalogue, self.view)
 
-    def _draw_found(self) -> None:
-        sources, places = self.plot.sources, self.found_on_plane()
-        blank: dict[str, Any] = {"x": [], "y": []}
-        if places is None:
-            sources.found.data, sources.chosen.data, sources.overlay.data = blank, blank, plots.no_image()
-            return
-        x, y = places
-        near = compute.in_box(x, y, x_range=self.view.x_range, y_range=self.view.y_range)
-        if near.sum() > POINTS_FROM:
-            size = (self.view.width, self.view.height)
-            shown = compute.rasterize(x, y, x_range=self.view.x_range, y_range=self.view.y_range, size=size)
-            sources.found.data, sources.overlay.data = blank, plots.image_data(shown, self.view)
-        else:
-            sources.found.data, sources.overlay.data = {"x": x[near], "y": y[near]}, plots.no_image()
-        chosen = near & self._chosen if self._chosen is not None else np.zeros_like(near)
-        some = np.flatnonzero(chosen)[:: max(1, int(chosen.sum()) // POINTS_FROM)]
-        sources.chosen.data = {"x": x[some], "y": y[some]}
+    def _show_marks(self, marks: _Marks) -> None:
+        sources = self.plot.sources
+        sources.found.data, sources.chosen.data, sources.overlay.data = marks.found, marks.chosen, marks.overlay
 
     def _ranges_changed(self, event: RangesUpdate) -> None:
         scale = (event.x1 - event.x0) / self.view.width
@@ -249,6 +291,29 @@ class MapView:
         box = event.geometry
         if event.final and box.get("type") == "rect":
             self._on_box((box["x0"], box["x1"]), (box["y0"], box["y1"]))
+
+
+def _places(found: _Found, known: _Places | None, *, ra0_deg: float) -> _Places:
+    """Where rows lie on the plane, as known already or anew."""
+    if known is not None and known.of is found.ra_deg and known.ra0_deg == ra0_deg:
+        return known
+    return _Places(found.ra_deg, ra0_deg, *project(found.ra_deg, found.dec_deg, ra0_deg=ra0_deg))
+
+
+def _marks(places: _Places | None, chosen: NDArray[np.bool_] | None, view: View) -> _Marks:
+    blank: dict[str, Any] = {"x": [], "y": []}
+    if places is None:
+        return _Marks(blank, blank, plots.no_image())
+    x, y = places.x, places.y
+    near = compute.in_box(x, y, x_range=view.x_range, y_range=view.y_range)
+    is_picture = near.sum() > POINTS_FROM
+    overlay = plots.no_image()
+    if is_picture:
+        shown = compute.rasterize(x, y, x_range=view.x_range, y_range=view.y_range, size=(view.width, view.height))
+        overlay = plots.image_data(shown, view)
+    picked = near & chosen if chosen is not None else np.zeros_like(near)
+    some = np.flatnonzero(picked)[:: max(1, int(picked.sum()) // POINTS_FROM)]
+    return _Marks(blank if is_picture else {"x": x[near], "y": y[near]}, {"x": x[some], "y": y[some]}, overlay)
 
 
 def point_data(result: Result, catalogue: Catalogue, view: View) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import panel as pn
 
+from pachon.core.errors import LimitError
 from pachon.portal import compute, downloads, plots
 from pachon.portal.ask_view import AskView
 from pachon.portal.asking import Asking
@@ -23,7 +24,9 @@ from pachon.portal.turn import Turn
 from pachon_client import AnswerError, AuthenticationError, PachonClientError, UnavailableError, UnreachableError
 
 if TYPE_CHECKING:
+    import numpy as np
     from bokeh.document import Document
+    from numpy.typing import NDArray
 
     from pachon.portal.density import Picture
     from pachon_client import Release, Result
@@ -34,6 +37,12 @@ _ZOOM = 2.0
 _NEARLY_ALL = 0.99
 _RETRY_S = 4.0
 _LISTED_RUNS = 200
+_SETTLES_S = 1.0
+"""After this time the platform has recorded the end of a query whose connection was closed."""
+_GIVEN_UP = (
+    "This result made room for a newer one: results that are shown may only take so much memory. "
+    "Run the query again to see it."
+)
 _AWAY = (UnreachableError, UnavailableError, AnswerError)
 
 OpenSource = Callable[[str], Source]
@@ -84,7 +93,8 @@ class PortalPage:
         self._catalogues: tuple[Catalogue, ...] = ()
         self._download_key: str | None = None
         self._is_retrying = False
-        self._collects, self._histories = (Newest(pools.asking, self._turn) for _ in range(2))
+        self._collects = Newest(pools.collecting, self._turn)
+        self._histories = Newest(pools.asking, self._turn)
         self.map = MapView(
             self._source,
             Tiles(self._source, cache, pools.fetching, person=person),
@@ -97,7 +107,7 @@ class PortalPage:
         self.ask = AskView(
             turn=self._turn, run=self._run, cancel=self._cancel, go_to=self._go_to, map_centre=self._map_centre
         )
-        self.results = ResultView(pool=pools.drawing, turn=self._turn, on_selection=self._selection_changed)
+        self.results = ResultView(pool=pools.drawing, turn=self._turn, on_selection=self.map.show_chosen)
         self.history = HistoryView(self.ask.show_query, turn=self._turn)
         self._make_widgets()
 
@@ -140,7 +150,7 @@ class PortalPage:
             "clear": self.results.clear,
             "colour": self.results.colour_card,
             "histogram": self.results.bars_card,
-            "table": self.results.table,
+            "table": self.results.table.card,
             "history": self.history.list,
         }
 
@@ -229,13 +239,29 @@ class PortalPage:
 
     def _show_result(self, result: Result, adql: str, *, max_rows: int) -> None:
         seconds = self.ask.ended()
+        self._refresh_history()
         self._offered.drop(self._download_key)
-        self._download_key = self._offered.keep(Kept(self._person.name, adql, result))
+        self._download_key = None
+        try:
+            key = self._offered.keep(Kept(self._person.name, adql, result), given_up=self._given_up)
+        except LimitError as error:
+            self.ask.failed(error.message)
+            self._let_go(error.message)
+            return
+        self._download_key = key
         addresses = downloads.links(self._download_key, root=self._root)
         self.results.show(result, adql=adql, max_rows=max_rows, seconds=seconds, downloads=addresses)
         self.map.show_found(compute.positions_of(result), None)
         self.ask.found(len(result), seconds=seconds, overflow=result.overflow)
-        self._refresh_history()
+
+    def _given_up(self, key: str) -> None:
+        """Another session's newer result needed the room of the one shown here."""
+        self._turn(lambda: self._let_go(_GIVEN_UP) if key == self._download_key else None)
+
+    def _let_go(self, why: str) -> None:
+        self._download_key = None
+        self.results.put_aside(why)
+        self.map.show_found(None, None)
 
     def _failed(self, error: BaseException) -> None:
         self.ask.ended()
@@ -246,17 +272,17 @@ class PortalPage:
         if self._asking.give_up():
             self.ask.ended()
             self.ask.say("The query was given up.")
+            self._turn.after(_SETTLES_S, self._refresh_history)
 
     def _select_on_map(self, x_range: tuple[float, float], y_range: tuple[float, float]) -> None:
-        places = self.map.found_on_plane()
-        if places is None:
-            self.ask.say("Search first: a box on the map selects among the rows of a result.")
-            return
-        self.results.select(compute.in_box(*places, x_range=x_range, y_range=y_range))
+        result = self.results.result
 
-    def _selection_changed(self, selected: Any) -> None:  # noqa: ANN401 -- a mask or None
-        if self.results.result is not None:
-            self.map.show_found(compute.positions_of(self.results.result), selected)
+        def select(rows: NDArray[np.bool_]) -> None:
+            if result is self.results.result:
+                self.results.select(rows)
+
+        if not self.map.find_in_box(x_range, y_range, select):
+            self.ask.say("Search first: a box on the map selects among the rows of a result.")
 
     def _refresh_history(self) -> None:
         self._histories.ask(

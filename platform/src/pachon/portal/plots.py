@@ -106,7 +106,7 @@ def map_figure(view: View) -> MapFigure:
         background_fill_color="#060a1c",
         border_fill_color="#060a1c",
         lod_threshold=None,
-        name="map",
+        name="sky",
     )
     plot.lod_timeout = RANGES_SETTLE_MS
     plot.axis.visible = False

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +15,17 @@ from bokeh.models import CustomJS
 
 from pachon.portal import compute, plots
 from pachon.portal.dress import button, stylesheet
+from pachon.portal.range_view import Range, RangeView
 from pachon.portal.state import Newest
+from pachon.portal.table_view import TableView
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pachon.portal.compute import Axis
+    from pachon.portal.compute import Axis, Histogram
     from pachon.portal.turn import Later
-    from pachon_client import Column, Result
+    from pachon_client import Result
 
-_PAGE_ROWS = 15
 _RASTER = (640, 380)
 _UNFOLD = "document.body.classList.add('has-result')"
 
@@ -34,7 +36,7 @@ class ResultView:
     Parameters
     ----------
     pool, turn
-        Where dense plots are drawn, and the session's own turn.
+        Where all that takes longer with more rows is done, and the session's own turn.
     on_selection
         Told the selection (a mask of the rows, or None) when it changes.
     """
@@ -48,7 +50,8 @@ class ResultView:
     ) -> None:
         self._on_selection = on_selection
         self._turn = turn
-        self._rasters = Newest(pool, turn)
+        self._rasters, self._fits, self._counts, self._picks = (Newest(pool, turn) for _ in range(4))
+        self.table = TableView(pool=pool, turn=turn)
         self._result: Result | None = None
         self._selected: NDArray[np.bool_] | None = None
         self._xy: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
@@ -63,13 +66,28 @@ class ResultView:
 
     def show(self, result: Result, *, adql: str, max_rows: int, seconds: float, downloads: Mapping[str, str]) -> None:
         """Show another result, nothing selected; `downloads` are its addresses by format."""
-        self._result = result
+        self._result, self._xy = result, None
         self.bars.figure.tags = ["has a result"]
+        self.table.show(result)
         self._choose_axes(result)
         self.summary.object = _summary(result, max_rows=max_rows, seconds=seconds)
         self.question.object = _question(adql, downloads)
         self.select(None)
         self._fit_colour()
+
+    def put_aside(self, why: str) -> None:
+        """Let the result go, and say why; the query stays."""
+        self._result = self._selected = self._xy = None
+        self.table.show(None)
+        self._axes = {}
+        self._draw_bars()
+        self._fit_colour()
+        self.summary.object = f'<p class="banner banner-warning" role="status">{escape(why)}</p>'
+        self.question.object = self.chosen.object = ""
+        self.clear.visible = False
+        nothing: dict[str, Any] = {"x": [], "y": []}
+        self.colour.points.data = self.colour.chosen.data = nothing
+        self.colour.image.data = self.colour.highlight.data = plots.no_image()
 
     @property
     def result(self) -> Result | None:
@@ -79,7 +97,10 @@ class ResultView:
     def select(self, selected: NDArray[np.bool_] | None) -> None:
         """Select some rows, or with None all of them again."""
         self._selected = selected
-        self._draw_table()
+        self.table.select(selected)
+        if selected is None:
+            self.colour_range.show(())
+            self.bar_range.show(())
         self._draw_bars()
         self._draw_colour()
         self.clear.visible = selected is not None
@@ -99,19 +120,22 @@ class ResultView:
         self._bar = pn.widgets.Select(label="Histogram of", **choice)
         for widget, redraw in ((self._x, self._fit_colour), (self._y, self._fit_colour), (self._bar, self._draw_bars)):
             widget.param.watch(lambda _, redraw=redraw: self._turn(redraw), "value")
+        self.colour_range = RangeView(2, select=self._colour_range_asked, turn=self._turn)
+        self.bar_range = RangeView(1, select=self._bar_range_asked, turn=self._turn)
         self.colour_card = pn.Column(
             pn.FlexBox(self._x, self._y, margin=0),
             pn.pane.Bokeh(self.colour.figure, sizing_mode="stretch_width", margin=0),
+            self.colour_range.form,
             sizing_mode="stretch_width",
             margin=0,
         )
         self.bars_card = pn.Column(
             pn.FlexBox(self._bar, margin=0),
             pn.pane.Bokeh(self.bars.figure, sizing_mode="stretch_width", margin=0),
+            self.bar_range.form,
             sizing_mode="stretch_width",
             margin=0,
         )
-        self.table = pn.Column(sizing_mode="stretch_width", margin=0)
 
     def _choose_axes(self, result: Result) -> None:
         magnitudes, colours = compute.magnitude_axes(result.columns), compute.colour_axes(result.columns)
@@ -121,34 +145,20 @@ class ResultView:
             kept = widget.value if widget.value in labels else (labels[0] if labels else None)
             widget.param.update(options=labels, value=kept)
 
-    def _draw_table(self) -> None:
-        if self._result is None:
-            return
-        frame = compute.table_frame(self._result, self._selected)
-        self.table.objects = [
-            pn.widgets.Tabulator(
-                frame,
-                pagination="remote",
-                page_size=_PAGE_ROWS,
-                disabled=True,
-                theme="simple",
-                layout="fit_data_fill",
-                header_tooltips={column.name: _hint(column) for column in self._result.columns},
-                titles={column.name: _title(column) for column in self._result.columns},
-                sizing_mode="stretch_width",
-                stylesheets=[stylesheet()],
-                selectable=False,
-                margin=0,
-            )
-        ]
-
     def _draw_bars(self) -> None:
-        axis = self._axes.get(self._bar.value or "")
-        figure = self.bars.figure
-        figure.visible = axis is not None
-        if self._result is None or axis is None:
+        axis, result, selected = self._axes.get(self._bar.value or ""), self._result, self._selected
+        self.bars.figure.visible = self.bar_range.form.visible = axis is not None
+        if result is None or axis is None:
             return
-        bins = compute.histogram(compute.values_of(self._result, axis), self._selected)
+        self.bar_range.name([axis.label])
+        self._counts.ask(
+            lambda: compute.histogram(compute.values_of(result, axis), selected),
+            lambda bins: self._show_bars(bins, axis),
+            _raise,
+        )
+
+    def _show_bars(self, bins: Histogram, axis: Axis) -> None:
+        figure = self.bars.figure
         self.bars.bars.data, self.bars.chosen.data = plots.histogram_data(bins)
         figure.x_range.start, figure.x_range.end = float(bins.edges[0]), float(bins.edges[-1])
         figure.y_range.start, figure.y_range.end = 0, max(1.0, 1.08 * float(bins.counts.max(initial=0)))
@@ -156,15 +166,21 @@ class ResultView:
 
     def _fit_colour(self) -> None:
         x_axis, y_axis = self._axes.get(self._x.value or ""), self._axes.get(self._y.value or "")
-        figure = self.colour.figure
-        figure.visible = x_axis is not None and y_axis is not None
-        if self._result is None or x_axis is None or y_axis is None:
-            self._xy = None
+        result, self._xy = self._result, None
+        self.colour.figure.visible = self.colour_range.form.visible = x_axis is not None and y_axis is not None
+        if result is None or x_axis is None or y_axis is None:
             return
-        x, y = compute.values_of(self._result, x_axis), compute.values_of(self._result, y_axis)
-        self._xy = x, y
-        figure.x_range.start, figure.x_range.end = compute.extent(x)
-        figure.y_range.end, figure.y_range.start = compute.extent(y)
+        self.colour_range.name([x_axis.label, y_axis.label])
+        self._fits.ask(
+            lambda: _fitted(result, x_axis, y_axis), lambda fit: self._show_fit(fit, result, x_axis, y_axis), _raise
+        )
+
+    def _show_fit(self, fit: _Fit, result: Result, x_axis: Axis, y_axis: Axis) -> None:
+        if result is not self._result:
+            return
+        figure, self._xy = self.colour.figure, fit.xy
+        figure.x_range.start, figure.x_range.end = fit.x_range
+        figure.y_range.end, figure.y_range.start = fit.y_range
         figure.xaxis.axis_label, figure.yaxis.axis_label = x_axis.title, y_axis.title
         self._draw_colour()
 
@@ -190,7 +206,7 @@ class ResultView:
                 compute.rasterize(x[selected], y[selected], size=_RASTER, **ranges),
             ),
             lambda images: self._show_rasters(images, **ranges),
-            lambda _: None,
+            _raise,
         )
 
     def _show_rasters(
@@ -215,7 +231,24 @@ class ResultView:
         box = event.geometry
         if not event.final or self._xy is None or box.get("type") != "rect":
             return
-        self.select(compute.in_box(*self._xy, x_range=(box["x0"], box["x1"]), y_range=(box["y0"], box["y1"])))
+        ranges = (box["x0"], box["x1"]), (box["y0"], box["y1"])
+        self.select(compute.in_box(*self._xy, x_range=ranges[0], y_range=ranges[1]))
+        self.colour_range.show(ranges)
+
+    def _colour_range_asked(self, ranges: Sequence[Range]) -> None:
+        if self._xy is not None:
+            self.select(compute.in_ranges(self._xy, ranges))
+
+    def _bar_range_asked(self, ranges: Sequence[Range]) -> None:
+        axis, result = self._axes.get(self._bar.value or ""), self._result
+        if axis is None or result is None:
+            return
+
+        def picked(rows: NDArray[np.bool_] | None) -> None:
+            if result is self._result:
+                self.select(rows)
+
+        self._picks.ask(lambda: compute.in_ranges([compute.values_of(result, axis)], ranges), picked, _raise)
 
 
 def _summary(result: Result, *, max_rows: int, seconds: float) -> str:
@@ -234,7 +267,10 @@ def _summary(result: Result, *, max_rows: int, seconds: float) -> str:
 
 def _selection(selected: NDArray[np.bool_] | None) -> str:
     if selected is None:
-        return '<span class="muted">Draw a box in the left plot, or with Select on the map, to pick rows.</span>'
+        return (
+            '<span class="muted">Pick rows: draw a box in the left plot, or with Select on the map, '
+            "or type a range below a plot.</span>"
+        )
     return f"{int(selected.sum()):,} of {selected.size:,} rows selected"
 
 
@@ -249,9 +285,19 @@ def _question(adql: str, downloads: Mapping[str, str]) -> str:
     )
 
 
-def _title(column: Column) -> str:
-    return f"{column.name} [{column.unit}]" if column.unit else column.name
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """The values of two axes, shape (rows,) each, and the ranges that show them."""
+
+    xy: tuple[NDArray[np.float64], NDArray[np.float64]]
+    x_range: tuple[float, float]
+    y_range: tuple[float, float]
 
 
-def _hint(column: Column) -> str:
-    return ". ".join(part for part in (column.description, f"UCD {column.ucd}" if column.ucd else None) if part)
+def _fitted(result: Result, x_axis: Axis, y_axis: Axis) -> _Fit:
+    x, y = compute.values_of(result, x_axis), compute.values_of(result, y_axis)
+    return _Fit((x, y), compute.extent(x), compute.extent(y))
+
+
+def _raise(error: BaseException) -> None:
+    raise error

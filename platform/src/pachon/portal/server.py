@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 _DRAWING_THREADS = 4
 _ASKING_THREADS = 64
+_COLLECTING_THREADS = 32
 _FETCHING_THREADS = 8
 _MAX_MESSAGE_BYTES = 20 * 1024**2
 _UNUSED_SESSION_MS = 60_000
@@ -142,6 +143,7 @@ def _pools() -> Pools:
     return Pools(
         drawing=ThreadPoolExecutor(_DRAWING_THREADS, thread_name_prefix="portal-draw"),
         asking=ThreadPoolExecutor(_ASKING_THREADS, thread_name_prefix="portal-ask"),
+        collecting=ThreadPoolExecutor(_COLLECTING_THREADS, thread_name_prefix="portal-collect"),
         fetching=ThreadPoolExecutor(_FETCHING_THREADS, thread_name_prefix="portal-tiles"),
     )
 

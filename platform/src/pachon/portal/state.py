@@ -101,13 +101,16 @@ class Pools:
     drawing
         Work that computes.
     asking
-        Work that waits for the platform: queries, look-ups, lists.
+        Work that waits for queries, look-ups and lists of runs.
+    collecting
+        Work that waits for what a map is made of: the catalogues, and the tiles of a view.
     fetching
-        Single tiles, several for one piece of work in `asking`.
+        Single tiles, several for one piece of work in `collecting`.
     """
 
     drawing: Executor
     asking: Executor
+    collecting: Executor
     fetching: Executor
 
 

@@ -1,4 +1,4 @@
-"""Who may run a query now: turns are given fairly, so that one person's flood keeps nobody else waiting.
+"""Who may run a query, or count a tile, now: turns are given fairly, so that one person's flood keeps nobody waiting.
 
 A turn is waited for without a thread. Whoever asks has a queue of their own; a turn that comes free goes to the next
 queue in a circle whose owner is below their limit. Anonymous visitors are told apart by their address, and share one
@@ -22,30 +22,37 @@ _RETRY_AFTER_S = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmissionLimits:
-    """How many queries may run and wait.
+    """How many queries, or things of another kind, may run and wait.
 
     Parameters
     ----------
     running
         Queries that run at once: the number of workers.
     running_per_person
-        Of these, those of one person (or one address); with two workers or more, one is always left to others.
+        Of these, those of one person (or one address).
     running_anonymous
-        Of these, those of all anonymous visitors together; the same holds.
+        Of these, those of all anonymous visitors together.
+    left_to_others
+        Of these, those that neither one person nor all anonymous visitors may take; one is open to them always.
     waiting
         Queries that may wait.
     waiting_per_person
         Of these, those of one person (or one address).
     timeout_s
         How long a query may wait.
+    kind, kinds
+        What turns are given for, in messages.
     """
 
     running: int = 3
     running_per_person: int = 2
     running_anonymous: int = 2
+    left_to_others: int = 1
     waiting: int = 200
     waiting_per_person: int = 50
     timeout_s: float = 10
+    kind: str = "query"
+    kinds: str = "queries"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +138,8 @@ class Admission:
         return max(1, self._limits.running - self._aside)
 
     def _share(self, wanted: int) -> int:
-        """As many turns as wanted, but one fewer than there are, and one at least."""
-        return max(1, min(wanted, self.turns - 1))
+        """As many turns as wanted, but those that are left to others, and one at least."""
+        return max(1, min(wanted, self.turns - self._limits.left_to_others))
 
     def _admit(self) -> None:
         while (waiting := self._next()) is not None:
@@ -168,15 +175,15 @@ class Admission:
                 del self._queues[waiting.asker.key]
 
     def _check_queues(self, asker: Asker) -> None:
+        limits = self._limits
         own = len(self._queues.get(asker.key, ()))
-        if own >= self._limits.waiting_per_person:
-            whose = _whose(asker).capitalize()
-            message = f"{whose} {own} queries waiting already, as many as one may: ask again when some have ended."
+        if own >= limits.waiting_per_person:
+            whose = f"{_whose(asker).capitalize()} {own} {limits.kinds}"
+            message = f"{whose} waiting already, as many as one may: ask again when some have ended."
             raise UnavailableError(message, retry_after_s=_RETRY_AFTER_S)
-        if sum(map(len, self._queues.values())) >= self._limits.waiting:
-            message = (
-                f"{self._limits.waiting} queries are waiting already, as many as may: please try again in a minute."
-            )
+        if sum(map(len, self._queues.values())) >= limits.waiting:
+            whose = f"{limits.waiting} {limits.kinds} are"
+            message = f"{whose} waiting already, as many as may: please try again in a minute."
             raise UnavailableError(message, retry_after_s=60)
 
     def _waited_in_vain(self, asker: Asker) -> UnavailableError:
@@ -187,8 +194,8 @@ class Admission:
         elif asker.is_anonymous and self._anonymous >= anonymous:
             why = f"anonymous visitors have {anonymous} running, as many as they may together: log in, or try again"
         else:
-            why = f"all {limits.running} query workers are busy: please try again in a few seconds"
-        message = f"This query waited {limits.timeout_s:g} s and did not begin; {why}."
+            why = f"all {self.turns} turns of {limits.kinds} are taken: please try again in a few seconds"
+        message = f"This {limits.kind} waited {limits.timeout_s:g} s and did not begin; {why}."
         return UnavailableError(message, retry_after_s=_RETRY_AFTER_S)
 
 
@@ -203,7 +210,7 @@ class _Waiting:
 
 
 class Turn:
-    """One query's turn: begun once, ended at least once."""
+    """One turn, such as a query's: begun once, ended at least once."""
 
     def __init__(self, admission: Admission, asker: Asker) -> None:
         self._admission = admission

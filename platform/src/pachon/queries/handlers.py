@@ -30,12 +30,13 @@ from pachon.queries.storage import EXECUTION_ENDED, ExecutionStore
 from pachon.queries.tiles import MAX_ORDER, TileService
 from pachon.state.feed import Feed
 from pachon.state.outbox import Event
+from pachon.vo.dali import shown
 
 router = APIRouter(tags=["queries"])
 
 _MAX_PAGE = 500
 _HEARTBEAT_S = 15.0
-_MAX_TILES_WAITING = 200
+_MAX_DIGITS = 40
 
 Asking = Annotated[Principal, Depends(asking_principal)]
 
@@ -59,7 +60,17 @@ Known = Annotated[Principal, Depends(known_principal)]
 async def own_turn(request: Request, principal: Asking) -> Turn:
     """The turn of who asks: their query waits for it."""
     admission: Admission = request.app.state.services.admission
-    return admission.turn(Asker.of(principal, request.client.host if request.client else ""))
+    return admission.turn(_asker(request, principal))
+
+
+async def tile_turn(request: Request, principal: Asking) -> Turn:
+    """The turn of who asks: their density tile waits for it, beside queries."""
+    admission: Admission = request.app.state.services.tile_admission
+    return admission.turn(_asker(request, principal))
+
+
+def _asker(request: Request, principal: Principal) -> Asker:
+    return Asker.of(principal, request.client.host if request.client else "")
 
 
 async def _tiles(request: Request) -> TileService:
@@ -68,11 +79,8 @@ async def _tiles(request: Request) -> TileService:
 
 
 async def _tile_threads(request: Request) -> CapacityLimiter:
-    """The threads in which tiles are counted: few, whatever is asked, and others wait without one."""
+    """The threads in which tiles are counted: as many as there are turns."""
     threads: CapacityLimiter = request.app.state.services.tile_threads
-    if threads.statistics().tasks_waiting >= _MAX_TILES_WAITING:
-        message = f"{_MAX_TILES_WAITING} density tiles are waiting to be counted; please try again in a few seconds."
-        raise UnavailableError(message)
     return threads
 
 
@@ -92,12 +100,17 @@ async def tile(  # noqa: PLR0917 -- the framework passes them by keyword
     principal: Asking,
     tiles: Annotated[TileService, Depends(_tiles)],
     threads: Annotated[CapacityLimiter, Depends(_tile_threads)],
+    turn: Annotated[Turn, Depends(tile_turn)],
     order: Annotated[str, Query(description=f"HEALPix order of the tile, 0 to {MAX_ORDER}.")] = "",
     pixel: Annotated[str, Query(description="Nested pixel number at that order.")] = "",
     if_none_match: Annotated[str, Header()] = "",
 ) -> Response:
     place = _whole_number("order", order), _whole_number("pixel", pixel)
-    return await run_sync(lambda: _tile(tiles, principal, table, place, known=if_none_match), limiter=threads)
+    try:
+        await turn.begin()
+        return await run_sync(lambda: _tile(tiles, principal, table, place, known=if_none_match), limiter=threads)
+    finally:
+        turn.end()
 
 
 def _tile(tiles: TileService, principal: Principal, table: str, place: tuple[int, int], *, known: str) -> Response:
@@ -142,10 +155,9 @@ async def events(
     last_event_id: Annotated[str, Header(description="Id of the last event seen: continues after it.")] = "",
 ) -> StreamingResponse:
     feed: Feed = request.app.state.services.events
+    after = await asyncio.to_thread(request.app.state.services.outbox.latest_id)
     if last_event_id:
-        after = _whole_number("Last-Event-ID", last_event_id)
-    else:
-        after = await asyncio.to_thread(request.app.state.services.outbox.latest_id)
+        after = min(max(0, _whole_number("Last-Event-ID", last_event_id)), after)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     events = _stream(feed, principal.name, after, still_known=lambda: _still_known(request, principal))
     stream = _EventStream(events, headers=headers, media_type="text/event-stream")
@@ -235,6 +247,6 @@ def _npy(counts: np.ndarray[Any, Any]) -> bytes:
 
 def _whole_number(name: str, text: str) -> int:
     try:
-        return int(text)
+        return int(text if len(text) <= _MAX_DIGITS else "")
     except ValueError:
-        raise UsageError(f"{name} must be a whole number, not '{text}'.", parameter=name) from None
+        raise UsageError(f"{name} must be a whole number, not '{shown(text)}'.", parameter=name) from None

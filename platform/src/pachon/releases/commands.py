@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
@@ -15,8 +16,16 @@ import typer
 
 from pachon.core import clock
 from pachon.core.errors import NotFoundError, SetupError
-from pachon.releases.description import description_from, read_document
-from pachon.releases.drafts import add_files, add_images, add_table, copy_release, create
+from pachon.releases.description import MAX_EMBARGO_HOURS, description_from, read_document
+from pachon.releases.drafts import (
+    add_files,
+    add_images,
+    add_table,
+    copy_release,
+    create,
+    draft_description,
+    writable_links,
+)
 from pachon.releases.mirror_command import mirror
 from pachon.releases.models import FileCollection, FileKind, ImageCollection, Release
 from pachon.releases.publishing import publish, retire
@@ -32,9 +41,11 @@ Home = Annotated[Path | None, typer.Option("--home", help="Folder of everything 
 AsJSON = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 ReleaseId = Annotated[str, typer.Argument(help="Id of the release; also its schema name in ADQL.")]
 Files = Annotated[list[Path], typer.Argument(help="Files, or folders of files.")]
-Link = Annotated[bool, typer.Option("--link", help="Hard links instead of copies, for originals that do not change.")]
+_LINK = "Hard links instead of copies: whoever changes an original afterwards damages the release; make them read-only."
+Link = Annotated[bool, typer.Option("--link", help=_LINK)]
 CollectionId = Annotated[str, typer.Argument(help="Id of the collection, which is made if there is none.")]
-Title = Annotated[str | None, typer.Option(help="Its name for people; default: its id.")]
+Title = Annotated[str | None, typer.Option(help="Its name for people; default: what it has, or its id.")]
+About = Annotated[str | None, typer.Option("--description", help="What it holds; default: what it says already.")]
 
 
 class _DataGroup(Protocol):
@@ -120,6 +131,7 @@ def create_command(
         release = _described(release_id, description_file, given)
         draft = create(registry, release, schema=schema, anew=anew)
     typer.echo(f"{release_id}: a draft, in {draft}.")
+    _warn_of_links(registry, release_id, link=link)
 
 
 def _described(release_id: str, file: Path | None, given: dict[str, Any]) -> Release:
@@ -156,17 +168,31 @@ def add_images_command(
     files: Files,
     *,
     title: Title = None,
-    about: Annotated[str, typer.Option("--description", help="What it holds.")] = "",
+    about: About = None,
     embargo_hours: Annotated[
-        float, typer.Option(min=0, help="For how long after its exposure an image is for nobody.")
-    ] = 0,
+        float | None,
+        typer.Option(
+            min=0,
+            max=MAX_EMBARGO_HOURS,
+            help="For how long after its exposure an image is for nobody; default: as the collection has it, or 0.",
+        ),
+    ] = None,
+    shorten_embargo: Annotated[
+        bool, typer.Option("--shorten-embargo", help="Allow fewer hours than the collection has, for all its images.")
+    ] = False,
     link: Link = False,
     home: Home = None,
 ) -> None:
     """Put FITS images into a collection of a draft."""
-    images = ImageCollection(id=collection, title=title or collection, description=about, embargo_hours=embargo_hours)
-    count = add_images(_registry(context, home), release_id, images, files, link=link)
+    registry = _registry(context, home)
+    known = {each.id: each for each in draft_description(registry, release_id).images}
+    before = known.get(collection) or ImageCollection(id=collection, title=collection)
+    title, about = before.title if title is None else title, before.description if about is None else about
+    hours = before.embargo_hours if embargo_hours is None else embargo_hours
+    images = replace(before, title=title, description=about, embargo_hours=hours)
+    count = add_images(registry, release_id, images, files, link=link, shorten_embargo=shorten_embargo)
     typer.echo(f"{release_id}: {count:,} images in collection {collection}.")
+    _warn_of_links(registry, release_id, link=link)
 
 
 @app.command("add-files")
@@ -180,19 +206,30 @@ def add_files_command(
         Literal["raw", "calibration", "telemetry", "configuration", "other"], typer.Option(help="What the files are.")
     ],
     title: Title = None,
-    about: Annotated[str, typer.Option("--description", help="What it holds.")] = "",
+    about: About = None,
     link: Link = False,
     home: Home = None,
 ) -> None:
     """Put files for download into a collection of a draft."""
-    what = FileCollection(id=collection, kind=FileKind[kind.upper()], title=title or collection, description=about)
-    count = add_files(_registry(context, home), release_id, what, files, link=link)
+    registry = _registry(context, home)
+    known = {each.id: each for each in draft_description(registry, release_id).files}
+    before = known.get(collection) or FileCollection(id=collection, kind=FileKind[kind.upper()], title=collection)
+    title, about = before.title if title is None else title, before.description if about is None else about
+    what = replace(before, kind=FileKind[kind.upper()], title=title, description=about)
+    count = add_files(registry, release_id, what, files, link=link)
     typer.echo(f"{release_id}: {count:,} files in collection {collection}.")
+    _warn_of_links(registry, release_id, link=link)
+
+
+def _warn_of_links(registry: Registry, release_id: str, *, link: bool) -> None:
+    if link and (path := next(writable_links(registry, release_id), None)) is not None:
+        message = f"{path} and perhaps more are links to files that can still be written: take that right from them"
+        typer.echo(f"{release_id}: {message}, or a change of the original damages the release.", err=True)
 
 
 @app.command("publish")
 def publish_command(context: typer.Context, release_id: ReleaseId, *, home: Home = None) -> None:
-    """Check a draft and serve it; or serve a retired release again. A data release moves the others one step down."""
+    """Check a draft and serve it; or serve a retired release again. A data release moves older ones down."""
     settings = _settings(context, home)
     registry = _registry(context, home)
     before = registry.read().entries

@@ -8,17 +8,29 @@ from pathlib import Path
 from typing import Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from pachon.core.errors import SetupError
+from pachon.core.errors import SetupError, UsageError
 from pachon.releases.felis import LOADER, read_schema
 from pachon.releases.hats.workplace import replacing
-from pachon.releases.models import FileCollection, FileKind, ImageCollection, Release, ReleaseKind, Table
+from pachon.releases.models import (
+    RELEASE_ID,
+    FileCollection,
+    FileKind,
+    ImageCollection,
+    Release,
+    ReleaseKind,
+    Table,
+)
 from pachon.rights.models import Audience
 
 DESCRIPTION = "release.yaml"
 SCHEMA = "schema.yaml"
+MAX_EMBARGO_HOURS = 87_660
+"""Ten years."""
 _COLLECTION_ID = r"^[a-z][a-z0-9_-]*$"
+_RESERVED_IDS = frozenset({"tap_schema", "tap_upload"})
+"""Schemas that every TAP service has (TAP 1.1, sections 2.5 and 4)."""
 
 
 class _Part(BaseModel):
@@ -29,7 +41,7 @@ class _Images(_Part):
     id: str = Field(pattern=_COLLECTION_ID)
     title: str
     description: str = ""
-    embargo_hours: float = Field(0, ge=0, allow_inf_nan=False)
+    embargo_hours: float = Field(0, ge=0, le=MAX_EMBARGO_HOURS, allow_inf_nan=False)
 
 
 class _Files(_Part):
@@ -42,7 +54,7 @@ class _Files(_Part):
 class _ReleaseFile(_Part):
     """The whole document."""
 
-    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    id: str = Field(pattern=f"^{RELEASE_ID.pattern}$")
     title: str
     description: str
     kind: ReleaseKind
@@ -57,6 +69,14 @@ class _ReleaseFile(_Part):
     groups: frozenset[str] = frozenset()
     images: tuple[_Images, ...] = ()
     files: tuple[_Files, ...] = ()
+
+    @field_validator("id")
+    @classmethod
+    def _not_reserved(cls, release_id: str) -> str:
+        if release_id in _RESERVED_IDS:
+            message = f"'{release_id}' is a schema of the TAP service itself; any other id will do"
+            raise ValueError(message)
+        return release_id
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
@@ -109,26 +129,51 @@ def description_from(document: object, *, source: str) -> Release:
     try:
         described = _ReleaseFile.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise SetupError(f"{source}: {place or 'the document'}: {first['msg']}.") from None
+        raise SetupError(f"{source}: {_first(error)}.") from None
     plain = {name: value for name, value in described if name not in {"images", "files"}}
     images = tuple(ImageCollection(**each.model_dump()) for each in described.images)
     files = tuple(FileCollection(**each.model_dump()) for each in described.files)
     return Release(**plain, images=images, files=files)
 
 
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc']) or 'the document'}: {first['msg']}"
+
+
 def write_description(release: Release, path: Path) -> None:
-    """Write a `release.yaml` in one instant."""
+    """Write a `release.yaml` in one instant.
+
+    Raises
+    ------
+    UsageError
+        As `document_of`.
+    """
+    document = document_of(release)
+    with replacing(path) as unfinished:
+        unfinished.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def document_of(release: Release) -> dict[str, Any]:
+    """The contents of the `release.yaml` of a release.
+
+    Raises
+    ------
+    UsageError
+        If a release cannot be described so, such as with a collection of a wrong id.
+    """
     given: dict[str, Any] = {name: getattr(release, name) for name in _ReleaseFile.model_fields}
     given["images"] = [{name: getattr(each, name) for name in _Images.model_fields} for each in release.images]
     given["files"] = [{name: getattr(each, name) for name in _Files.model_fields} for each in release.files]
-    document = _ReleaseFile.model_validate(given).model_dump(mode="json", exclude_defaults=True)
+    try:
+        checked = _ReleaseFile.model_validate(given)
+    except ValidationError as error:
+        raise UsageError(f"Release '{release.id}' cannot be described so: {_first(error)}.") from None
+    document = checked.model_dump(mode="json", exclude_defaults=True)
     document["date"] = release.date
     if release.groups:
         document["groups"] = sorted(release.groups)
-    with replacing(path) as unfinished:
-        unfinished.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return document
 
 
 def read_tables(folder: Path, release: Release) -> tuple[Table, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from pachon.core.failpoints import failpoint
 from pachon.releases.description import (
     DESCRIPTION,
     SCHEMA,
+    document_of,
     read_description,
     read_tables,
     table_folder,
@@ -24,10 +26,11 @@ from pachon.releases.hats.workplace import WORK, replacing
 from pachon.releases.importing import ImportReport, import_table
 from pachon.releases.manifest import MANIFEST, paths_in
 from pachon.releases.models import FileCollection, ImageCollection, Release
-from pachon.releases.registry import Registry
+from pachon.releases.registry import Registry, build_of
 
 UNFINISHED = ".unfinished"
 """Folder of a draft with tables that are being imported."""
+_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
 def create(registry: Registry, release: Release, *, schema: Path | None = None, anew: bool = False) -> Path:
@@ -153,7 +156,13 @@ def add_table(
 
 
 def add_images(
-    registry: Registry, release_id: str, collection: ImageCollection, files: Sequence[Path], *, link: bool = False
+    registry: Registry,
+    release_id: str,
+    collection: ImageCollection,
+    files: Sequence[Path],
+    *,
+    link: bool = False,
+    shorten_embargo: bool = False,
 ) -> int:
     """Put FITS images, or folders of them, into a collection of a draft; it is made if the draft has none of that id.
 
@@ -161,6 +170,8 @@ def add_images(
     ----------
     link
         Hard links instead of copies, for originals that nobody will change.
+    shorten_embargo
+        Allow an embargo that is shorter than the collection has: it holds for the images that are there already, too.
 
     Returns
     -------
@@ -169,17 +180,25 @@ def add_images(
 
     Raises
     ------
-    NotFoundError, ConflictError
-        As `add_table`.
+    NotFoundError
+        If there is no such draft.
+    ConflictError
+        If the collection has another file of a name, or a longer embargo.
     UsageError
-        If there is no such file, or two have one name.
+        If the collection cannot be described so, there is no such file, or two have one name.
     """
     with registry.only_one(release_id):
         draft = existing(registry, release_id)
         release = read_description(draft / DESCRIPTION)
-        count = _take_files(files, draft / "images" / collection.id, link=link)
+        known = next((each.embargo_hours for each in release.images if each.id == collection.id), 0.0)
+        if collection.embargo_hours < known and not shorten_embargo:
+            message = f"Images in '{collection.id}' are under embargo for {known:g} hours"
+            raise ConflictError(f"{message}; --shorten-embargo allows fewer, for all of them.")
         images = (*(each for each in release.images if each.id != collection.id), collection)
-        write_description(replace(release, images=images), draft / DESCRIPTION)
+        described = replace(release, images=images)
+        document_of(described)
+        count = _take_files(files, draft / "images" / collection.id, link=link)
+        write_description(described, draft / DESCRIPTION)
         return count
 
 
@@ -190,10 +209,33 @@ def add_files(
     with registry.only_one(release_id):
         draft = existing(registry, release_id)
         release = read_description(draft / DESCRIPTION)
-        count = _take_files(files, draft / "files" / collection.id, link=link)
         kept = (*(each for each in release.files if each.id != collection.id), collection)
-        write_description(replace(release, files=kept), draft / DESCRIPTION)
+        described = replace(release, files=kept)
+        document_of(described)
+        count = _take_files(files, draft / "files" / collection.id, link=link)
+        write_description(described, draft / DESCRIPTION)
         return count
+
+
+def draft_description(registry: Registry, release_id: str) -> Release:
+    """What a draft says of itself so far, without its tables.
+
+    Raises
+    ------
+    NotFoundError, ConflictError
+        If there is none, or another process is changing it.
+    """
+    with registry.only_one(release_id):
+        return read_description(existing(registry, release_id) / DESCRIPTION)
+
+
+def writable_links(registry: Registry, release_id: str) -> Iterator[Path]:
+    """Files of a draft that are hard links to originals which can still be changed, and the draft with them."""
+    draft = registry.drafts / release_id
+    for path in draft.rglob("*"):
+        status = path.lstat()
+        if stat.S_ISREG(status.st_mode) and status.st_nlink > 1 and status.st_mode & _WRITABLE:
+            yield path.relative_to(draft)
 
 
 def existing(registry: Registry, release_id: str) -> Path:
@@ -227,20 +269,21 @@ def recovered(registry: Registry, release_id: str) -> Path:
     """
     draft = registry.drafts / release_id
     if not draft.exists():
-        for folder in strays(registry):
-            if folder.name.partition(".")[0] == release_id:
+        for stray_id, folder in strays(registry):
+            if stray_id == release_id:
                 folder.rename(draft)
                 break
     return draft
 
 
-def strays(registry: Registry) -> Iterator[Path]:
-    """Complete releases in the folder of releases that the registry does not know."""
+def strays(registry: Registry) -> Iterator[tuple[str, Path]]:
+    """Complete builds in the folder of releases that the registry does not know, each with the id of its release."""
     known = {place.folder for place in registry.read().places}
     if registry.root.is_dir():
         for path in sorted(registry.root.glob(f"*/{MANIFEST}")):
-            if path.parent.name not in known and not path.parent.name.startswith("."):
-                yield path.parent
+            build = build_of(path.parent.name)
+            if build is not None and path.parent.name not in known:
+                yield build[0], path.parent
 
 
 def _take_schema(draft: Path, release: Release, schema: Path) -> None:

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pachon.core import clock
@@ -21,6 +21,8 @@ from pachon.releases.registry import Entry, Registry, release_folders
 
 _log = logging.getLogger(__name__)
 _Stamp = tuple[int, ...]
+_PAUSE = timedelta(seconds=30)
+"""Before what could not be read is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class _Held:
 class FolderReleaseStore:
     """Releases under one folder, read when first asked for and again when the registry changes.
 
+    What cannot be read (storage that is away) is tried again every half minute; until then all else is as it was.
     Safe to use from several threads.
 
     Parameters
@@ -56,6 +59,8 @@ class FolderReleaseStore:
         self._now = now
         self._lock = threading.Lock()
         self._stamp: object = None
+        self._again_at: datetime | None = None
+        self._warnings: dict[str, str] = {}
         self._held: dict[str, _Held] = {}
         self._releases: tuple[Release, ...] = ()
 
@@ -147,29 +152,43 @@ class FolderReleaseStore:
         return held, held.tables[table_name]
 
     def _refresh(self) -> None:
-        if self._registry_stamp() == self._stamp:
+        if self._is_as_read(self._registry_stamp()):
             return
         with self._lock:
             stamp = self._registry_stamp()
-            if stamp == self._stamp:
+            if self._is_as_read(stamp):
                 return
-            try:
-                entries = self._registry.read().entries
-            except SetupError as error:
-                _log.warning("Releases are served as they were: %s", error)
-                self._stamp = stamp
-                return
-            served = ((release_id, entry) for release_id, entry in entries.items() if entry.is_served)
-            found = {release_id: self._read(release_id, entry) for release_id, entry in served}
-            self._held = {release_id: held for release_id, held in found.items() if held is not None}
-            self._releases = tuple(held.release for _, held in sorted(self._held.items()))
+            warned, self._warnings = self._warnings, {}
+            self._read_all()
+            for what, message in self._warnings.items():
+                if warned.get(what) != message:
+                    _log.warning("%s: %s", what, message)
+            self._again_at = self._now() + _PAUSE if self._warnings else None
             self._stamp = stamp
+
+    def _is_as_read(self, stamp: object) -> bool:
+        return stamp == self._stamp and (self._again_at is None or self._now() < self._again_at)
+
+    def _read_all(self) -> None:
+        try:
+            entries = self._registry.read().entries
+        except (OSError, SetupError) as error:
+            self._warnings["Releases are served as they were"] = str(error)
+            return
+        served = ((release_id, entry) for release_id, entry in entries.items() if entry.is_served)
+        found = {release_id: self._read(release_id, entry) for release_id, entry in served}
+        self._held = {release_id: held for release_id, held in found.items() if held is not None}
+        self._releases = tuple(held.release for _, held in sorted(self._held.items()))
 
     def _registry_stamp(self) -> object:
         """Changes whenever the registry does; until there is one, whenever a release does."""
         if (stamp := _stamp(self._registry.path)) != ():
             return stamp
-        return tuple((folder.name, _stamp(folder / DESCRIPTION)) for folder in release_folders(self._registry.root))
+        try:
+            folders = tuple(release_folders(self._registry.root))
+        except OSError as error:
+            return str(error)
+        return tuple((folder.name, _stamp(folder / DESCRIPTION)) for folder in folders)
 
     def _read(self, release_id: str, entry: Entry) -> _Held | None:
         folder = self._registry.locate(entry.place)
@@ -180,7 +199,7 @@ class FolderReleaseStore:
         try:
             return _read(stamp)
         except (OSError, PachonError) as error:
-            _log.warning("Release %s is left out: %s", release_id, error)
+            self._warnings[f"Release {release_id} is left out"] = str(error)
             return None
 
 

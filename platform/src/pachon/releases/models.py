@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -9,6 +10,9 @@ from pathlib import Path
 
 from pachon.core.fields import Field
 from pachon.rights.models import Audience
+
+RELEASE_ID = re.compile(r"[a-z][a-z0-9_]*")
+"""What the id of a release looks like; it is a schema name in ADQL and the name of a folder."""
 
 
 class ReleaseKind(StrEnum):
@@ -21,7 +25,7 @@ class ReleaseKind(StrEnum):
 
 
 class Lifecycle(StrEnum):
-    """Where a published release stands: publishing a data release moves the older ones one step down."""
+    """Where a published release stands, from first to last: publishing a data release moves older ones down."""
 
     CURRENT = "current"
     PREVIOUS = "previous"

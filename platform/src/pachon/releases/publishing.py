@@ -6,14 +6,14 @@ import contextlib
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pachon.core import clock
-from pachon.core.errors import NotFoundError, SetupError, UsageError
+from pachon.core.errors import ConflictError, NotFoundError, SetupError, UsageError
 from pachon.core.failpoints import failpoint
 from pachon.releases.description import DESCRIPTION, read_description, read_tables, table_folder
 from pachon.releases.drafts import UNFINISHED, existing, recovered
@@ -22,16 +22,16 @@ from pachon.releases.hats.workplace import WORK
 from pachon.releases.living import read_validity
 from pachon.releases.manifest import Contents, paths_in, write_manifest
 from pachon.releases.models import Lifecycle, Release, ReleaseKind, Tier
-from pachon.releases.registry import Entry, Place, Records, Registry, State, bring_to_disk
+from pachon.releases.registry import Entry, Place, Records, Registry, State, bring_to_disk, build_of, lifecycles
 
-_NEXT = {Lifecycle.CURRENT: Lifecycle.PREVIOUS, Lifecycle.PREVIOUS: Lifecycle.ARCHIVED}
+_STEPS = tuple(Lifecycle)
 
 
 def publish(registry: Registry, release_id: str, *, at: datetime) -> Records:
     """Publish a draft, or serve a retired release again if there is no draft of it.
 
-    A new data release moves the others one step down: current, previous, archived. One that replaces an earlier build
-    of the same id changes nothing else.
+    A new data release takes its place among the others by release date, and moves the older ones down: current,
+    previous, archived; none moves up. One that replaces an earlier build of the same id changes nothing else.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def publish(registry: Registry, release_id: str, *, at: datetime) -> Records:
     SetupError, UsageError
         If the draft is not a complete release, with what is missing.
     ConflictError
-        If another process is changing it.
+        If another process is changing it, or it was published as another kind of release.
     """
     with registry.only_one(release_id):
         if not recovered(registry, release_id).exists() and _is_retired(registry, release_id):
@@ -90,14 +90,18 @@ def _publish(registry: Registry, release_id: str, draft: Path, at: datetime) -> 
     _check_parts(release, contents, row_counts)
     contents |= {name: replace(contents[name], row_count=rows) for name, rows in row_counts.items()}
     _bring_all_to_disk(draft)
-    registry.establish()
-    failpoint("publish.before-rename")
+
+    def decide(records: Records) -> Records:
+        new = Entry(kind=release.kind, place=place, published_at=at, contents=contents)
+        return _published(records, release, new, _others(registry, records, release))
+
     place = _next_place(registry, release_id)
+    decide(registry.establish())
+    failpoint("publish.before-rename")
     draft.rename(registry.locate(place))
     bring_to_disk(registry.root)
     failpoint("publish.before-commit")
-    new = Entry(kind=release.kind, place=place, published_at=at, contents=contents)
-    return registry.change(lambda records: _published(records, release_id, new, at))
+    return registry.change(decide)
 
 
 def check(folder: Path, release: Release) -> dict[str, int]:
@@ -154,17 +158,38 @@ def _check_parts(release: Release, contents: Mapping[str, Contents], tables: Col
         raise SetupError(f"Collection '{empty[0]}' of '{release.id}' has no files yet.")
 
 
-def _published(records: Records, release_id: str, new: Entry, at: datetime) -> Records:
-    """The decision: the new build is served, an earlier one is not read any more, other data releases step down."""
-    old = records.entries.get(release_id)
+def _others(registry: Registry, records: Records, release: Release) -> dict[str, tuple[date, datetime]]:
+    """The other data releases that a new one meets: release dates, as their folders say, and when they were published.
+
+    Archived ones are not asked, since they stay archived and their storage may be slow.
+    """
+    if release.kind is not ReleaseKind.DATA_RELEASE or release.id in records.entries:
+        return {}
+    return {
+        other_id: (read_description(registry.locate(entry.place) / DESCRIPTION).date, entry.published_at)
+        for other_id, entry in records.entries.items()
+        if entry.kind is ReleaseKind.DATA_RELEASE and entry.lifecycle is not Lifecycle.ARCHIVED
+    }
+
+
+def _published(records: Records, release: Release, new: Entry, others: Mapping[str, tuple[date, datetime]]) -> Records:
+    """The decision: the new build is served, an earlier one is not read any more, older data releases step down."""
+    at, old = new.published_at, records.entries.get(release.id)
     if old is not None:
+        if old.kind is not new.kind:
+            message = f"Release '{release.id}' is a {old.kind.value} and cannot become a {new.kind.value}"
+            raise ConflictError(f"{message}; give it another id, or delete the old one first.")
         again = replace(new, lifecycle=old.lifecycle, published_at=old.published_at, history=old.history)
-        return records.with_entry(release_id, again.after("built again", at)).with_replaced(old.place, at)
-    if new.kind is ReleaseKind.DATA_RELEASE:
-        for other_id, entry in records.entries.items():
-            if entry.kind is ReleaseKind.DATA_RELEASE and (lifecycle := _NEXT.get(entry.lifecycle)):
-                records = records.with_entry(other_id, replace(entry, lifecycle=lifecycle).after(lifecycle.value, at))
-    return records.with_entry(release_id, new.after("published", at))
+        return records.with_entry(release.id, again.after("built again", at)).with_replaced(old.place, at)
+    new = new.after("published", at)
+    if new.kind is not ReleaseKind.DATA_RELEASE:
+        return records.with_entry(release.id, new)
+    for each_id, lifecycle in lifecycles({**others, release.id: (release.date, at)}).items():
+        entry = new if each_id == release.id else records.entries[each_id]
+        if _STEPS.index(lifecycle) > _STEPS.index(entry.lifecycle):
+            entry = replace(entry, lifecycle=lifecycle).after(lifecycle.value, at)
+        records = records.with_entry(each_id, entry)
+    return records
 
 
 def _is_retired(registry: Registry, release_id: str) -> bool:
@@ -220,8 +245,7 @@ def _next_place(registry: Registry, release_id: str) -> Place:
     """A name that no folder of this release has or had, as far as anybody may still read it."""
     names = {place.folder for place in registry.read().places}
     names |= {path.name for path in registry.root.glob(f"{release_id}*")}
-    taken = [name for name in names if name.partition(".")[0] == release_id]
-    numbers = [int(name.partition(".")[2] or 1) for name in taken]
+    numbers = [build[1] for build in map(build_of, names) if build is not None and build[0] == release_id]
     return Place(Tier.FAST, f"{release_id}.{max(numbers) + 1}" if numbers else release_id)
 
 

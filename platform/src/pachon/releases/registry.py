@@ -11,24 +11,27 @@ import contextlib
 import fcntl
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
+from itertools import chain, repeat
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from pachon.core.errors import ConflictError, PachonError, SetupError
+from pachon.core.errors import ConflictError, PachonError, SetupError, UsageError
 from pachon.core.failpoints import failpoint
 from pachon.releases.description import DESCRIPTION, read_description
 from pachon.releases.hats.workplace import replacing
 from pachon.releases.manifest import Contents
-from pachon.releases.models import Lifecycle, LifecycleEvent, Release, ReleaseKind, Tier
+from pachon.releases.models import RELEASE_ID, Lifecycle, LifecycleEvent, Release, ReleaseKind, Tier
 
 REGISTRY = "registry.json"
 DRAFTS = ".drafts"
 _LOCKS = ".locks"
+_BUILD = re.compile(rf"({RELEASE_ID.pattern})(?:\.([1-9][0-9]{{0,3}}))?")
 _log = logging.getLogger(__name__)
 
 
@@ -190,9 +193,14 @@ class Registry:
 
         Raises
         ------
+        UsageError
+            If no release can have that id: every command comes here before it touches a folder of that name.
         ConflictError
             If another process has it.
         """
+        if not RELEASE_ID.fullmatch(release_id):
+            allowed = "an id is a small letter, then small letters, digits and underscores"
+            raise UsageError(f"'{release_id[:80]}' is not the id of a release: {allowed}.")
         return self._locked(f"release-{release_id}", wait=False)
 
     @contextlib.contextmanager
@@ -211,7 +219,7 @@ class Registry:
     def _found(self) -> Records:
         """The records of a folder in which releases were published before there was a registry."""
         found: dict[str, Entry] = {}
-        data_releases: list[Release] = []
+        dates: dict[str, tuple[date, datetime]] = {}
         for folder in release_folders(self.root):
             try:
                 release = _described(folder)
@@ -220,16 +228,30 @@ class Registry:
                 _log.warning("Release %s is left out: %s", folder.name, error)
                 continue
             if release.kind is ReleaseKind.DATA_RELEASE:
-                data_releases.append(release)
+                dates[release.id] = (release.date, published_at)
             found[release.id] = Entry(
                 kind=release.kind,
                 place=Place(Tier.FAST, folder.name),
                 published_at=published_at,
                 history=(LifecycleEvent(published_at, "published"),),
             )
-        for release in sorted(data_releases, key=lambda each: each.date)[:-1]:
-            found[release.id] = replace(found[release.id], lifecycle=Lifecycle.PREVIOUS)
+        for release_id, lifecycle in lifecycles(dates).items():
+            kept = Lifecycle.PREVIOUS if lifecycle is Lifecycle.ARCHIVED else lifecycle
+            found[release_id] = replace(found[release_id], lifecycle=kept)
         return Records(dict(sorted(found.items())))
+
+
+def lifecycles(dates: Mapping[str, tuple[date, datetime]]) -> dict[str, Lifecycle]:
+    """Where data releases stand: the newest is current, the one before it previous, all others archived.
+
+    Parameters
+    ----------
+    dates
+        By id: the release date, and when it was published (UTC), which decides between releases of one day.
+    """
+    newest_first = sorted(dates, key=lambda release_id: dates[release_id], reverse=True)
+    steps = chain((Lifecycle.CURRENT, Lifecycle.PREVIOUS), repeat(Lifecycle.ARCHIVED))
+    return dict(zip(newest_first, steps, strict=False))
 
 
 def _described(folder: Path) -> Release:
@@ -237,6 +259,15 @@ def _described(folder: Path) -> Release:
     if release.id != folder.name:
         raise SetupError(f"{folder / DESCRIPTION} calls it '{release.id}'.")
     return release
+
+
+def build_of(folder_name: str) -> tuple[str, int] | None:
+    """Which release a folder may be a build of, and the how manyth: `dr1` and `dr1.2` are builds 1 and 2 of `dr1`.
+
+    None for any other name (`dr1.bak`, `dr1.20261125`): such folders are not ours.
+    """
+    match = _BUILD.fullmatch(folder_name)
+    return (match[1], int(match[2] or 1)) if match else None
 
 
 def release_folders(root: Path) -> Iterator[Path]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeGuard
 
 from pachon.core.errors import PachonError, SetupError
 from pachon.core.failpoints import failpoint
@@ -36,20 +37,32 @@ def move_archived(registry: Registry, *, at: datetime, report: Callable[[str], N
         return ()
     left = []
     for release_id, entry in registry.read().entries.items():
-        if entry.lifecycle is Lifecycle.ARCHIVED and entry.place.tier is Tier.FAST:
+        if _is_to_move(entry):
             try:
                 with registry.only_one(release_id):
-                    _move(registry, release_id, entry, at)
-                report(f"{release_id}: moved to mass storage.")
+                    is_moved = _move(registry, release_id, at)
+                if is_moved:
+                    report(f"{release_id}: moved to mass storage.")
             except PachonError as error:
                 report(f"{release_id}: not moved to mass storage. {error}")
                 left.append(release_id)
     return tuple(left)
 
 
-def _move(registry: Registry, release_id: str, entry: Entry, at: datetime) -> None:
+def _is_to_move(entry: Entry | None) -> TypeGuard[Entry]:
+    return entry is not None and entry.lifecycle is Lifecycle.ARCHIVED and entry.place.tier is Tier.FAST
+
+
+def _move(registry: Registry, release_id: str, at: datetime) -> bool:
+    """Move one release; False if that is not to be done any more. The caller holds the lock of the release."""
+    now = registry.read()
+    entry = now.entries.get(release_id)
+    if not _is_to_move(entry):
+        return False
     source, place = registry.locate(entry.place), Place(Tier.MASS, entry.place.folder)
     target = registry.locate(place)
+    if place in now.places or (target.exists() and target.samefile(source)):
+        raise SetupError(f"Release '{release_id}' could not be moved to {target}: what lies there is in use.")
     moving = target.with_name(f"{_MOVING}{target.name}")
     try:
         for leftover in (moving, target):
@@ -70,6 +83,7 @@ def _move(registry: Registry, release_id: str, entry: Entry, at: datetime) -> No
         return records.with_entry(release_id, moved).with_replaced(entry.place, at)
 
     registry.change(decide)
+    return True
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -59,8 +59,8 @@ def recover(registry: Registry, *, at: datetime, keep: timedelta, report: Report
             shutil.rmtree(leftover)
     for release_id, entry in registry.establish().entries.items():
         _list_files(registry, release_id, entry, report)
-    for stray in tuple(strays(registry)):
-        _take_back(registry, stray.name.partition(".")[0], report)
+    for release_id, _ in tuple(strays(registry)):
+        _take_back(registry, release_id, report)
     left = move_archived(registry, at=at, report=report)
     if removed := remove_replaced(registry, at=at, keep=keep):
         report(f"{removed} folders that nobody reads any more were removed.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -77,6 +77,14 @@ class Embargo:
 
     hours: float
     taken_at: datetime
+
+    @property
+    def ends_at(self) -> datetime:
+        """When its images are free (UTC): one that leaves the calendar ends on its last day, as good as never."""
+        try:
+            return self.taken_at + timedelta(hours=self.hours)
+        except OverflowError:
+            return datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)

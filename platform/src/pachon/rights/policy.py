@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import MAXYEAR, date, datetime, timedelta
+from datetime import MAXYEAR, date, datetime
 
 from pachon.identity.models import Principal, Scope
 from pachon.rights.models import ALLOWED, Access, Audience, Decision, Embargo, Holding
@@ -98,9 +98,8 @@ class RightsPolicy:
     ) -> str | None:
         if not access.is_to_a_release:
             return self._refusal_of_aspect(principal, access)
-        if embargo is not None and at < embargo.taken_at + timedelta(hours=embargo.hours):
-            ends_at = embargo.taken_at + timedelta(hours=embargo.hours)
-            return f"This image is under embargo until {ends_at:%Y-%m-%d %H:%M} UTC."
+        if embargo is not None and at < embargo.ends_at:
+            return f"This image is under embargo until {embargo.ends_at:%Y-%m-%d %H:%M} UTC."
         refusals = (self._refusal_of_release(principal, access, at.date(), source) for source in sources)
         return next((refusal for refusal in refusals if refusal is not None), None)
 

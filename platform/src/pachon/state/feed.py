@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 
 from pachon.core.errors import UnavailableError
 from pachon.state.outbox import Event, Outbox
 
+_LOG = logging.getLogger(__name__)
 _POLL_S = 0.25
 _BATCH = 100
+_FAULT_PAUSE = 20
+"""After a fault of ours, a look is this many times rarer."""
 
 
 class Feed:
@@ -81,12 +85,20 @@ class Feed:
             self._watch = None
 
     async def _keep_watch(self) -> None:
-        """Tell the followers when there is a newer event; a database that is away is asked again."""
+        """Tell the followers when there is a newer event; whatever goes wrong, the database is asked again."""
         while True:
-            with suppress(UnavailableError):
-                newest_id = await asyncio.to_thread(self._outbox.latest_id)
-                if newest_id > self._newest_id:
-                    self._newest_id = newest_id
-                    async with self._news:
-                        self._news.notify_all()
-            await asyncio.sleep(self._poll_s)
+            pause_s = self._poll_s
+            try:
+                with suppress(UnavailableError):
+                    await self._look()
+            except Exception:  # noqa: BLE001 -- the edge of a task: its end would leave the followers waiting
+                pause_s *= _FAULT_PAUSE
+                _LOG.exception("The newest event could not be asked for; it is asked for again in %g s.", pause_s)
+            await asyncio.sleep(pause_s)
+
+    async def _look(self) -> None:
+        newest_id = await asyncio.to_thread(self._outbox.latest_id)
+        if newest_id > self._newest_id:
+            self._newest_id = newest_id
+            async with self._news:
+                self._news.notify_all()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from threading import Lock
 
 import pyarrow as pa
 
@@ -21,6 +23,9 @@ DESCRIPTION = "What this service holds, in the form of TAP 1.1"
 
 _REGULAR = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _TEXT, _INT, _LONG = DataType.CHAR, DataType.INT, DataType.LONG
+
+_MOST_KEPT = 32
+_Made = tuple[tuple[Release, ...], Mapping[str, MemorySnapshot]]
 
 _Spec = tuple[str, DataType, str]
 _TABLES: dict[str, tuple[str, tuple[_Spec, ...], tuple[str, ...]]] = {
@@ -103,21 +108,36 @@ def own_tables() -> tuple[Table, ...]:
 
 
 class TapSchema:
-    """TAP_SCHEMA for each person, kept until what they may see changes."""
+    """TAP_SCHEMA for each person, kept until what they may see changes. Safe to use from many threads.
 
-    def __init__(self, releases: ReleaseService) -> None:
+    Parameters
+    ----------
+    releases
+        What each person may see.
+    most
+        Sets of visible releases for which it is kept; the one that was asked for longest ago is forgotten first.
+    """
+
+    def __init__(self, releases: ReleaseService, *, most: int = _MOST_KEPT) -> None:
         self._releases = releases
-        self._made: dict[tuple[str, ...], tuple[tuple[Release, ...], Mapping[str, MemorySnapshot]]] = {}
+        self._most = most
+        self._made: OrderedDict[tuple[str, ...], _Made] = OrderedDict()
+        self._lock = Lock()
 
     def __call__(self, principal: Principal) -> Mapping[str, MemorySnapshot]:
         """The tables by qualified name, over the releases that this person may ask."""
         visible = self._releases.visible(principal, Access.QUERY)
         key = tuple(release.id for release in visible)
-        described, tables = self._made.get(key, ((), {}))
+        with self._lock:
+            described, tables = self._made.get(key, ((), {}))
         if not tables or any(old is not new for old, new in zip(described, visible, strict=True)):
             rows = contents(visible)
             tables = {table.qualified_name: MemorySnapshot(table, rows[table.name]) for table in own_tables()}
+        with self._lock:
             self._made[key] = visible, tables
+            self._made.move_to_end(key)
+            if len(self._made) > self._most:
+                self._made.popitem(last=False)
         return tables
 
 

@@ -68,7 +68,7 @@ class Parameters:
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
-            raise UsageError(f"{name} must be a number ({allowed}), not '{_shown(text)}'.", parameter=name)
+            raise UsageError(f"{name} must be a number ({allowed}), not '{shown(text)}'.", parameter=name)
         return value
 
     def integer(self, name: str, *, allowed: str) -> int | None:
@@ -83,7 +83,7 @@ class Parameters:
         if text is None:
             return None
         if not re.fullmatch(r"[+-]?[0-9]+", text) or len(text) > _MAX_DIGITS:
-            raise UsageError(f"{name} must be {allowed}, not '{_shown(text)}'.", parameter=name)
+            raise UsageError(f"{name} must be {allowed}, not '{shown(text)}'.", parameter=name)
         return int(text)
 
     def max_rows(self, *, limit: int) -> int | None:
@@ -105,6 +105,6 @@ _MAX_DIGITS = 40
 _MAX_SHOWN = 60
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """A value as it may stand in a message."""
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."

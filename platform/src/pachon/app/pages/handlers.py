@@ -15,7 +15,7 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 
 import pachon
 from pachon import brand
-from pachon.app.settings import Settings
+from pachon.app.pages.handbook import handbook
 from pachon.identity.handlers import current_principal
 from pachon.identity.models import Principal
 
@@ -25,9 +25,6 @@ _BRAND_MAX_AGE_S = 3600
 _HUB_SESSION_COOKIE = "jupyterhub-session-id"
 """The one cookie with path `/`: says that somebody has logged in to the hub here, not who."""
 _METHODS = ("get", "post", "put", "patch", "delete")
-
-_BUILT_HANDBOOK = Path(pachon.__file__).parents[3] / "docs" / "_build" / "html"
-"""Where `make docs` puts it, seen from an editable installation."""
 
 Anybody = Annotated[Principal, Depends(current_principal)]
 
@@ -84,12 +81,6 @@ class Operation:
     path: str
     summary: str
     parameters: tuple[Parameter, ...]
-
-
-def handbook(settings: Settings) -> Path | None:
-    """Folder of the built handbook, served at `/docs/`; None where there is none."""
-    folder = settings.docs_path or _BUILT_HANDBOOK
-    return folder if (folder / "index.html").is_file() else None
 
 
 def _operations(openapi: Mapping[str, Any]) -> Iterator[Operation]:

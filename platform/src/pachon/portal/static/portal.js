@@ -50,7 +50,7 @@ function setUpModes() {
   const buttons = [...document.querySelectorAll('.sky-mode button')];
   for (const button of buttons) {
     button.addEventListener('click', () => {
-      const figure = window.Bokeh?.documents?.[0]?.get_model_by_name('map');
+      const figure = window.Bokeh?.documents?.[0]?.get_model_by_name('sky');
       const tool = figure?.toolbar.tools.find((candidate) => candidate.type === button.dataset.tool);
       if (!tool) return;
       tool.active = true;

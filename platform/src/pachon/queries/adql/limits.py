@@ -1,4 +1,7 @@
-"""How large one query may be. Together they keep binding, which holds no worker and has no deadline, below a second."""
+"""How large one query may be.
+
+Together they keep binding, which holds no worker and has no deadline, below a second of processor time.
+"""
 
 from __future__ import annotations
 

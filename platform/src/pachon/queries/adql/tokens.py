@@ -20,6 +20,8 @@ _PIECES = re.compile(r"--[^\n]*|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|(?:\w+|[^\w\s
 """Comments, quoted texts, words and signs, told apart roughly: fast enough to count them in a text of any kind."""
 _QUOTED = re.compile(r"--[^\n]*|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|(['\"])")
 _STARTS = frozenset({TokenType.SELECT, TokenType.WITH, TokenType.L_PAREN})
+_NEAR = 0.7
+"""How near a word must be to a keyword to be taken for its misspelling: SELETC is, DELETE is not."""
 _OPERANDS = frozenset({TokenType.VAR, TokenType.IDENTIFIER, TokenType.STRING, TokenType.NUMBER})
 _PLAIN = frozenset(
     {
@@ -86,7 +88,7 @@ def _split(text: str) -> list[Token]:
 def _check_start(text: str, first: Token) -> None:
     if first.token_type not in _STARTS:
         word = first.text[: limits.MAX_NAME_CHARS]
-        near = suggestion(word, ["SELECT", "WITH"])
+        near = suggestion(word, ["SELECT", "WITH"], cutoff=_NEAR)
         message = f"a query starts with SELECT or WITH, not with '{word}'{near}; nothing but queries is allowed."
         raise error_at(text, first.start, message.replace("?;", ";"))
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pachon.releases.importing.columns import Conversion
 
 EXACT_INTEGERS = 2**53
-"""Up to here a double holds every integer (IEEE 754, 53 bits of significand)."""
+"""Below this a double holds every integer (IEEE 754, 53 bits of significand); this one may stand for the next too."""
 _NULLS = pa.array(["", "null", "nan", "na", "n/a", "none"])
 _TRUE, _FALSE = pa.array(["true", "t", "1"]), pa.array(["false", "f", "0"])
 _SHOWN_CHARS = 40
@@ -88,7 +88,7 @@ def _from_value(values: pa.Array, field: Field) -> pa.Array:
     numbers = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
     result = numbers.cast(field.arrow_type, safe=field.datatype.is_integer)
     if field.datatype.is_integer:
-        _require(pc.less_equal(pc.abs(numbers), float(EXACT_INTEGERS)))
+        _require(pc.less(pc.abs(numbers), float(EXACT_INTEGERS)))
     elif result.type != numbers.type:
         _require(pc.equal(result.cast(numbers.type), numbers))
     return result
@@ -182,7 +182,7 @@ def explain(value: object, field: Field) -> tuple[Problem, str]:
     if isinstance(value, list):
         return Problem.WRONG_VALUE, f"{shown} is not an array {field.datatype}[{field.arraysize}]."
     number = _number(value)
-    is_large = number is not None and abs(number) > EXACT_INTEGERS and not str(value).lstrip("+-").isdigit()
+    is_large = number is not None and abs(number) >= EXACT_INTEGERS and not str(value).lstrip("+-").isdigit()
     if field.datatype.is_integer and is_large:
         message = f"{shown} was a floating-point number, which loses digits beyond 2^53; export it as a whole number."
         return Problem.LOST_DIGITS, message

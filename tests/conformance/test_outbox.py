@@ -223,3 +223,16 @@ def test_nobody_asks_the_database_when_nobody_follows(outbox: Outbox, database: 
         return while_following, feed._watch is None
 
     assert asyncio.run(run()) == (True, True)
+
+
+def test_a_feed_serves_one_event_loop_after_another(outbox: Outbox, database: Engine, key: str) -> None:
+    feed = Feed(outbox, poll_s=0.02)
+
+    async def wait_for_next() -> int:
+        async with asyncio.timeout(5), aclosing(feed.follow(key=key)) as events:
+            coming = asyncio.ensure_future(anext(events))
+            await asyncio.sleep(0.1)
+            await asyncio.to_thread(publish_now, database, key)
+            return (await coming).id
+
+    assert asyncio.run(wait_for_next()) < asyncio.run(wait_for_next())

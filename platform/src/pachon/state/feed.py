@@ -21,7 +21,7 @@ class Feed:
     """Follows an outbox. One task a process asks the database for the newest id, only while somebody follows.
 
     A follower reads its own events from the database at its own pace: a slow one loses nothing and keeps nobody
-    waiting, and one that comes back continues after the last id it has seen. For one event loop.
+    waiting, and one that comes back continues after the last id it has seen. For one event loop at a time.
 
     Parameters
     ----------
@@ -75,6 +75,7 @@ class Feed:
     def _arrive(self) -> None:
         self._followers += 1
         if self._watch is None:
+            self._news = asyncio.Condition()
             self._watch = asyncio.create_task(self._keep_watch())
 
     def _leave(self) -> None:

@@ -18,6 +18,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from io import BytesIO
 
 import pyarrow as pa
@@ -358,12 +359,14 @@ def found_in(answer: Answer, canaries: Iterable[bytes], *, said: Iterable[bytes]
     )
 
 
-def _packed(canary: bytes) -> Iterator[bytes]:
+@cache
+def _packed(canary: bytes) -> tuple[bytes, ...]:
     """A number as formats without text write it."""
     if re.fullmatch(rb"\d{9,19}", canary):
-        yield from (struct.pack(order, int(canary)) for order in (">q", "<q"))
-    elif re.fullmatch(rb"\d+\.\d+", canary):
-        yield from (struct.pack(order, float(canary)) for order in (">d", "<d"))
+        return tuple(struct.pack(order, int(canary)) for order in (">q", "<q"))
+    if re.fullmatch(rb"\d+\.\d+", canary):
+        return tuple(struct.pack(order, float(canary)) for order in (">d", "<d"))
+    return ()
 
 
 def _readings(answer: Answer) -> Iterator[bytes]:

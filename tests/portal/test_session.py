@@ -176,7 +176,16 @@ def test_whatever_takes_longer_with_more_rows_is_done_beside_the_turn_and_one_pa
 
         monkeypatch.setattr(module, name, watched)
 
-    for name in ("values_of", "extent", "histogram", "rasterize", "row_order", "table_page", "in_ranges"):
+    for name in (
+        "values_of",
+        "positions_of",
+        "extent",
+        "histogram",
+        "rasterize",
+        "row_order",
+        "table_page",
+        "in_ranges",
+    ):
         watch(compute, name)
     watch(map_view, "project")
 

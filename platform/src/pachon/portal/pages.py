@@ -95,6 +95,7 @@ class PortalPage:
         self._is_retrying = False
         self._collects = Newest(pools.collecting, self._turn)
         self._histories = Newest(pools.asking, self._turn)
+        self._positions = Newest(pools.drawing, self._turn)
         self.map = MapView(
             self._source,
             Tiles(self._source, cache, pools.fetching, person=person),
@@ -251,8 +252,12 @@ class PortalPage:
         self._download_key = key
         addresses = downloads.links(self._download_key, root=self._root)
         self.results.show(result, adql=adql, max_rows=max_rows, seconds=seconds, downloads=addresses)
-        self.map.show_found(compute.positions_of(result), None)
+        self._positions.ask(lambda: compute.positions_of(result), lambda found: self._mark(result, found), self._failed)
         self.ask.found(len(result), seconds=seconds, overflow=result.overflow)
+
+    def _mark(self, result: Result, positions: tuple[NDArray[np.float64], NDArray[np.float64]] | None) -> None:
+        if result is self.results.result:
+            self.map.show_found(positions, self.results.selected)
 
     def _given_up(self, key: str) -> None:
         """Another session's newer result needed the room of the one shown here."""

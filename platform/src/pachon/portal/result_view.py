@@ -94,6 +94,11 @@ class ResultView:
         """What is shown."""
         return self._result
 
+    @property
+    def selected(self) -> NDArray[np.bool_] | None:
+        """Which rows are selected, shape (rows,); None for all of them."""
+        return self._selected
+
     def select(self, selected: NDArray[np.bool_] | None) -> None:
         """Select some rows, or with None all of them again."""
         self._selected = selected

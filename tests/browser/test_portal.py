@@ -233,6 +233,18 @@ def test_a_wrong_query_is_explained_with_its_place(platform: Platform, browser: 
         visit.assert_clean()
 
 
+def test_who_has_logged_in_at_the_hub_only_is_known_on_the_front_page(platform: Platform, browser: Browser) -> None:
+    with visiting(browser) as visit:
+        log_in(visit, platform)
+        assert "/api/" not in {cookie["path"] for cookie in visit.page.context.cookies()}
+        visit.page.goto(f"{platform.base_url}/")
+        person = visit.page.locator("#person")
+        person.wait_for()
+        assert person.locator("#person-name").inner_text() == "novice"
+        assert visit.page.locator("#login").count() == 0
+        visit.assert_clean()
+
+
 def test_a_visitor_is_kept_out_and_told_what_is_open(platform: Platform, browser: Browser) -> None:
     with visiting(browser) as visit:
         log_in(visit, platform, "visitor")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -19,6 +20,7 @@ import httpx
 import lxml.html
 import psutil
 import pytest
+from websockets.sync.client import connect
 
 import pachon
 from pachon.hub.pages import HOLDERS_ONLY
@@ -81,6 +83,23 @@ def test_a_rights_holder_enters_the_portal_without_another_login(platform: Platf
     with platform.person("novice") as client:
         page = client.get("/portal/")
         assert (page.status_code, page.url.path) == (200, "/portal/")
+
+
+def test_websockets_of_portal_and_lab_go_through_the_proxy(platform: Platform, lab: psutil.Process) -> None:
+    sockets = platform.base_url.replace("http://", "ws://")
+    with platform.person("novice") as client:
+        page = client.get("/portal/").text
+        cookie = client.build_request("GET", "/portal/ws").headers["cookie"]
+    session = re.search(r'"token":"([^"]+)"', page)[1]
+    origin = {"Origin": platform.base_url, "Cookie": cookie}
+    with connect(
+        f"{sockets}/portal/ws", subprotocols=["bokeh", session], additional_headers=origin, proxy=None
+    ) as portal:
+        assert json.loads(portal.recv(30))["msgtype"] == "ACK"
+    token = {"Authorization": f"token {lab.environ()['JUPYTERHUB_API_TOKEN']}"}
+    with connect(f"{sockets}/user/novice/api/events/subscribe", additional_headers=token, proxy=None) as events:
+        assert events.response.status_code == httpx.codes.SWITCHING_PROTOCOLS
+        events.ping().wait(30)
 
 
 @pytest.mark.parametrize(("path", "aspect"), [("/hub/spawn", "lab"), ("/portal/", "portal")])

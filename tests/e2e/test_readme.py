@@ -1,12 +1,14 @@
-"""What the README and the documentation tell people to run, runs."""
+"""The Python and the queries that README, quick start and the how-to for tools tell people to run, run."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 import pyvo
 
+from support.labs import hub_client
 from support.readme import ROOT, code_blocks
 from support.stack import Platform
 
@@ -48,6 +50,26 @@ def test_the_queries_of_the_quick_start_find_rows(tap: pyvo.dal.TAPService) -> N
     assert [block for block in blocks if len(tap.search(block)) == 0] == []
 
 
+def test_the_python_of_the_quick_start_finds_rows_in_a_lab(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = code_blocks(QUICK_START, "python")
+    names: dict[str, Any] = {}
+    with hub_client(platform, "novice") as hub:
+        monkeypatch.setenv("PACHON_API_URL", f"{platform.base_url}/api")
+        monkeypatch.setenv("JUPYTERHUB_API_TOKEN", token_of(hub))
+        exec(block, names)
+    assert len(names["stars"].to_astropy()) == 1_000
+
+
 @pytest.mark.usefixtures("with_tycho2")
-def test_the_public_python_of_the_how_to_for_tools_runs(platform: Platform) -> None:
-    exec(code_blocks(TOOLS, "python", base_url=platform.base_url)[0], {})
+def test_the_python_of_the_how_to_for_tools_runs_from_top_to_bottom(platform: Platform) -> None:
+    names: dict[str, Any] = {}
+    with hub_client(platform, "novice") as hub:
+        for block in code_blocks(TOOLS, "python", base_url=platform.base_url):
+            exec(block.replace("<token>", token_of(hub)), names)
+    assert len(names["rows"]) == 1
+    answer = names["session"].get(names["tap"].baseurl + "/tables")
+    assert answer.headers["X-VO-Authenticated"] == "novice"
+
+
+def token_of(hub: httpx.Client) -> str:
+    return hub.headers["Authorization"].removeprefix("token ")

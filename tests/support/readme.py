@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -10,8 +11,8 @@ ADDRESS = "http://127.0.0.1:8000"
 
 
 def code_blocks(path: Path, language: str, *, base_url: str = ADDRESS) -> list[str]:
-    """The fenced blocks of a language, in order, with the platform's usual address replaced."""
+    """The fenced blocks of a language, in order, those in lists too, with the platform's usual address replaced."""
     blocks = re.findall(
-        rf"^```{language}\n(.*?)^```$", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+        rf"^( *)```{language}\n(.*?)^\1```$", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
     )
-    return [block.replace(ADDRESS, base_url.rstrip("/")) for block in blocks]
+    return [textwrap.dedent(block).replace(ADDRESS, base_url.rstrip("/")) for _, block in blocks]

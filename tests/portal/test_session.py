@@ -110,9 +110,9 @@ def test_queries_that_wait_do_not_keep_new_tiles_of_the_map_from_coming() -> Non
         for _ in range(living.pools.asking._max_workers):
             living.pools.asking.submit(end.wait, 20)
         try:
-            assert {order for order, _ in living.source.tiles} == {0}
+            await living.until(lambda: {order for order, _ in tuple(living.source.tiles)} == {0})
             living.page._turn(lambda: living.page.map.go_to(56.75, 24.12, field_deg=5))
-            await living.until(lambda: any(order > 0 for order, _ in living.source.tiles))
+            await living.until(lambda: any(order > 0 for order, _ in tuple(living.source.tiles)))
             await living.until(lambda: "sharpening" not in living.note)
         finally:
             end.set()

@@ -40,16 +40,29 @@ def settings_page() -> str:
     plain = {name: info for name, info in Settings.model_fields.items() if name not in groups}
     parts = ["## General\n", *_settings_table("", plain)]
     for name, group in groups.items():
+        fields = group.model_fields
+        inner = {each: info for each, info in fields.items() if _is_group(info.annotation)}
         parts += [
             f"\n## {name}\n",
             f"{(group.__doc__ or '').strip()}\n",
-            *_settings_table(f"{name}.", group.model_fields),
+            *_settings_table(f"{name}.", {each: info for each, info in fields.items() if each not in inner}),
         ]
+        for each, info in inner.items():
+            parts += [f"\n### {name}.{each}\n", f"{info.description}\n"]
+            parts += _settings_table(f"{name}.{each}.", _with_defaults_of(info.get_default()))
     return "\n".join(parts)
 
 
 def _is_group(annotation: object) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _with_defaults_of(model: BaseModel) -> dict[str, FieldInfo]:
+    """The fields of a group, with the values of this one as defaults."""
+    return {
+        name: FieldInfo(default=getattr(model, name), description=info.description, annotation=info.annotation)
+        for name, info in type(model).model_fields.items()
+    }
 
 
 def _settings_table(prefix: str, fields: dict[str, FieldInfo]) -> Iterator[str]:

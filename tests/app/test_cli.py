@@ -52,10 +52,10 @@ def test_a_taken_port_is_one_sentence_that_names_it_and_exit_code_2(tmp_path: Pa
 
 
 def test_wrong_settings_are_named_in_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
-    done = _pachon("up", "--home", str(tmp_path), PACHON_QUERIES__WORKERS="abc", PACHON_LISTEN__DOOR="9")
+    done = _pachon("up", "--home", str(tmp_path), PACHON_QUERIES__BINDING_AT_ONCE="abc", PACHON_LISTEN__DOOR="9")
     assert done.returncode == 2
     assert _is_one_sentence(done.stderr)
-    assert all(name in done.stderr for name in ("queries.workers", "listen.door"))
+    assert all(name in done.stderr for name in ("queries.binding_at_once", "listen.door"))
     assert "abc" not in done.stderr
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, delete
 from pachon.core.errors import LimitError, NotFoundError
 from pachon.core.ids import new_id
 from pachon.identity.models import Principal
+from pachon.queries.estimate.models import TimeClass
 from pachon.queries.jobs.models import Job, JobLimits, JobPhase, JobResult
 from pachon.queries.jobs.sql_storage import JOBS, SqlJobStore
 from pachon.queries.jobs.storage import JOB_PHASE, JobFilter
@@ -72,7 +73,7 @@ def add(store: SqlJobStore, *jobs: Job) -> None:
 
 
 def claimed(store: SqlJobStore, holder: str = "here") -> str | None:
-    job = store.claim(holder, LIMITS)
+    job = store.claim(holder, LIMITS, TimeClass.SHORT)
     return None if job is None else job.id
 
 
@@ -176,7 +177,7 @@ def test_a_claimed_job_is_held_until_its_lease_ends_and_then_taken_over_first(st
     job = make("someone", queued_s=0)
     add(store, job)
     clock.forward(1)
-    first = store.claim("here", LIMITS)
+    first = store.claim("here", LIMITS, TimeClass.SHORT)
     assert first is not None
     assert (first.phase, first.holder, first.attempts, first.started_at) == (JobPhase.EXECUTING, "here", 1, clock())
     assert first.lease_until == clock() + timedelta(seconds=10)
@@ -190,7 +191,7 @@ def test_a_claimed_job_is_held_until_its_lease_ends_and_then_taken_over_first(st
     add(store, make("another", queued_s=0))
     store.beat({}, holder="here", lease_s=10)
     clock.forward(1)
-    second = store.claim("there", LIMITS)
+    second = store.claim("there", LIMITS, TimeClass.SHORT)
     assert second is not None
     assert (second.id, second.holder, second.attempts, second.size_bytes) == (job.id, "there", 2, 0)
     assert (store.held("here"), store.held("there")) == (frozenset(), {job.id})
@@ -203,7 +204,7 @@ def test_many_processes_claim_each_job_once(store: SqlJobStore) -> None:
     taken: list[str] = []
 
     def claim_all(holder: str) -> None:
-        while (job := store.claim(holder, limits)) is not None:
+        while (job := store.claim(holder, limits, TimeClass.SHORT)) is not None:
             taken.append(job.id)
 
     threads = [threading.Thread(target=claim_all, args=(f"process-{number}",)) for number in range(4)]
@@ -221,7 +222,7 @@ def test_a_job_that_is_aborted_while_others_claim_is_never_both(store: SqlJobSto
     taken: set[str] = set()
 
     def claim_all() -> None:
-        while (job := store.claim("here", limits)) is not None:
+        while (job := store.claim("here", limits, TimeClass.SHORT)) is not None:
             taken.add(job.id)
 
     def abort_all() -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 from pachon.queries.engines.duckdb_engine import DuckDBEngine
+from pachon.queries.engines.pool import PoolLimits
 from pachon.queries.engines.worker import WorkerConfig
+from pachon.queries.estimate.models import TimeClass
 from pachon.releases.folder_storage import FolderReleaseStore
 from pachon.releases.service import ReleaseService
 from pachon.rights.models import Audience
@@ -29,10 +32,18 @@ def new_engine(sky_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """Makes engines of its own for tests that break or starve one."""
     made: list[DuckDBEngine] = []
 
-    def make(*, workers: int = 1, queue_timeout_s: float = 20, folder: Path = sky_root, **config: Any) -> DuckDBEngine:
+    def make(
+        *,
+        workers: int = 1,
+        queue_timeout_s: float = 20,
+        folder: Path = sky_root,
+        pool: Mapping[str, Any] = MappingProxyType({}),
+        **config: Any,
+    ) -> DuckDBEngine:
         temp = tmp_path_factory.mktemp("spill")
         setup = WorkerConfig(folders=(str(folder),), temp_folder=str(temp), **config)
-        made.append(DuckDBEngine(setup, workers=workers, queue_timeout_s=queue_timeout_s))
+        limits = PoolLimits(config=setup, workers=workers, queue_timeout_s=queue_timeout_s, **pool)
+        made.append(DuckDBEngine({TimeClass.SHORT: limits}))
         return made[-1]
 
     yield make

@@ -13,11 +13,14 @@ import pytest
 from pachon.core.errors import UnavailableError
 from pachon.identity.models import ANONYMOUS, Principal
 from pachon.queries.admission import Admission, AdmissionLimits, Asker
+from pachon.queries.estimate.models import TimeClass
+from pachon.queries.line import Wait
 from pachon.queries.models import Phase
 from support.app import AS_HOLDER, AS_VISITOR, Site, running_site
 
 ANN, BEN = Asker.of(Principal("ann"), "192.0.2.1"), Asker.of(Principal("ben"), "192.0.2.1")
-LONG = "SELECT COUNT(*) AS n FROM sky.stars AS a, sky.stars AS b, sky.stars AS c WHERE a.ra + b.ra + c.ra > 1e9"
+LONG = "SELECT COUNT(*) AS n FROM sky.stars AS a, sky.stars AS b WHERE DISTANCE(a.ra, a.dec, b.dec, b.ra) > 179.9"
+"""Takes a minute, as is known beforehand: the workers of heavy queries run it."""
 SLOW = {"LANG": "ADQL", "QUERY": LONG, "RESPONSEFORMAT": "csv"}
 CONE = {"RA": "0", "DEC": "90", "SR": "1", "RESPONSEFORMAT": "csv"}
 
@@ -36,10 +39,10 @@ def test_free_turns_go_to_each_in_a_circle_however_many_one_has_waiting() -> Non
         admission, order = Admission(AdmissionLimits(running=2, running_per_person=1)), []
 
         async def query(asker: Asker) -> None:
-            await admission.enter(asker)
+            place = await admission.enter(asker)
             order.append(asker.key)
             await asyncio.sleep(0.01)
-            admission.leave(asker)
+            admission.leave(place)
 
         crowd = [ANN] * 20 + [BEN] * 2 + [visitor("192.0.2.7")] * 2
         await asyncio.gather(*(query(asker) for asker in crowd))
@@ -56,7 +59,7 @@ def test_one_turn_is_left_to_others_whatever_the_settings() -> None:
         admission = Admission(AdmissionLimits(running=3, running_per_person=9, running_anonymous=9, timeout_s=0.02))
         for asker in (ANN, ANN):
             await admission.enter(asker)
-        with pytest.raises(UnavailableError, match=r"waited 0\.02 s .* you have 2 running") as caught:
+        with pytest.raises(UnavailableError, match=r"waited 0\.02 s .* 1st in line, .* you have 2 running") as caught:
             await admission.enter(ANN)
         assert caught.value.retry_after_s > 0
         await admission.enter(BEN)
@@ -66,25 +69,43 @@ def test_one_turn_is_left_to_others_whatever_the_settings() -> None:
     asyncio.run(scene())
 
 
-def test_workers_that_jobs_need_are_turns_fewer_until_they_come_back() -> None:
+def test_turns_that_jobs_have_taken_are_missing_until_they_come_back() -> None:
     async def scene() -> None:
         admission = Admission(AdmissionLimits(running=3, running_per_person=9, timeout_s=5))
-        admission.set_aside(1)
-        await admission.enter(ANN)
-        waiting = asyncio.create_task(admission.enter(ANN))
-        await admission.enter(BEN)
+        job = admission.occupy(visitor("jobs"))
+        own = await admission.enter(ANN)
+        waiting = [asyncio.create_task(admission.enter(BEN)) for _ in range(2)]
         await settle()
-        assert not waiting.done()
-        await asyncio.to_thread(admission.set_aside, -1)
+        assert [each.done() for each in waiting] == [True, False]
+        await asyncio.to_thread(admission.leave, job)
         async with asyncio.timeout(1):
-            await waiting
-        admission.set_aside(9)
-        for asker in (ANN, ANN, BEN):
-            admission.leave(asker)
-        async with asyncio.timeout(1):
-            await admission.enter(BEN)
+            await asyncio.gather(*waiting)
+        admission.leave(own)
+        admission.leave(own)
+        assert admission.wait(ANN).position == 0
+        for _ in range(9):
+            admission.occupy(BEN)
+        assert admission.wait(ANN).position == 1
 
     asyncio.run(scene())
+
+
+def test_place_and_wait_follow_from_those_before_and_from_how_long_others_took() -> None:
+    async def scene() -> tuple[Wait, ...]:
+        admission = Admission(AdmissionLimits(running=2, running_per_person=9, left_to_others=0))
+        for _ in range(2):
+            await admission.enter(ANN, 30)
+        waiting = [asyncio.create_task(admission.enter(asker, 10)) for asker in (ANN, ANN, ANN, BEN)]
+        await settle()
+        found = admission.wait(visitor("192.0.2.1")), admission.wait(BEN), admission.wait(ANN)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        return found
+
+    new, second, third = asyncio.run(scene())
+    assert [each.position for each in (new, second, third)] == [3, 4, 5]
+    assert [round(each.seconds) for each in (new, second, third)] == [40, 40, 50]
 
 
 def test_anonymous_visitors_share_a_limit_and_are_told_apart_by_address() -> None:
@@ -138,19 +159,19 @@ def test_a_full_queue_is_told_at_once() -> None:
 def test_who_gives_up_waiting_leaves_no_trace_also_in_the_moment_of_being_admitted() -> None:
     async def scene() -> None:
         admission = Admission(AdmissionLimits(running=1))
-        await admission.enter(ANN)
+        first = await admission.enter(ANN)
         early, late = (asyncio.create_task(admission.enter(BEN)) for _ in range(2))
         await settle()
         early.cancel()
         await settle()
-        admission.leave(ANN)
+        admission.leave(first)
         late.cancel()
         await settle()
         assert early.cancelled()
         assert late.cancelled()
         async with asyncio.timeout(1):
-            await admission.enter(ANN)
-        admission.leave(ANN)
+            last = await admission.enter(ANN)
+        admission.leave(last)
         assert not admission._running
         assert not admission._queues
 
@@ -159,7 +180,8 @@ def test_who_gives_up_waiting_leaves_no_trace_also_in_the_moment_of_being_admitt
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with running_site(tmp_path_factory.mktemp("site"), max_rows=5_000_000) as running:
+    root = tmp_path_factory.mktemp("site")
+    with running_site(root, max_rows=5_000_000, heavy={"workers": 2}) as running:
         running.client.get("/api/scs/sky.stars", params=CONE).raise_for_status()
         yield running
 
@@ -173,10 +195,14 @@ def in_the_way(admission: Admission) -> int:
     return admission._running.total() + sum(map(len, admission._queues.values()))
 
 
+def heavy(site: Site) -> Admission:
+    return site.services.dispatcher.admissions[TimeClass.HEAVY]
+
+
 def patient(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Queries wait for as long as the slow one may run."""
-    limits = replace(site.services.admission._limits, timeout_s=60)
-    monkeypatch.setattr(site.services.admission, "_limits", limits)
+    for admission in site.services.dispatcher.admissions.values():
+        monkeypatch.setattr(admission, "_limits", replace(admission._limits, timeout_s=60))
 
 
 def _wait(holds: Callable[[], bool]) -> None:
@@ -198,7 +224,7 @@ def flood(
                 asyncio.create_task(client.get("/api/tap/sync", params=SLOW, headers=headers)) for _ in range(count)
             ]
             await asyncio.to_thread(_wait, lambda: sum(task.done() for task in asked) >= refused)
-            await asyncio.to_thread(_wait, lambda: in_the_way(site.services.admission) >= count - refused)
+            await asyncio.to_thread(_wait, lambda: in_the_way(heavy(site)) >= count - refused)
             await asyncio.to_thread(during)
             answered = [task.result() for task in asked if task.done()]
             for task in asked:
@@ -220,7 +246,7 @@ def test_others_and_other_addresses_are_answered_while_a_flood_of_slow_queries_r
         answer(site, "/api/scs/sky.stars", params=CONE, headers=AS_HOLDER)
         answer(site, "/api/releases")
         answer(site, "/api/tiles/sky.stars", params={"order": 1, "pixel": 2})
-        still_there.append(in_the_way(site.services.admission))
+        still_there.append(in_the_way(heavy(site)))
 
     refused = flood(site, headers, 60, refused=9, during=meanwhile)
     assert still_there[0] >= 51  # one that runs and fifty that wait
@@ -247,10 +273,12 @@ def test_a_client_that_leaves_before_the_first_rows_ends_its_query_long_before_i
 def test_a_query_that_waited_too_long_is_told_why_and_when_to_come_back(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site.services.admission, "_limits", AdmissionLimits(running=2, timeout_s=0.3))
+    monkeypatch.setattr(heavy(site), "_limits", replace(heavy(site)._limits, timeout_s=0.3))
     answers = flood(site, AS_VISITOR, 2, refused=1)
     assert [each.status_code for each in answers] == [503]
+    assert "1st in line, with about" in answers[0].text
     assert "you have 1 running, as many as one may" in answers[0].text
+    assert f"ask it as a job at {site.url}/api/tap/async" in answers[0].text
 
 
 def test_a_client_that_reads_nothing_any_more_loses_its_turn(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,6 +292,5 @@ def test_a_client_that_reads_nothing_any_more_loses_its_turn(site: Site, monkeyp
     }
     with site.client.stream("GET", "/api/tap/sync", params=wide, headers=AS_VISITOR) as stalled:
         run = stalled.headers["X-Pachon-Execution"]
-        for _ in range(2):
-            answer(site, "/api/scs/sky.stars", params=CONE, headers=AS_VISITOR)
-        assert run in [each.id for each in site.services.executions.list("visitor", limit=10)]
+        _wait(lambda: run in [each.id for each in site.services.executions.list("visitor", limit=10)])
+        _wait(lambda: in_the_way(heavy(site)) == 0)

@@ -74,11 +74,11 @@ def test_a_token_without_the_scope_is_refused_by_name(sky: Sky) -> None:
 def test_a_cone_names_what_is_wrong(sky: Sky) -> None:
     service = sky.service()
     with pytest.raises(NotFoundError, match=r"did you mean sky\.stars"):
-        service.cone(ANONYMOUS, "sky.star", Cone(0, 0, 1))
+        service.prepare_cone(ANONYMOUS, "sky.star", Cone(0, 0, 1))
     with pytest.raises(NotFoundError):
-        service.cone(ANONYMOUS, "secret.stars", Cone(0, 0, 1))
+        service.prepare_cone(ANONYMOUS, "secret.stars", Cone(0, 0, 1))
     with pytest.raises(NotFoundError, match="did you mean g_mag"):
-        service.cone(ANONYMOUS, "sky.stars", Cone(0, 0, 1), columns=("gmag",))
+        service.prepare_cone(ANONYMOUS, "sky.stars", Cone(0, 0, 1), columns=("gmag",))
 
 
 def test_a_query_longer_than_allowed_is_refused(sky: Sky) -> None:

@@ -85,7 +85,7 @@ def running_shelf(root: Path, *, noise_bytes: int = 3_000_001, **limits: float) 
             home=root,
             public_url=url,
             identity=IdentitySettings(hub_url=hub.url, cache_s=0, api_token=hub.client_secret),
-            queries=QuerySettings(workers=1),
+            queries=QuerySettings(short={"workers": 1}),
             downloads=DownloadSettings(**limits),
         )
         services = wiring.build(settings)

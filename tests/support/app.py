@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pyarrow as pa
@@ -43,7 +44,9 @@ class Site:
 
 
 @contextmanager
-def running_site(root: Path, *, max_rows: int = MAX_ROWS, jobs: JobSettings | None = None) -> Iterator[Site]:
+def running_site(
+    root: Path, *, max_rows: int = MAX_ROWS, jobs: JobSettings | None = None, **queries: Any
+) -> Iterator[Site]:
     """Releases `sky` (open to all, 20,000 stars) and `future` (for rights holders, from today), and who may ask."""
     today = datetime.now(tz=UTC).date()
     closed = {"audience": Audience.HOLDERS, "release_date": today}
@@ -61,7 +64,7 @@ def running_site(root: Path, *, max_rows: int = MAX_ROWS, jobs: JobSettings | No
                 identity=IdentitySettings(
                     hub_url=hub.url, cache_s=0, api_token=hub.client_secret, cookie_secret="c" * 64
                 ),
-                queries=QuerySettings(default_rows=DEFAULT_ROWS, max_rows=max_rows, workers=2),
+                queries=QuerySettings(default_rows=DEFAULT_ROWS, max_rows=max_rows, **queries),
                 jobs=jobs or JobSettings(),
             )
         )

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from pachon.identity.models import ANONYMOUS
-from pachon.queries.estimate.models import Estimate
-from pachon.queries.estimate.service import EstimateService, SynchronousAdmission
+from pachon.queries.admission import Admission, AdmissionLimits
+from pachon.queries.dispatch import Dispatcher
+from pachon.queries.estimate.models import Estimate, Load, TimeClass
+from pachon.queries.estimate.service import EstimateService
+from pachon.queries.estimate.service import Estimator as PlanEstimator
 from pachon.queries.estimate.statistics import StatisticsStore
 from pachon.queries.models import QueryLimits
 from pachon.queries.plan import Plan
@@ -21,6 +24,11 @@ from pachon.tap.schema import TapSchema
 from support.asking import Executions
 
 _LIMITS = QueryLimits(default_rows=10_000_000)
+
+
+def dispatcher(limits: QueryLimits) -> Dispatcher:
+    """One where nobody else is."""
+    return Dispatcher({each: Admission(AdmissionLimits()) for each in TimeClass}, Admission(AdmissionLimits()), limits)
 
 
 class NoEngine:
@@ -43,6 +51,9 @@ class Estimator:
     def plan(self, adql: str, *, max_rows: int | None = None) -> Plan:
         return self.queries.plan(ANONYMOUS, adql, max_rows=max_rows)
 
+    def load(self, adql: str, *, max_rows: int | None = None) -> Load:
+        return self.queries.load(ANONYMOUS, adql, max_rows=max_rows)
+
     def estimate(self, adql: str, *, max_rows: int | None = None) -> Estimate:
         return self.service.estimate(ANONYMOUS, adql, max_rows=max_rows)[0]
 
@@ -52,8 +63,7 @@ def estimator(releases: Path, statistics: Path, **changes: Any) -> Estimator:
     store = FolderReleaseStore(releases)
     rights = ReleaseService(store, RightsPolicy(frozenset({"rights-holders"})))
     engine: Any = NoEngine()
-    queries = QueryService(rights, engine, Executions(), _LIMITS, extra_tables=TapSchema(rights))
     known = StatisticsStore(statistics, SnapshotCatalogue, **changes)
-    return Estimator(
-        queries, EstimateService(queries, known, _LIMITS, SynchronousAdmission(_LIMITS)), known, store, releases
-    )
+    plans = PlanEstimator(known)
+    queries = QueryService(rights, engine, Executions(), _LIMITS, classifier=plans, extra_tables=TapSchema(rights))
+    return Estimator(queries, EstimateService(queries, plans, _LIMITS, dispatcher(_LIMITS)), known, store, releases)

@@ -21,6 +21,8 @@ from pachon.app import wiring
 from pachon.app.settings import JobSettings
 from pachon.app.web import create_app
 from pachon.identity.models import Scope
+from pachon.queries.admission import Asker
+from pachon.queries.estimate.models import TimeClass
 from pachon.queries.models import Phase
 from pachon.vo.formats import FORMATS
 from support.app import AS_HOLDER, AS_VISITOR, Site, running_site, serving
@@ -292,7 +294,8 @@ def test_a_job_that_is_stopped_frees_its_worker_at_once_and_leaves_nothing(
     with executing(site) as path:
         before = len(site.services.engine.worker_pids)
         began_s = time.monotonic()
-        assert site.services.admission.turns == 1, "synchronous queries leave the job its worker"
+        heavy = site.services.dispatcher.admissions[TimeClass.HEAVY]
+        assert heavy.wait(Asker("another", is_anonymous=False)).position == 1, "the job has the worker"
         if way == "abort":
             sibling.post(f"{path}/phase", data={"PHASE": "ABORT"}, headers=AS_HOLDER)
         else:
@@ -302,7 +305,7 @@ def test_a_job_that_is_stopped_frees_its_worker_at_once_and_leaves_nothing(
         assert time.monotonic() - began_s < 8
     assert files(site, path) == []
     assert len(site.services.engine.worker_pids) == before
-    until(lambda: site.services.admission.turns == 2)
+    until(lambda: heavy.wait(Asker("another", is_anonymous=False)).position == 0)
     newest = site.services.executions.list("novice", limit=3)
     assert Phase.ABORTED in {run.phase for run in newest if run.query == LONG}
     assert get(site, f"{path}/phase").text == "ABORTED" if way == "abort" else get(site, path).status_code == 404

@@ -230,7 +230,7 @@ def test_a_fault_of_ours_is_told_by_its_request_id_alone(site: Site, monkeypatch
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("secret inside")
 
-    monkeypatch.setattr(type(site.services.tap), "ask", fail)
+    monkeypatch.setattr(type(site.services.tap), "start", fail)
     answer = ask(site, "SELECT TOP 1 id FROM sky.stars")
 
     assert answer.status_code == 500

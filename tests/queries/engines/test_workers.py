@@ -23,7 +23,7 @@ from pachon.core.fields import DataType, Field
 from pachon.identity.models import ANONYMOUS
 from pachon.queries.engines.duckdb_engine import DuckDBEngine
 from pachon.queries.engines.duckdb_worker import _kind_of, connect
-from pachon.queries.engines.worker import spill_limit
+from pachon.queries.engines.worker import spill_share
 from pachon.queries.models import Phase, QueryLimits
 from pachon.queries.plan import Aggregate, AggregateOp, Output, Plan, Scan, Select
 from pachon.queries.service import QueryService
@@ -161,9 +161,8 @@ def test_a_reader_who_never_comes_back_loses_the_worker_at_the_deadline(sky: Sky
 
 
 def test_waiting_for_a_worker_ends_with_a_time_to_retry(sky: Sky, new_engine: EngineMaker) -> None:
-    engine = new_engine(queue_timeout_s=20)
+    engine = new_engine(queue_timeout_s=5)
     holder = service_on(sky, engine).ask(ANONYMOUS, "SELECT a.* FROM sky.stars a, sky.stars b", max_rows=10_000_000)
-    engine._pool._queue_timeout_s = 0.2
     with pytest.raises(UnavailableError) as caught:
         service_on(sky, engine).ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars")
     assert caught.value.retry_after_s > 0
@@ -190,10 +189,10 @@ def test_a_full_disk_is_no_fault_of_the_files() -> None:
 def test_spilling_leaves_a_reserve_of_the_disk_free(tmp_path: Path) -> None:
     free = shutil.disk_usage(tmp_path).free
     reserve = free // 2
-    limit = spill_limit(tmp_path, workers=4, most_bytes=free, reserve_bytes=reserve)
-    assert limit == pytest.approx((free - reserve) / 4, rel=0.05)
-    assert spill_limit(tmp_path, workers=4, most_bytes=1_000, reserve_bytes=reserve) == 1_000
-    assert spill_limit(tmp_path, workers=4, most_bytes=1_000, reserve_bytes=2 * free) == 0
+    share = spill_share(tmp_path, wanted_bytes=4 * free, reserve_bytes=reserve)
+    assert share == pytest.approx((free - reserve) / (4 * free), rel=0.05)
+    assert spill_share(tmp_path, wanted_bytes=1_000, reserve_bytes=reserve) == 1
+    assert spill_share(tmp_path, wanted_bytes=1_000, reserve_bytes=2 * free) == 0
 
 
 def test_numbers_out_of_range_are_the_askers_error(sky: Sky) -> None:
@@ -234,8 +233,10 @@ def test_a_million_rows_flow_without_being_held(sky: Sky, new_engine: EngineMake
 def test_workers_end_with_their_owner_however_it_ends(sky: Sky, tmp_path: Path) -> None:
     program = (
         "import sys, time; from pachon.queries.engines.duckdb_engine import DuckDBEngine;"
+        "from pachon.queries.engines.pool import PoolLimits;"
         "from pachon.queries.engines.worker import WorkerConfig;"
-        "e = DuckDBEngine(WorkerConfig(folders=(sys.argv[1],), temp_folder=sys.argv[2]), workers=2); e.start();"
+        "config = WorkerConfig(folders=(sys.argv[1],), temp_folder=sys.argv[2]);"
+        "e = DuckDBEngine({'short': PoolLimits(config=config, workers=2)}); e.start();"
         "\nwhile len(e.worker_pids) < 2: time.sleep(0.05)\nprint(*e.worker_pids, flush=True); time.sleep(60)"
     )
     command = [sys.executable, "-c", program, str(sky.root), str(tmp_path)]

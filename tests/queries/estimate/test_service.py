@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,14 +15,13 @@ from pachon.core.sky import separation_deg
 from pachon.identity.models import ANONYMOUS
 from pachon.queries.adql.bind import Catalogue, bind
 from pachon.queries.estimate.models import Confidence, Fate, TimeClass
-from pachon.queries.estimate.service import EstimateService, SynchronousAdmission
+from pachon.queries.estimate.service import Estimator as PlanEstimator
 from pachon.queries.estimate.statistics import StatisticsStore
-from pachon.queries.models import QueryLimits
 from pachon.releases.hats.plain import PlainBuild
 from pachon.releases.hats.reader import HatsCatalogue
 from pachon.releases.models import Snapshot
 from support.asking import Sky
-from support.estimates import Estimator, NoEngine, estimator
+from support.estimates import Estimator, estimator
 from support.imports import NO_SKY
 from support.skies import FIRST_ID, make_release, make_stars
 from support.stores import snapshot_of
@@ -86,7 +85,7 @@ def test_a_query_without_bounds_on_its_pairs_is_heavy_and_says_its_cost(small: E
     assert found.time_class is TimeClass.HEAVY
     assert "12,000" in found.reasons[0]
     assert "1.7e+12 pairs" in found.reasons[0]
-    assert small.service.time_class(small.plan(pairs)) is TimeClass.HEAVY
+    assert small.load(pairs).time_class is TimeClass.HEAVY
 
 
 @pytest.mark.parametrize(
@@ -107,7 +106,10 @@ def test_a_query_that_would_outlast_its_time_is_told_beforehand(small: Estimator
     adql = "SELECT COUNT(*) FROM sky.stars AS a, sky.stars AS b, sky.stars AS c"
     found, outlook = small.service.estimate(ANONYMOUS, adql)
     assert found.seconds > 60
-    assert (outlook.fate, "60 s" in outlook.explanation) == (Fate.REFUSE, True)
+    assert (outlook.fate, outlook.position, outlook.wait_s) == (Fate.QUEUE, 1, 0)
+    assert re.search(
+        r"longer than the 60 s .* as a job at /api/tap/async, .* rows is paired .* 1st in line", outlook.explanation
+    )
     assert small.service.estimate(ANONYMOUS, STARS)[1].fate is Fate.RUN
 
 
@@ -157,8 +159,7 @@ def test_a_table_without_positions_is_estimated_from_all_its_files(tmp_path: Pat
     snapshot = Snapshot(NO_SKY, HatsCatalogue(tmp_path / "table").partitions)
     known = StatisticsStore(tmp_path / "statistics", lambda _: HatsCatalogue(tmp_path / "table"))
     catalogue = Catalogue({"sky.stars": NO_SKY}, lambda _: snapshot)
-    queries: Any = NoEngine()
-    service = EstimateService(queries, known, QueryLimits(), SynchronousAdmission(QueryLimits()))
+    service = PlanEstimator(known)
     inside = "SELECT id FROM sky.stars WHERE 1 = CONTAINS(POINT(ra, dec), CIRCLE(0, 10, 1))"
     stars = make_stars(3_000)
     near = separation_deg(stars["ra"].to_numpy(), stars["dec"].to_numpy(), 0.0, 10.0) <= 1

@@ -22,6 +22,7 @@ from pachon.core.fields import DataType, Field, arrow_schema
 from pachon.core.ids import new_id
 from pachon.identity.models import ANONYMOUS
 from pachon.queries.engines.engine import WorkersBusyError
+from pachon.queries.estimate.models import TimeClass
 from pachon.queries.jobs.models import Job, JobLimits, JobPhase
 from pachon.queries.jobs.runner import JobRunner
 from pachon.queries.jobs.spool import Spool
@@ -30,6 +31,7 @@ from pachon.queries.models import Answer
 from pachon.state.database import migrate, open_database
 
 FIELDS = (Field(name="n", datatype=DataType.LONG, unit="m", ucd="meta.number", description="A <number>"),)
+PLACES = dict.fromkeys(TimeClass, 1)
 LIMITS = JobLimits(lease_s=1, running_per_person=9)
 BATCH = pa.record_batch([pa.array(range(1_000), pa.int64())], schema=arrow_schema(FIELDS))
 
@@ -48,8 +50,8 @@ class Bench:
     """The second batch waits for this."""
     asked: int = 0
     closed: int = 0
-    aside: list[int] = field(default_factory=list)
-    """What the runner said of the workers that it needs."""
+    turns: list[str] = field(default_factory=list)
+    """What the runner said of the turns that it takes."""
 
     def ask(self, job: Job) -> Answer:
         self.asked += 1
@@ -68,9 +70,13 @@ class Bench:
             yield BATCH
         answer.overflow = True
 
+    def occupy(self, job: Job) -> Callable[[], None]:
+        self.turns.append(f"{job.time_class} taken")
+        return lambda: self.turns.append(f"{job.time_class} left")
+
     @contextmanager
     def running(self, limits: JobLimits = LIMITS) -> Iterator[JobRunner]:
-        runner = JobRunner(self.store, self.spool, self.ask, limits, set_aside=self.aside.append)
+        runner = JobRunner(self.store, self.spool, self.ask, limits, places=PLACES, occupy=self.occupy)
         runner.start()
         try:
             yield runner
@@ -178,7 +184,7 @@ def test_a_job_that_is_not_wanted_any_more_stops_within_a_second_and_leaves_noth
         bench.wait_for_no_file()
         assert time.monotonic() - began_s < 1.5
     assert bench.closed == bench.asked == 1
-    assert bench.aside == [1, -1]
+    assert bench.turns == ["short taken", "short left"]
     if act == "abort":
         assert bench.store.get(job_id).phase is JobPhase.ABORTED
 
@@ -198,7 +204,7 @@ def test_a_process_that_ends_in_order_puts_its_job_back_and_another_completes_it
 def test_the_job_of_a_process_that_was_killed_is_executed_again_when_its_lease_has_ended(bench: Bench) -> None:
     bench.hold.set()
     job_id = bench.queue()
-    assert bench.store.claim("killed", LIMITS) is not None
+    assert bench.store.claim("killed", LIMITS, TimeClass.SHORT) is not None
     bench.folder.mkdir()
     (bench.folder / f"{job_id}.1.part").write_bytes(b"half a result")
     with bench.running():
@@ -209,7 +215,7 @@ def test_the_job_of_a_process_that_was_killed_is_executed_again_when_its_lease_h
 def test_a_job_that_was_executing_at_three_restarts_ends_with_the_reason(bench: Bench) -> None:
     job_id = bench.queue()
     for number in range(3):
-        assert bench.store.claim(f"killed-{number}", replace(LIMITS, lease_s=0)) is not None
+        assert bench.store.claim(f"killed-{number}", replace(LIMITS, lease_s=0), TimeClass.SHORT) is not None
     with bench.running():
         job = bench.until(job_id, *ENDED)
     assert (job.phase, bench.asked) == (JobPhase.ERROR, 0)

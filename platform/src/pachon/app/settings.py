@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
@@ -91,32 +91,84 @@ class RightsSettings(_Group):
         return RightsPolicy(self.holder_groups, self.years_until_public, self.open_to_all)
 
 
-class QuerySettings(_Group):
-    """Limits of catalogue queries."""
+class WorkerClassSettings(_Group):
+    """Workers of one class of queries."""
 
-    default_rows: int = Field(100_000, ge=1, description="MAXREC when the request names none.")
-    max_rows: int = Field(10_000_000, ge=1, description="The largest MAXREC allowed.")
-    workers: int = Field(3, ge=1, description="Query worker processes: as many queries run at once.")
+    workers: int = Field(1, ge=1, description="Worker processes: as many queries run at once.")
+    threads: int = Field(1, ge=1, description="Threads of one worker.")
+    memory_bytes: int = Field(GIBIBYTE, ge=64 * 1024**2, description="Memory limit of one worker.")
+    temp_disk_bytes: int = Field(20 * GIBIBYTE, ge=0, description="Spill limit of one worker.")
     running_per_person: int = Field(
         2, ge=1, description="Queries one person may run at once; of two or more workers, one is always left to others."
     )
     running_anonymous: int = Field(
         2, ge=1, description="Queries all anonymous visitors together may run at once; one worker is left here too."
     )
-    waiting: int = Field(200, ge=0, description="Queries that may wait for their turn.")
+    queue_timeout_s: float = Field(60, ge=0, description="How long a synchronous query may wait for its turn, seconds.")
+    time_limit_s: float | None = Field(
+        None,
+        gt=0,
+        description="How long a query may work on its first row before it goes to the next larger class, seconds; "
+        "the largest has no such limit.",
+    )
+    idle_s: float | None = Field(
+        None,
+        gt=0,
+        description="Workers start when they are needed and end when they were not for so long, seconds; "
+        "without, they start at once and stay.",
+    )
+    niceness: int = Field(0, ge=0, le=19, description="How far workers stand back when processors are short.")
+
+
+_OF_CLASS: dict[str, dict[str, Any]] = {
+    "short": {"workers": 3, "queue_timeout_s": 10, "time_limit_s": 5},
+    "scan": {
+        "workers": 2, "threads": 2, "memory_bytes": 4 * GIBIBYTE, "time_limit_s": 120, "idle_s": 900, "niceness": 5,
+    },
+    "heavy": {"threads": 2, "memory_bytes": 6 * GIBIBYTE, "idle_s": 120, "niceness": 10},
+}  # fmt: skip
+"""For two cores and 24 GB of memory; `docs/adr/0019-classes-of-work.md` says how they grow."""
+
+
+class QuerySettings(_Group):
+    """Limits of catalogue queries."""
+
+    default_rows: int = Field(100_000, ge=1, description="MAXREC when the request names none.")
+    max_rows: int = Field(10_000_000, ge=1, description="The largest MAXREC allowed.")
+    short: WorkerClassSettings = Field(
+        WorkerClassSettings.model_validate(_OF_CLASS["short"]),
+        description="Workers of queries below a second: cones, identifiers, metadata.",
+    )
+    scan: WorkerClassSettings = Field(
+        WorkerClassSettings.model_validate(_OF_CLASS["scan"]),
+        description="Workers of queries below half a minute: whole columns, joins by key.",
+    )
+    heavy: WorkerClassSettings = Field(
+        WorkerClassSettings.model_validate(_OF_CLASS["heavy"]),
+        description="Workers of all longer queries.",
+    )
+    binding_at_once: int = Field(
+        4, ge=1, description="Queries that are bound and sorted into classes at once, before they wait for their turn."
+    )
+    waiting: int = Field(200, ge=0, description="Queries of each class that may wait for their turn.")
     waiting_per_person: int = Field(50, ge=0, description="Queries of one person, or one address, that may wait.")
-    threads_per_worker: int = Field(1, ge=1, description="Threads of one worker.")
-    memory_per_worker_bytes: int = Field(2 * GIBIBYTE, ge=64 * 1024**2, description="Memory limit of one worker.")
-    temp_disk_per_worker_bytes: int = Field(20 * GIBIBYTE, ge=0, description="Spill limit of one worker.")
     disk_reserve_bytes: int = Field(
         5 * GIBIBYTE, ge=0, description="Disk that spilling leaves free: at start, smaller spill limits follow from it."
     )
     tiles_at_once: int = Field(2, ge=1, description="Density tiles counted at once; others wait.")
     event_streams_per_person: int = Field(20, ge=1, description="Streams of events one person may keep open.")
     sync_timeout_s: float = Field(60, gt=0, description="How long a synchronous query may run, seconds.")
-    queue_timeout_s: float = Field(10, ge=0, description="How long a query may wait for its turn, seconds.")
     keep_executions_days: float = Field(7, gt=0, description="How long the record of an unnamed run is kept, days.")
     max_query_chars: int = Field(100_000, ge=1, description="The longest ADQL text accepted, characters.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_classes(cls, given: object) -> object:
+        """What is not said of a class is as in its defaults, not as in those of all classes."""
+        if not isinstance(given, dict):
+            return given
+        partly = {name: given[name] for name in _OF_CLASS if isinstance(given.get(name), dict)}
+        return {**given, **{name: {**_OF_CLASS[name], **own} for name, own in partly.items()}}
 
 
 class JobSettings(_Group):
@@ -128,11 +180,11 @@ class JobSettings(_Group):
     running_per_process: int = Field(
         1,
         ge=0,
-        description="Jobs that execute at once in one API process, each in a query worker that synchronous queries go "
-        "without; fewer than `queries.workers`.",
+        description="Jobs of each class that execute at once in one API process, each in a query worker that "
+        "synchronous queries go without; no more than the class has workers.",
     )
-    running_total: int = Field(8, ge=1, description="Jobs that execute at once in all.")
-    running_per_person: int = Field(2, ge=1, description="Jobs of one person that execute at once.")
+    running_total: int = Field(8, ge=1, description="Jobs of each class that execute at once in all.")
+    running_per_person: int = Field(2, ge=1, description="Jobs of one person, of each class, that execute at once.")
     default_duration_s: int = Field(3_600, ge=1, description="How long a job may execute by default, seconds.")
     max_duration_s: int = Field(14_400, ge=1, description="How long a job may execute at most, seconds.")
     default_destruction_days: float = Field(7, gt=0, description="How long a job is kept by default, days.")

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 
 from anyio import CapacityLimiter
 from sqlalchemy import Engine as Database
 
-from pachon.app.settings import Settings
+from pachon.app.settings import Settings, WorkerClassSettings
 from pachon.core import clock
 from pachon.core.clock import Clock
 from pachon.identity.hub import HubPrincipals
 from pachon.queries.admission import Admission, AdmissionLimits
+from pachon.queries.dispatch import Dispatcher
 from pachon.queries.engines.duckdb_engine import DuckDBEngine
 from pachon.queries.engines.engine import Engine
-from pachon.queries.engines.worker import WorkerConfig, spill_limit
-from pachon.queries.estimate.service import EstimateService, SynchronousAdmission
+from pachon.queries.engines.pool import PoolLimits
+from pachon.queries.engines.worker import WorkerConfig, spill_share
+from pachon.queries.estimate.models import TimeClass
+from pachon.queries.estimate.service import EstimateService, Estimator
 from pachon.queries.estimate.statistics import StatisticsStore
 from pachon.queries.jobs.models import JobLimits
 from pachon.queries.jobs.runner import JobRunner
@@ -60,7 +64,7 @@ class Services:
     downloads: Downloads
     registry: Registry
     queries: QueryService
-    admission: Admission
+    dispatcher: Dispatcher
     executions: ExecutionStore
     estimates: EstimateService
     statistics: StatisticsStore
@@ -109,17 +113,22 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
     executions = SqlExecutionStore(database)
     engine = _engine(settings)
     limits = _query_limits(settings)
-    queries = QueryService(releases, engine, executions, limits, extra_tables=TapSchema(releases), now=now)
     statistics = StatisticsStore(settings.home.resolve() / "statistics", SnapshotCatalogue)
+    estimator = Estimator(statistics)
+    queries = QueryService(
+        releases, engine, executions, limits, classifier=estimator, extra_tables=TapSchema(releases), now=now
+    )
     cone_limits = ConeLimits(max_radius_deg=settings.scs.max_radius_deg, max_rows=settings.scs.max_rows)
     job_limits = _job_limits(settings)
-    admission = Admission(_admission_limits(settings))
+    dispatcher, places = _dispatcher(settings, limits), _job_places(settings)
     tap = TapService(queries, releases, limits, job_limits, base_url=f"{settings.base_url}/api/tap")
     jobs, spool, feed = SqlJobStore(database), Spool(settings.jobs_path), Feed(outbox)
-    runner = JobRunner(jobs, spool, tap.ask_for, job_limits, set_aside=admission.set_aside)
+    runner = JobRunner(jobs, spool, tap.ask_for, job_limits, places=places, occupy=dispatcher.occupy_for)
     runner.start()
     described = frozenset(table.qualified_name for table in own_tables())
-    service = JobService(jobs, spool, releases, job_limits, described=described, wake=runner.wake)
+    service = JobService(
+        jobs, spool, releases, job_limits, described=described, load_of=tap.load_of, places=places, wake=runner.wake
+    )
     return Services(
         settings=settings,
         principals=_principals(settings),
@@ -127,13 +136,13 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
         downloads=Downloads(DownloadLimits(**settings.downloads.model_dump())),
         registry=Registry(settings.releases_path, settings.mass_path),
         queries=queries,
-        admission=admission,
+        dispatcher=dispatcher,
         executions=executions,
-        estimates=EstimateService(queries, statistics, limits, SynchronousAdmission(limits)),
+        estimates=EstimateService(queries, estimator, limits, dispatcher),
         statistics=statistics,
         store=store,
         tap=tap,
-        jobs=TapJobs(service, limits, list_address=f"{settings.base_url}/api/tap/async"),
+        jobs=TapJobs(service, limits, list_address=_jobs_address(settings)),
         runner=runner,
         waiters=Waiters(feed, outbox),
         scs=ConeSearchService(queries, releases, cone_limits),
@@ -152,21 +161,52 @@ def _engine(settings: Settings) -> DuckDBEngine:
     limits = settings.queries
     spill = settings.home.resolve() / "spill"
     spill.mkdir(parents=True, exist_ok=True)
+    classes = _classes(settings)
+    wanted = {each: own.workers * own.temp_disk_bytes for each, own in classes.items()}
+    share = spill_share(spill, wanted_bytes=sum(wanted.values()), reserve_bytes=limits.disk_reserve_bytes)
+    pools = {each: _pool(settings, own, spill, share=share) for each, own in classes.items()}
+    engine = DuckDBEngine(pools)
+    engine.start()
+    return engine
+
+
+def _classes(settings: Settings) -> dict[TimeClass, WorkerClassSettings]:
+    queries = settings.queries
+    return {TimeClass.SHORT: queries.short, TimeClass.SCAN: queries.scan, TimeClass.HEAVY: queries.heavy}
+
+
+def _pool(settings: Settings, own: WorkerClassSettings, spill: Path, *, share: float) -> PoolLimits:
     config = WorkerConfig(
         folders=(str(settings.releases_path.resolve()),),
         temp_folder=str(spill),
-        threads=limits.threads_per_worker,
-        memory_bytes=limits.memory_per_worker_bytes,
-        temp_bytes=spill_limit(
-            spill,
-            workers=limits.workers,
-            most_bytes=limits.temp_disk_per_worker_bytes,
-            reserve_bytes=limits.disk_reserve_bytes,
-        ),
+        threads=own.threads,
+        memory_bytes=own.memory_bytes,
+        temp_bytes=int(own.temp_disk_bytes * share),
+        niceness=own.niceness,
     )
-    engine = DuckDBEngine(config, workers=limits.workers, queue_timeout_s=limits.queue_timeout_s)
-    engine.start()
-    return engine
+    is_largest = own is settings.queries.heavy
+    return PoolLimits(
+        config=config,
+        workers=own.workers,
+        queue_timeout_s=own.queue_timeout_s,
+        time_limit_s=None if is_largest else own.time_limit_s,
+        idle_s=own.idle_s,
+    )
+
+
+def _dispatcher(settings: Settings, limits: QueryLimits) -> Dispatcher:
+    queries = settings.queries
+    at_once = queries.binding_at_once
+    binding = AdmissionLimits(
+        running=at_once, running_per_person=at_once, running_anonymous=at_once, waiting=queries.waiting * len(TimeClass)
+    )
+    classes = {each: Admission(_admission_limits(settings, own)) for each, own in _classes(settings).items()}
+    return Dispatcher(classes, Admission(binding), limits)
+
+
+def _job_places(settings: Settings) -> dict[TimeClass, int]:
+    most = settings.jobs.running_per_process
+    return {each: min(most, own.workers) for each, own in _classes(settings).items()}
 
 
 def _query_limits(settings: Settings) -> QueryLimits:
@@ -177,23 +217,28 @@ def _query_limits(settings: Settings) -> QueryLimits:
         sync_timeout_s=limits.sync_timeout_s,
         keep_executions_days=limits.keep_executions_days,
         max_query_chars=limits.max_query_chars,
+        jobs_address=_jobs_address(settings),
     )
 
 
-def _admission_limits(settings: Settings) -> AdmissionLimits:
-    limits = settings.queries
+def _admission_limits(settings: Settings, own: WorkerClassSettings) -> AdmissionLimits:
     return AdmissionLimits(
-        running=limits.workers,
-        running_per_person=limits.running_per_person,
-        running_anonymous=limits.running_anonymous,
-        waiting=limits.waiting,
-        waiting_per_person=limits.waiting_per_person,
-        timeout_s=limits.queue_timeout_s,
+        running=own.workers,
+        running_per_person=own.running_per_person,
+        running_anonymous=own.running_anonymous,
+        waiting=settings.queries.waiting,
+        waiting_per_person=settings.queries.waiting_per_person,
+        timeout_s=own.queue_timeout_s,
+        advice=f", or ask it as a job at {_jobs_address(settings)}, where it keeps its place in line",
     )
+
+
+def _jobs_address(settings: Settings) -> str:
+    return f"{settings.base_url}/api/tap/async"
 
 
 def _job_limits(settings: Settings) -> JobLimits:
-    limits = settings.jobs.model_dump(exclude={"path"})
+    limits = settings.jobs.model_dump(exclude={"path", "running_per_process"})
     return JobLimits(**limits, max_parameter_chars=settings.queries.max_query_chars + _OTHER_PARAMETERS_CHARS)
 
 

@@ -23,6 +23,7 @@ from pachon.core.errors import AuthenticationError, UnavailableError, UsageError
 from pachon.identity.handlers import asking_principal, current_principal
 from pachon.identity.models import Principal
 from pachon.queries.admission import Admission, Asker, Turn
+from pachon.queries.dispatch import Dispatcher, Prepare, QueryTurn
 from pachon.queries.jobs.storage import JOB_PHASE
 from pachon.queries.listening import Listeners
 from pachon.queries.models import Execution
@@ -57,10 +58,13 @@ def known_principal(principal: Asking) -> Principal:
 Known = Annotated[Principal, Depends(known_principal)]
 
 
-async def own_turn(request: Request, principal: Asking) -> Turn:
-    """The turn of who asks: their query waits for it."""
-    admission: Admission = request.app.state.services.admission
-    return admission.turn(_asker(request, principal))
+async def own_turns(request: Request, principal: Asking) -> Callable[[Prepare], QueryTurn]:
+    """Gives the turn of who asks to a query: it waits for it."""
+    dispatcher: Dispatcher = request.app.state.services.dispatcher
+    return partial(dispatcher.turn, _asker(request, principal))
+
+
+Turns = Annotated[Callable[[Prepare], QueryTurn], Depends(own_turns)]
 
 
 async def tile_turn(request: Request, principal: Asking) -> Turn:

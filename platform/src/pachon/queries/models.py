@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 import pyarrow as pa
 
+from pachon.core.errors import LimitError
 from pachon.core.fields import Field
+from pachon.queries.estimate.models import Load, TimeClass
+from pachon.queries.line import spoken_s
 
 
 class Protocol(StrEnum):
@@ -44,6 +47,8 @@ class QueryLimits:
         How long the record of a run is kept.
     max_query_chars
         The longest ADQL text.
+    jobs_address
+        Public address where queries are asked as jobs, for messages.
     """
 
     default_rows: int = 100_000
@@ -51,6 +56,26 @@ class QueryLimits:
     sync_timeout_s: float = 60
     keep_executions_days: float = 7
     max_query_chars: int = 100_000
+    jobs_address: str = "/api/tap/async"
+
+    def check_time(self, load: Load) -> None:
+        """Refuse a query that cannot be answered synchronously.
+
+        Raises
+        ------
+        LimitError
+            With the reason of `too_long`.
+        """
+        if (reason := self.too_long(load)) is not None:
+            raise LimitError(reason, parameter="QUERY")
+
+    def too_long(self, load: Load) -> str | None:
+        """Why a query cannot be answered synchronously, and what to do; None if it can, or if that is not sure."""
+        if load.is_rough or load.seconds <= self.sync_timeout_s:
+            return None
+        took = f"It is expected to take about {spoken_s(load.seconds)}, longer than the {self.sync_timeout_s:g} s"
+        why = "".join(f" {reason}" for reason in load.reasons)
+        return f"{took} of a synchronous query: ask it as a job at {self.jobs_address}, where it waits in line.{why}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +92,8 @@ class Execution:
         Rows delivered.
     size_bytes
         Arrow size of the rows delivered.
+    time_class
+        The class of workers that ran it.
     destruction
         When the record may be forgotten.
     """
@@ -84,6 +111,29 @@ class Execution:
     size_bytes: int = 0
     overflow: bool = False
     error: str | None = None
+    time_class: TimeClass = TimeClass.SHORT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """What all people together ran on a day (UTC, by the end of each run), of one protocol, ending and class.
+
+    Parameters
+    ----------
+    runs
+        How many executions.
+    row_count, size_bytes, seconds
+        Sums over them.
+    """
+
+    day: date
+    protocol: Protocol
+    phase: Phase
+    time_class: TimeClass
+    runs: int
+    row_count: int
+    size_bytes: int
+    seconds: float
 
 
 @dataclass(slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,7 +20,8 @@ from pachon.identity.models import Principal, Scope
 from pachon.queries.adql.bind import Catalogue, bind
 from pachon.queries.adql.cover import cone_ranges
 from pachon.queries.adql.words import suggestion
-from pachon.queries.engines.engine import Engine, Run, WorkersBusyError
+from pachon.queries.engines.engine import Engine, OutgrownError, Run, WorkersBusyError
+from pachon.queries.estimate.models import Load, PlanClassifier, TimeClass
 from pachon.queries.models import Answer, Execution, Phase, Protocol, QueryLimits
 from pachon.queries.plan import Call, ColumnRef, Literal, MemorySnapshot, Op, Output, Plan, Scan, Select
 from pachon.queries.storage import ExecutionStore
@@ -41,6 +43,19 @@ def no_extra_tables(_principal: Principal) -> Mapping[str, MemorySnapshot]:
     return {}
 
 
+class Unsorted:
+    """A `PlanClassifier` for services without statistics: every plan is short."""
+
+    def load(self, plan: Plan) -> Load:
+        """Always short."""
+        del plan
+        return Load()
+
+
+def _stay(_time_class: TimeClass) -> None:
+    """For queries that hold no turn."""
+
+
 @dataclass(slots=True)
 class _Record:
     """What is known of a run while it runs."""
@@ -56,7 +71,29 @@ class _Record:
     phase: Phase = Phase.ABORTED
     error: str | None = None
     is_given_up: bool = False
+    is_queued: bool = False
+    time_class: TimeClass = TimeClass.SHORT
     run: Run | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A bound query that has not begun to run.
+
+    Parameters
+    ----------
+    load
+        What it asks of a worker.
+    record
+        Where its run is noted.
+    on_outgrown
+        Told which class goes on with it, when it turns out to be larger than its own. From any thread.
+    """
+
+    plan: Plan
+    load: Load
+    record: _Record = field(repr=False)
+    on_outgrown: Callable[[TimeClass], None] = field(default=_stay, repr=False)
 
 
 class QueryService:
@@ -72,6 +109,8 @@ class QueryService:
         Where the record of each run is kept.
     limits
         Limits of one query.
+    classifier
+        Knows which class of workers a plan belongs to.
     extra_tables
         In-memory tables beside the releases, by qualified name, for a person.
     """
@@ -83,6 +122,7 @@ class QueryService:
         executions: ExecutionStore,
         limits: QueryLimits | None = None,
         *,
+        classifier: PlanClassifier | None = None,
         extra_tables: ExtraTables = no_extra_tables,
         now: Clock = clock.now,
     ) -> None:
@@ -90,6 +130,7 @@ class QueryService:
         self._engine = engine
         self._executions = executions
         self._limits = limits or QueryLimits()
+        self._classifier = classifier or Unsorted()
         self._extra_tables = extra_tables
         self._now = now
 
@@ -101,30 +142,38 @@ class QueryService:
         max_rows: int | None = None,
         protocol: Protocol = Protocol.TAP_SYNC,
         timeout_s: float | None = None,
+        time_class: TimeClass | None = None,
     ) -> Answer:
-        """Run an ADQL query.
+        """Bind an ADQL query and run it at once: see `prepare` and `start`."""
+        prepared = self.prepare(principal, adql, max_rows=max_rows, protocol=protocol)
+        return self.start(prepared, timeout_s=timeout_s, time_class=time_class)
+
+    def prepare(
+        self,
+        principal: Principal,
+        adql: str,
+        *,
+        max_rows: int | None = None,
+        protocol: Protocol = Protocol.TAP_SYNC,
+    ) -> Prepared:
+        """Bind an ADQL query and find the class it belongs to.
 
         Parameters
         ----------
         max_rows
             MAXREC; None for the default, more than the limit counts as the limit.
-        timeout_s
-            How long it may run; None for the time of a synchronous query.
-
-        Returns
-        -------
-        Answer
-            Running; it must be closed. Closing it from another thread ends it, also before its first row.
 
         Raises
         ------
         QuerySyntaxError
             Wrong ADQL, with position and nearest names.
-        LimitError, UsageError, UnavailableError, ForbiddenError
-            As their names say; what is found out while the query runs is raised when the batches are read.
+        LimitError
+            Over a limit; a query that is known to outlast the time of synchronous ones has to be a job.
+        UsageError, UnavailableError, ForbiddenError
+            As their names say.
         """
         record = self._record(principal, protocol, adql)
-        return self._answer(record, lambda: self._bind(principal, adql, self._rows(max_rows)), timeout_s)
+        return self._prepared(record, lambda: self._bind(principal, adql, self._rows(max_rows)))
 
     def plan(self, principal: Principal, adql: str, *, max_rows: int | None = None) -> Plan:
         """Bind an ADQL query without running it.
@@ -138,7 +187,17 @@ class QueryService:
             principal.require(Scope.QUERY)
         return self._bind(principal, adql, self._rows(max_rows))
 
-    def cone(
+    def load(self, principal: Principal, adql: str, *, max_rows: int | None = None) -> Load:
+        """What running a query would ask of a worker.
+
+        Raises
+        ------
+        QuerySyntaxError, LimitError, UsageError, ForbiddenError
+            As `prepare`.
+        """
+        return self._classifier.load(self.plan(principal, adql, max_rows=max_rows))
+
+    def prepare_cone(
         self,
         principal: Principal,
         table_name: str,
@@ -146,8 +205,8 @@ class QueryService:
         *,
         columns: tuple[str, ...] | None = None,
         max_rows: int | None = None,
-    ) -> Answer:
-        """The rows of a table inside a cone, boundary included.
+    ) -> Prepared:
+        """The rows of a table inside a cone, boundary included, as a query.
 
         Parameters
         ----------
@@ -169,7 +228,89 @@ class QueryService:
             snapshot = self._releases.snapshot(principal, table_name)
             return cone_plan(snapshot, cone, columns=columns, max_rows=self._rows(max_rows))
 
-        return self._answer(self._record(principal, Protocol.SCS, request), make, None)
+        return self._prepared(self._record(principal, Protocol.SCS, request), make)
+
+    def start(
+        self, prepared: Prepared, *, timeout_s: float | None = None, time_class: TimeClass | None = None
+    ) -> Answer:
+        """Run a bound query.
+
+        Parameters
+        ----------
+        timeout_s
+            How long it may run; None for the time of a synchronous query.
+        time_class
+            The class of workers that runs it; None for the one it belongs to.
+
+        Returns
+        -------
+        Answer
+            Running; it must be closed. Closing it from another thread ends it, also before its first row.
+
+        Raises
+        ------
+        UnavailableError
+            If no worker became free in time. What is found out while the query runs is raised when the batches are
+            read; of a job also `OutgrownError`, while all others go on in the larger class.
+        """
+        record, plan = prepared.record, prepared.plan
+        record.started_at = self._now()
+        record.time_class = time_class or prepared.load.time_class
+        timeout_s = timeout_s or self._limits.sync_timeout_s
+        until = time.monotonic() + timeout_s
+        try:
+            record.run = self._engine.execute(plan, timeout_s=timeout_s, time_class=record.time_class)
+        except Exception as error:
+            is_queued = record.protocol is Protocol.TAP_ASYNC and isinstance(error, WorkersBusyError)
+            if not is_queued:
+                self._keep_failed(record, error)
+            raise
+        answer = Answer(
+            execution_id=record.id,
+            fields=plan.fields,
+            batches=iter(()),
+            max_rows=plan.max_rows or 0,
+            tables=plan.tables,
+            on_close=lambda closed: self._close(record, closed),
+        )
+        answer.batches = self._rows_of(record, self._batches(prepared, until), answer)
+        return answer
+
+    def _prepared(self, record: _Record, make: Callable[[], Plan]) -> Prepared:
+        try:
+            plan = make()
+            record.tables = plan.tables
+            load = self._classifier.load(plan)
+            record.time_class = load.time_class
+            if record.protocol is not Protocol.TAP_ASYNC:
+                self._limits.check_time(load)
+        except Exception as error:
+            self._keep_failed(record, error)
+            raise
+        return Prepared(plan, load, record)
+
+    def _batches(self, prepared: Prepared, until: float) -> Iterator[pa.RecordBatch]:
+        """The rows of the run, and of the next larger class where it is outgrown before its first row."""
+        record = prepared.record
+        while record.run is not None:
+            try:
+                yield from record.run
+            except OutgrownError:
+                if record.protocol is Protocol.TAP_ASYNC:
+                    raise
+                self._move_on(prepared, until)
+            else:
+                return
+
+    def _move_on(self, prepared: Prepared, until: float) -> None:
+        record = prepared.record
+        record.time_class = record.time_class.larger
+        _LOG.info("run %s goes on in class %s", record.id, record.time_class)
+        prepared.on_outgrown(record.time_class)
+        timeout_s = max(until - time.monotonic(), 0.001)
+        record.run = self._engine.execute(prepared.plan, timeout_s=timeout_s, time_class=record.time_class)
+        if record.is_given_up:
+            record.run.close()
 
     def _bind(self, principal: Principal, adql: str, max_rows: int) -> Plan:
         if len(adql) > self._limits.max_query_chars:
@@ -201,29 +342,7 @@ class QueryService:
         kept = query[: self._limits.max_query_chars]
         return _Record(new_id(), principal, protocol, kept, self._now())
 
-    def _answer(self, record: _Record, make: Callable[[], Plan], timeout_s: float | None) -> Answer:
-        try:
-            plan = make()
-            record.tables = plan.tables
-            timeout_s = timeout_s or self._limits.sync_timeout_s
-            record.run = self._engine.execute(plan, timeout_s=timeout_s)
-        except Exception as error:
-            is_queued = record.protocol is Protocol.TAP_ASYNC and isinstance(error, WorkersBusyError)
-            if not is_queued:
-                self._keep_failed(record, error)
-            raise
-        answer = Answer(
-            execution_id=record.id,
-            fields=plan.fields,
-            batches=iter(()),
-            max_rows=plan.max_rows or 0,
-            tables=plan.tables,
-            on_close=lambda closed: self._close(record, closed),
-        )
-        answer.batches = self._rows_of(record, record.run, answer)
-        return answer
-
-    def _rows_of(self, record: _Record, run: Run, answer: Answer) -> Iterator[pa.RecordBatch]:
+    def _rows_of(self, record: _Record, run: Iterator[pa.RecordBatch], answer: Answer) -> Iterator[pa.RecordBatch]:
         try:
             for batch in run:
                 room = answer.max_rows - record.row_count
@@ -237,6 +356,7 @@ class QueryService:
         except Exception as error:
             if not record.is_given_up:
                 record.phase, record.error = Phase.ERROR, _told(error)
+            record.is_queued = isinstance(error, OutgrownError)
             raise
         if not record.is_given_up:
             record.phase = Phase.COMPLETED
@@ -247,7 +367,8 @@ class QueryService:
             record.run.close()
         if answer.overflow and record.error is None:
             record.phase = Phase.COMPLETED
-        self._keep(record, overflow=answer.overflow)
+        if not record.is_queued:
+            self._keep(record, overflow=answer.overflow)
 
     def _keep_failed(self, record: _Record, error: Exception) -> None:
         record.phase, record.error = Phase.ERROR, _told(error)
@@ -272,6 +393,7 @@ class QueryService:
             size_bytes=record.size_bytes,
             overflow=overflow,
             error=record.error,
+            time_class=record.time_class,
         )
         try:
             self._executions.add(execution)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
-from pachon.queries.models import Execution
+from pachon.queries.models import Execution, Total
 
 EXECUTION_ENDED = "execution.ended"
 """Kind of the event that every store publishes with an execution it adds.
@@ -21,7 +21,7 @@ class ExecutionStore(Protocol):
     """
 
     def add(self, execution: Execution) -> None:
-        """Keep an execution and publish `EXECUTION_ENDED`, both or neither.
+        """Keep an execution, add it to the totals and publish `EXECUTION_ENDED`, all or nothing.
 
         Raises
         ------
@@ -44,6 +44,10 @@ class ExecutionStore(Protocol):
 
     def list(self, owner: str, *, limit: int, before_id: str | None = None) -> tuple[Execution, ...]:
         """At most `limit` executions of this owner, newest id first, older than `before_id` if it is given."""
+        ...
+
+    def totals(self, first: date, last: date) -> tuple[Total, ...]:
+        """What all people together ran on each of some days, also what is forgotten since; oldest day first."""
         ...
 
     def forget(self, before: datetime) -> int:

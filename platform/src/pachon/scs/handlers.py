@@ -8,8 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from pachon.identity.handlers import asking_principal
 from pachon.identity.models import Principal
-from pachon.queries.admission import Turn
-from pachon.queries.handlers import own_turn
+from pachon.queries.handlers import Turns
 from pachon.scs.models import ConeRequest
 from pachon.scs.service import ConeSearchService
 from pachon.vo.dali import Parameters
@@ -45,9 +44,14 @@ async def search(
     given: Annotated[Parameters, Depends(parameters)],
     principal: Annotated[Principal, Depends(asking_principal)],
     scs: Annotated[ConeSearchService, Depends(_service)],
-    turn: Annotated[Turn, Depends(own_turn)],
+    turns: Turns,
 ) -> Response:
     request = ConeRequest.from_parameters(given, scs.limits)
+    turn = turns(lambda: scs.prepare(principal, table, request))
     return RowStream(
-        lambda: scs.search(principal, table, request), turn=turn, form=request.form, heading=Heading(), file_name="cone"
+        lambda: scs.start(principal, table, turn.prepared),
+        turn=turn,
+        form=request.form,
+        heading=Heading(),
+        file_name="cone",
     )

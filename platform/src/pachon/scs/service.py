@@ -14,7 +14,7 @@ from pachon.core.fields import DataType, Field
 if TYPE_CHECKING:
     from pachon.identity.models import Principal
     from pachon.queries.models import Answer
-    from pachon.queries.service import QueryService
+    from pachon.queries.service import Prepared, QueryService
     from pachon.releases.models import Column, Table
     from pachon.releases.service import ReleaseService
     from pachon.scs.models import ConeLimits, ConeRequest
@@ -57,25 +57,42 @@ class ConeSearchService:
         self._releases = releases
         self.limits = limits
 
-    def search(self, principal: Principal, table_name: str, request: ConeRequest) -> ConeRows:
-        """Rows inside the cone; the caller closes them.
+    def prepare(self, principal: Principal, table_name: str, request: ConeRequest) -> Prepared:
+        """Bind a cone search, ready for its turn.
 
         Raises
         ------
         NotFoundError
             If there is no such table with positions that this person may see.
         """
-        table = self._releases.table(principal, table_name)
-        if not table.has_position:
-            raise NotFoundError(f"The table {table.qualified_name} has no positions; ask it through TAP.")
-        answer = self._queries.cone(
+        table = self._table(principal, table_name)
+        return self._queries.prepare_cone(
             principal,
             table.qualified_name,
             request.cone,
             columns=_columns(table, verbosity=request.verbosity),
             max_rows=request.max_rows,
         )
+
+    def start(self, principal: Principal, table_name: str, prepared: Prepared) -> ConeRows:
+        """Rows inside the cone, in its turn; the caller closes them.
+
+        Raises
+        ------
+        NotFoundError
+            As `prepare`: the table may have gone meanwhile.
+        UnavailableError
+            If no worker is free in time.
+        """
+        table = self._table(principal, table_name)
+        answer = self._queries.start(prepared)
         return ConeRows(answer, tuple(in_old_words(field, table) for field in answer.fields))
+
+    def _table(self, principal: Principal, table_name: str) -> Table:
+        table = self._releases.table(principal, table_name)
+        if not table.has_position:
+            raise NotFoundError(f"The table {table.qualified_name} has no positions; ask it through TAP.")
+        return table
 
 
 _MAIN_UCDS = {"id_column": "ID_MAIN", "ra_column": "POS_EQ_RA_MAIN", "dec_column": "POS_EQ_DEC_MAIN"}

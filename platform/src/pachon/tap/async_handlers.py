@@ -76,7 +76,7 @@ def create(given: Given, principal: Asking, service: Service) -> Response:
 
 @router.get("/{job_id}", summary="One job", openapi_extra=_WAIT, response_class=Response)
 def show(job: Annotated[Job, Depends(_changed)], service: Service) -> Response:
-    return _xml(uws.job(service.document(job)), job)
+    return _xml(uws.job(service.whole_document(job)), job)
 
 
 @router.post(
@@ -145,9 +145,10 @@ def change_destruction(job_id: str, given: Given, principal: Asking, service: Se
     return _see(service.address(service.change_destruction(principal, job_id, given)))
 
 
-@router.get("/{job_id}/quote", summary="When a job is expected to end: empty", response_class=PlainTextResponse)
-def quote(_job: Annotated[Job, Depends(_found)]) -> PlainTextResponse:
-    return PlainTextResponse("")
+@router.get("/{job_id}/quote", summary="When a job is expected to end", response_class=PlainTextResponse)
+def quote(job: Annotated[Job, Depends(_found)], service: Service) -> PlainTextResponse:
+    expected = service.jobs.expected_end(job)
+    return PlainTextResponse("" if expected is None else uws.moment(expected))
 
 
 @router.get("/{job_id}/owner", summary="Whose a job is", response_class=PlainTextResponse)

@@ -11,8 +11,7 @@ from fastapi.responses import HTMLResponse
 from pachon.core.errors import UsageError
 from pachon.identity.handlers import asking_principal, current_principal
 from pachon.identity.models import Principal
-from pachon.queries.admission import Turn
-from pachon.queries.handlers import own_turn
+from pachon.queries.handlers import Turns
 from pachon.tap.examples import page
 from pachon.tap.models import TapRequest
 from pachon.tap.service import TapService
@@ -57,10 +56,11 @@ _SYNC = described(**QUERY_PARAMETERS)
 
 @router.get("/sync", summary="Ask in ADQL and wait for the answer", openapi_extra=_SYNC, response_class=Response)
 @router.post("/sync", summary="The same by a form", openapi_extra=_SYNC, response_class=Response)
-async def run_sync(given: Given, principal: Asking, tap: Service, turn: Annotated[Turn, Depends(own_turn)]) -> Response:
+async def run_sync(given: Given, principal: Asking, tap: Service, turns: Turns) -> Response:
     request = TapRequest.from_parameters(given, tap.limits)
+    turn = turns(lambda: tap.prepare(principal, request))
     return RowStream(
-        lambda: tap.ask(principal, request),
+        lambda: tap.start(turn.prepared),
         turn=turn,
         form=request.form,
         heading=request.heading(),

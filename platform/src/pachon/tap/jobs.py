@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pachon.core.errors import NotFoundError, PachonError, UsageError
@@ -147,6 +148,14 @@ class TapJobs:
             results=self._results(job),
             error=job.error,
         )
+
+    def whole_document(self, job: Job) -> JobDocument:
+        """The same with the place in line and the expected end, which take a look at the whole queue."""
+        document = replace(self.document(job), quote=self.jobs.expected_end(job))
+        if job.phase is not JobPhase.QUEUED:
+            return document
+        wait = self.jobs.wait(job)
+        return replace(document, wait=(wait.position, wait.seconds))
 
     def request(self, job: Job) -> TapRequest:
         """What a job asks.

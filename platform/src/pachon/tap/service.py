@@ -17,9 +17,10 @@ from pachon.vo.vosi import Reference, SchemaDescription, TableColumn, TableDescr
 
 if TYPE_CHECKING:
     from pachon.identity.models import Principal
+    from pachon.queries.estimate.models import Load
     from pachon.queries.jobs.models import Job, JobLimits
     from pachon.queries.models import Answer, QueryLimits
-    from pachon.queries.service import QueryService
+    from pachon.queries.service import Prepared, QueryService
     from pachon.releases.models import Table
     from pachon.releases.service import ReleaseService
     from pachon.tap.models import TapRequest
@@ -69,17 +70,36 @@ class TapService:
         """Queries that this person can run as they stand."""
         return examples(self._releases.tables(principal, Access.QUERY))
 
-    def ask(self, principal: Principal, request: TapRequest) -> Answer:
-        """Run a query; the caller closes the answer.
+    def prepare(self, principal: Principal, request: TapRequest) -> Prepared:
+        """Bind a query, ready for its turn.
 
         Raises
         ------
         UsageError
-            If the query is wrong, with the place.
+            If the query is wrong, with the place, or larger than synchronous ones may be.
+        """
+        return self._queries.prepare(principal, request.adql, max_rows=request.max_rows, protocol=Protocol.TAP_SYNC)
+
+    def start(self, prepared: Prepared) -> Answer:
+        """Run a query in its turn; the caller closes the answer.
+
+        Raises
+        ------
         UnavailableError
             If no worker is free in time.
         """
-        return self._queries.ask(principal, request.adql, max_rows=request.max_rows, protocol=Protocol.TAP_SYNC)
+        return self._queries.start(prepared)
+
+    def load_of(self, job: Job) -> Load:
+        """What the query of a job asks of a worker.
+
+        Raises
+        ------
+        UsageError
+            If the parameters or the query are wrong.
+        """
+        request = request_of(job, self.limits)
+        return self._queries.load(job.principal, request.adql, max_rows=request.max_rows)
 
     def ask_for(self, job: Job) -> Answer:
         """Run the query of a job as its owner, for as long as the job may execute; the caller closes the answer.
@@ -90,6 +110,8 @@ class TapService:
             If the parameters or the query are wrong.
         WorkersBusyError
             If no worker is free in time.
+        OutgrownError
+            While its rows are read: it belongs to a larger class than the job is in.
         """
         request = request_of(job, self.limits)
         return self._queries.ask(
@@ -98,6 +120,7 @@ class TapService:
             max_rows=request.max_rows,
             protocol=Protocol.TAP_ASYNC,
             timeout_s=job.duration_s,
+            time_class=job.time_class,
         )
 
     def describe(self, principal: Principal) -> tuple[SchemaDescription, ...]:

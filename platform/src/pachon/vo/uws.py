@@ -18,6 +18,7 @@ _NAMESPACES = (
     'xmlns:xlink="http://www.w3.org/1999/xlink" '
     'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
 )
+_QUEUE_NAMESPACE = "urn:pachon:queue"
 _VERSIONED = f'{_NAMESPACES} version="1.1"'
 
 
@@ -46,6 +47,10 @@ class JobDocument:
         Names and values, in order.
     error
         One sentence, if it has no result for a reason.
+    quote
+        When it is expected to end; None if that is not known.
+    wait
+        Place in line, from 1, and expected time until it executes, seconds; None if it does not wait.
     """
 
     id: str
@@ -61,20 +66,22 @@ class JobDocument:
     parameters: tuple[tuple[str, str], ...]
     results: tuple[ResultDocument, ...] = ()
     error: str | None = None
+    quote: datetime | None = None
+    wait: tuple[int, float] | None = None
 
 
 def job(document: JobDocument) -> str:
-    """The document of one job (UWS 1.1, section 2.2.2.2). No time of completion is promised: the quote is nil."""
+    """The document of one job (UWS 1.1, section 2.2.2.2). The place in line is among what each service may add."""
     run_id = element("uws:runId", document.run_id) if document.run_id is not None else ""
     return (
         f"{_DECLARATION}<uws:job {_VERSIONED}>\n{element('uws:jobId', document.id)}{run_id}"
-        f"{_owner(document)}{element('uws:phase', document.phase)}{_nillable('quote', None)}"
+        f"{_owner(document)}{element('uws:phase', document.phase)}{_nillable('quote', document.quote)}"
         f"{element('uws:creationTime', moment(document.created_at))}"
         f"{_nillable('startTime', document.started_at)}{_nillable('endTime', document.ended_at)}"
         f"{element('uws:executionDuration', str(document.duration_s))}"
         f"{_nillable('destruction', document.destruction)}"
         f"<uws:parameters>\n{_parameters(document)}</uws:parameters>\n"
-        f"<uws:results>\n{_results(document)}</uws:results>\n{_error(document)}</uws:job>\n"
+        f"<uws:results>\n{_results(document)}</uws:results>\n{_error(document)}{_waiting(document)}</uws:job>\n"
     )
 
 
@@ -151,3 +158,11 @@ def _error(document: JobDocument) -> str:
         return ""
     message = element("uws:message", document.error)
     return f'<uws:errorSummary type="fatal" hasDetail="true">\n{message}</uws:errorSummary>\n'
+
+
+def _waiting(document: JobDocument) -> str:
+    if document.wait is None:
+        return ""
+    position, seconds = document.wait
+    queue = f'<queue xmlns="{_QUEUE_NAMESPACE}" position="{position}" waitSeconds="{seconds:.0f}"/>'
+    return f"<uws:jobInfo>{queue}</uws:jobInfo>\n"

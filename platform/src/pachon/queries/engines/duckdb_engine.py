@@ -6,21 +6,24 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 
 from pachon.core.errors import LimitError, PachonError, UnavailableError, UsageError
 from pachon.core.fields import arrow_schema
 from pachon.queries.engines.duckdb_sql import Statement, write
+from pachon.queries.engines.engine import OutgrownError
 from pachon.queries.engines.frames import ClosedError, Kind
-from pachon.queries.engines.pool import WorkerPool
-from pachon.queries.engines.worker import WorkerConfig, WorkerProcess
+from pachon.queries.engines.pool import PoolLimits, WorkerPool
+from pachon.queries.engines.worker import WorkerProcess
+from pachon.queries.estimate.models import TimeClass
 from pachon.queries.plan import Op, Plan
 
 _LOG = logging.getLogger(__name__)
 _CANCEL_WITHIN_S = 0.9
 _GRACE_S = 1.0
+_TOO_SMALL = frozenset({"memory", "spill"})
 
 
 class EngineFaultError(RuntimeError):
@@ -35,6 +38,8 @@ class DuckDBRun:
         self._schema = schema
         self._timeout_s = timeout_s
         self._deadline = time.monotonic() + timeout_s
+        self._outgrown_at = time.monotonic() + (pool.limits.time_limit_s or timeout_s)
+        self._has_rows = False
         self._turn = threading.Lock()
         self._arrow_schema: pa.Schema | None = None
         self._worker: WorkerProcess | None = pool.lease(overdue_at=self._deadline + _GRACE_S)
@@ -77,7 +82,7 @@ class DuckDBRun:
         with self._turn:
             while (worker := self._worker) is not None:
                 try:
-                    kind, payload = worker.receive(deadline=self._deadline)
+                    kind, payload = worker.receive(deadline=self._patience())
                 except TimeoutError:
                     self._stop_late(worker)
                 except ClosedError:
@@ -86,15 +91,22 @@ class DuckDBRun:
                 if kind is Kind.SCHEMA:
                     self._arrow_schema = pa.ipc.read_schema(pa.py_buffer(payload))
                 elif kind is Kind.BATCH:
+                    self._has_rows = True
                     return self._conform(pa.ipc.read_record_batch(pa.py_buffer(payload), self._arrow_schema))
                 else:
                     self._finish(kind, payload)
             return None
 
+    def _patience(self) -> float:
+        """Until when the next message is waited for."""
+        return self._deadline if self._has_rows else min(self._deadline, self._outgrown_at)
+
     def _finish(self, kind: Kind, payload: bytearray) -> None:
         self._give_back(usable=True)
         if kind is Kind.FAILED:
             failure = json.loads(payload)
+            if failure["kind"] in _TOO_SMALL and not self._has_rows and self._pool.limits.time_limit_s is not None:
+                raise OutgrownError
             raise _explain(failure["kind"], failure["detail"])
 
     def _stop_late(self, worker: WorkerProcess) -> None:
@@ -103,7 +115,7 @@ class DuckDBRun:
         except (ClosedError, TimeoutError):
             _LOG.info("query worker %s was gone when its time was over", worker.pid)
         self._drain()
-        raise self._late() from None
+        raise (self._late() if time.monotonic() >= self._deadline else OutgrownError()) from None
 
     def _late(self) -> LimitError:
         return LimitError(
@@ -149,20 +161,16 @@ def _explain(kind: str, detail: str) -> Exception:
 
 
 class DuckDBEngine:
-    """Runs plans on the files of the releases.
+    """Runs plans on the files of the releases, each class of work in a pool of its own.
 
     Parameters
     ----------
-    config
-        What each worker may use.
-    workers
-        How many queries run at once.
-    queue_timeout_s
-        How long a query may wait for a free worker.
+    pools
+        What the workers of each class may use; a class that is left out has none.
     """
 
-    def __init__(self, config: WorkerConfig, *, workers: int = 2, queue_timeout_s: float = 10.0) -> None:
-        self._pool = WorkerPool(config, size=workers, queue_timeout_s=queue_timeout_s)
+    def __init__(self, pools: Mapping[TimeClass, PoolLimits]) -> None:
+        self._pools = {time_class: WorkerPool(limits, name=time_class) for time_class, limits in pools.items()}
 
     @property
     def operations(self) -> frozenset[Op]:
@@ -172,20 +180,23 @@ class DuckDBEngine:
     @property
     def worker_pids(self) -> tuple[int, ...]:
         """Process ids of the workers, for the supervisor and tests."""
-        return self._pool.pids
+        return tuple(pid for pool in self._pools.values() for pid in pool.pids)
 
     def start(self) -> None:
-        """Prewarm the workers; returns at once."""
-        self._pool.start()
+        """Prewarm the workers that are kept; returns at once."""
+        for pool in self._pools.values():
+            pool.start()
 
-    def execute(self, plan: Plan, *, timeout_s: float) -> DuckDBRun:
+    def execute(self, plan: Plan, *, timeout_s: float, time_class: TimeClass = TimeClass.SHORT) -> DuckDBRun:
         """Start a plan: see `engine.Engine`."""
-        return DuckDBRun(self._pool, write(plan), schema=arrow_schema(plan.fields), timeout_s=timeout_s)
+        pool = self._pools[time_class]
+        return DuckDBRun(pool, write(plan), schema=arrow_schema(plan.fields), timeout_s=timeout_s)
 
     def ready(self) -> bool:
         """Whether a worker is alive."""
-        return bool(self._pool.pids)
+        return bool(self.worker_pids)
 
     def close(self) -> None:
         """End all workers."""
-        self._pool.close()
+        for pool in self._pools.values():
+            pool.close()

@@ -8,11 +8,19 @@ from typing import Protocol
 import pyarrow as pa
 
 from pachon.core.errors import UnavailableError
+from pachon.queries.estimate.models import TimeClass
 from pachon.queries.plan import Op, Plan
 
 
 class WorkersBusyError(UnavailableError):
     """No worker became free in time."""
+
+
+class OutgrownError(UnavailableError):
+    """A plan needs more than workers of its class give. It had no rows yet, so a larger class may run it."""
+
+    def __init__(self) -> None:
+        super().__init__("The query is larger than expected; please try again.")
 
 
 class Run(Protocol):
@@ -30,6 +38,8 @@ class Run(Protocol):
             Over the time or memory of a query.
         UnavailableError
             The worker ended; the same query may succeed later.
+        OutgrownError
+            It belongs to a larger class.
         UsageError
             A value out of the range of its type.
         """
@@ -51,8 +61,13 @@ class Engine(Protocol):
         """The operations this engine computes as the standard says."""
         ...
 
-    def execute(self, plan: Plan, *, timeout_s: float) -> Run:
+    def execute(self, plan: Plan, *, timeout_s: float, time_class: TimeClass = TimeClass.SHORT) -> Run:
         """Start a plan and return at once: rows, and what goes wrong, come while the run is read.
+
+        Parameters
+        ----------
+        time_class
+            The class of workers that runs it.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""A pool of prewarmed workers: each query borrows one; dead or overdue ones are replaced at once."""
+"""A pool of workers of one class: each query borrows one; dead or overdue ones are replaced at once."""
 
 from __future__ import annotations
 
@@ -16,6 +16,33 @@ _WATCH_EVERY_S = 0.25
 _RETRY_AFTER_S = 1.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolLimits:
+    """What a pool may use.
+
+    Parameters
+    ----------
+    config
+        What each worker may use.
+    workers
+        How many queries run at once.
+    queue_timeout_s
+        How long a query may wait for a free worker.
+    time_limit_s
+        How long a query may work on its first row before it is said to have outgrown its class; None for as long as it
+        may run.
+    idle_s
+        Workers are started when they are needed, and ended when they were not for so long; None if they are started at
+        once and kept.
+    """
+
+    config: WorkerConfig
+    workers: int = 2
+    queue_timeout_s: float = 10.0
+    time_limit_s: float | None = None
+    idle_s: float | None = None
+
+
 @dataclass(slots=True)
 class _Lease:
     worker: WorkerProcess
@@ -23,25 +50,22 @@ class _Lease:
 
 
 class WorkerPool:
-    """Keeps `size` workers running.
+    """Keeps workers running.
 
     Parameters
     ----------
-    config
-        What each worker may use.
-    size
-        How many queries run at once.
-    queue_timeout_s
-        How long a query may wait for a free worker.
+    name
+        Of the class, in logs.
     """
 
-    def __init__(self, config: WorkerConfig, *, size: int, queue_timeout_s: float) -> None:
-        self._config = config
-        self._size = size
-        self._queue_timeout_s = queue_timeout_s
+    def __init__(self, limits: PoolLimits, *, name: str = "query") -> None:
+        self.limits = limits
+        self._name = name
         self._changed = threading.Condition()
         self._idle: list[WorkerProcess] = []
         self._leases: dict[int, _Lease] = {}
+        self._waiting = 0
+        self._busy_at = time.monotonic()
         self._keeper: threading.Thread | None = None
         self._closed = False
 
@@ -49,7 +73,7 @@ class WorkerPool:
         """Begin to start the workers; returns at once."""
         with self._changed:
             if self._keeper is None and not self._closed:
-                self._keeper = threading.Thread(target=self._keep, name="query-workers", daemon=True)
+                self._keeper = threading.Thread(target=self._keep, name=f"{self._name}-workers", daemon=True)
                 self._keeper.start()
 
     @property
@@ -73,19 +97,33 @@ class WorkerPool:
             If none became free in time.
         """
         self.start()
-        until = time.monotonic() + self._queue_timeout_s
         with self._changed:
-            while not self._closed:
-                while self._idle:
-                    worker = self._idle.pop()
-                    if worker.alive:
-                        self._leases[worker.pid] = _Lease(worker, overdue_at)
-                        return worker
-                    worker.close()
-                    self._changed.notify_all()
-                if not self._changed.wait(timeout=until - time.monotonic()) and time.monotonic() >= until:
-                    break
+            worker = self._idle_worker() or self._next_free(time.monotonic() + self.limits.queue_timeout_s)
+            if worker is not None:
+                self._leases[worker.pid] = _Lease(worker, overdue_at)
+                return worker
         raise WorkersBusyError("All query workers are busy; please try again in a few seconds.", retry_after_s=5)
+
+    def _next_free(self, until: float) -> WorkerProcess | None:
+        self._waiting += 1
+        self._changed.notify_all()
+        try:
+            while not self._closed and time.monotonic() < until:
+                self._changed.wait(timeout=until - time.monotonic())
+                if (worker := self._idle_worker()) is not None:
+                    return worker
+            return None
+        finally:
+            self._waiting -= 1
+
+    def _idle_worker(self) -> WorkerProcess | None:
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.alive:
+                return worker
+            worker.close()
+            self._changed.notify_all()
+        return None
 
     def hurry(self, worker: WorkerProcess, *, overdue_at: float) -> None:
         """Have a borrowed worker killed at this moment (`time.monotonic()`) if it is not given back before."""
@@ -124,12 +162,28 @@ class WorkerPool:
                     return
                 self._let_go_of_the_dead()
                 self._end_overdue()
-                missing = self._size - len(self._idle) - len(self._leases)
+                self._end_unneeded()
+                missing = self._wanted() - len(self._idle) - len(self._leases)
             if missing > 0:
                 self._add(missing)
                 continue
             with self._changed:
                 self._changed.wait(timeout=_WATCH_EVERY_S)
+
+    def _wanted(self) -> int:
+        """How many workers there should be now."""
+        if self.limits.idle_s is None:
+            return self.limits.workers
+        return min(self.limits.workers, len(self._leases) + self._waiting)
+
+    def _end_unneeded(self) -> None:
+        """End all idle workers when none was in use for a while."""
+        if self._leases or self._waiting:
+            self._busy_at = time.monotonic()
+        if self.limits.idle_s is not None and time.monotonic() - self._busy_at > self.limits.idle_s:
+            for worker in self._idle:
+                worker.close()
+            self._idle.clear()
 
     def _let_go_of_the_dead(self) -> None:
         dead = [worker for worker in self._idle if not worker.alive]
@@ -147,7 +201,7 @@ class WorkerPool:
                 del self._leases[pid]
 
     def _add(self, count: int) -> None:
-        starting = [WorkerProcess(self._config) for _ in range(count)]
+        starting = [WorkerProcess(self.limits.config) for _ in range(count)]
         for worker in starting:
             try:
                 worker.wait_ready()

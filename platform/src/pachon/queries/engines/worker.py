@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import os
 import shutil
 import socket
 import subprocess
@@ -34,6 +35,8 @@ class WorkerConfig:
         The only folders it can read.
     temp_folder
         Where it may spill, up to `temp_bytes`.
+    niceness
+        How far it stands back from others when processors are short (0 to 19, as `nice`).
     """
 
     folders: tuple[str, ...]
@@ -41,23 +44,24 @@ class WorkerConfig:
     threads: int = 1
     memory_bytes: int = 2 * 1024**3
     temp_bytes: int = 20 * 1024**3
+    niceness: int = 0
 
 
-def spill_limit(folder: Path, *, workers: int, most_bytes: int, reserve_bytes: int) -> int:
-    """How much each worker may spill so that all of them together leave a reserve of the disk free, bytes.
+def spill_share(folder: Path, *, wanted_bytes: int, reserve_bytes: int) -> float:
+    """Which share of what workers may spill they get, so that all of them together leave a reserve of the disk free.
 
     Parameters
     ----------
     folder
         Where workers spill; it exists.
-    most_bytes
-        The limit of one worker, however large the disk is.
+    wanted_bytes
+        The limits of all workers together.
     """
     free = shutil.disk_usage(folder).free
-    limit = max(0, min(most_bytes, (free - reserve_bytes) // workers))
-    if limit < most_bytes:
-        _LOG.warning("only %d bytes are free in %s: each query worker may spill %d bytes", free, folder, limit)
-    return limit
+    share = max(0.0, min(1.0, (free - reserve_bytes) / max(wanted_bytes, 1)))
+    if share < 1:
+        _LOG.warning("only %d bytes are free in %s: query workers may spill %.0f %%", free, folder, 100 * share)
+    return share
 
 
 class WorkerProcess:
@@ -73,6 +77,7 @@ class WorkerProcess:
             self._process = subprocess.Popen(  # noqa: S603 -- our own module
                 command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, start_new_session=True
             )
+        os.setpriority(os.PRIO_PROCESS, self._process.pid, config.niceness)
         frames.send(self._wire, Kind.CONFIGURE, json.dumps(asdict(config)).encode())
 
     @property

@@ -33,6 +33,7 @@ def _service(request: Request) -> EstimateService:
 @router.get("/estimate", summary="What a query will return, read and take", openapi_extra=_PARAMETERS)
 @router.post("/estimate", summary="The same by a form", openapi_extra=_PARAMETERS)
 def estimate(
+    request: Request,
     given: Annotated[Parameters, Depends(parameters)],
     principal: Annotated[Principal, Depends(asking_principal)],
     estimates: Annotated[EstimateService, Depends(_service)],
@@ -41,7 +42,8 @@ def estimate(
     if adql is None:
         raise UsageError("QUERY is missing: the text of the query, in ADQL.", parameter="QUERY")
     max_rows = given.max_rows(limit=estimates.limits.max_rows)
-    found, outlook = estimates.estimate(principal, adql, max_rows=max_rows)
+    address = request.client.host if request.client else ""
+    found, outlook = estimates.estimate(principal, adql, max_rows=max_rows, address=address)
     return {**_figures(found), "limits": _limits(estimates.limits, outlook)}
 
 
@@ -66,5 +68,7 @@ def _limits(limits: QueryLimits, outlook: Outlook) -> dict[str, Any]:
         "max_rows": limits.max_rows,
         "seconds": limits.sync_timeout_s,
         "fate": outlook.fate.value,
+        "position": outlook.position,
+        "wait_seconds": float(f"{outlook.wait_s:.2g}"),
         "explanation": outlook.explanation,
     }

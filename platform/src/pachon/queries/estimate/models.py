@@ -19,6 +19,11 @@ class TimeClass(StrEnum):
     HEAVY = "heavy"
     """Longer, or every row paired with every other."""
 
+    @property
+    def larger(self) -> TimeClass:
+        """The class where a plan goes that has outgrown this one; the largest has none but itself."""
+        return TimeClass.SCAN if self is TimeClass.SHORT else TimeClass.HEAVY
+
 
 class Confidence(StrEnum):
     """How an estimate was found."""
@@ -48,6 +53,26 @@ class Reading:
 
     def __add__(self, other: Reading) -> Reading:
         return Reading(self.rows + other.rows, self.size_bytes + other.size_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What running a plan asks of a worker.
+
+    Parameters
+    ----------
+    seconds
+        Expected time.
+    is_rough
+        Whether that may be far off, so that nothing is refused because of it.
+    reasons
+        What makes the query heavy, in sentences.
+    """
+
+    time_class: TimeClass = TimeClass.SHORT
+    seconds: float = 0.0
+    is_rough: bool = False
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,30 +107,43 @@ class Estimate:
     tables: tuple[str, ...]
     reasons: tuple[str, ...] = ()
 
+    @property
+    def load(self) -> Load:
+        """What it asks of a worker; with reasons it is heavy for certain, however rough the figures are."""
+        is_rough = self.confidence is Confidence.ROUGH and not self.reasons
+        return Load(self.time_class, self.seconds, is_rough=is_rough, reasons=self.reasons)
+
 
 class Fate(StrEnum):
     """What would happen to a query now."""
 
     RUN = "run"
+    """It would begin at once."""
     QUEUE = "queue"
-    REFUSE = "refuse"
+    """It would wait in line, as a job if it takes longer than a synchronous query may."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """What would happen to a query, and why."""
+    """What would happen to a query, and why.
+
+    Parameters
+    ----------
+    position
+        Place in line, from 1; 0 if it would begin at once.
+    wait_s
+        Expected time until it begins.
+    """
 
     fate: Fate
     explanation: str
+    position: int = 0
+    wait_s: float = 0.0
 
 
 class PlanClassifier(Protocol):
-    """What admission needs to send a plan to the right workers; `EstimateService` keeps it."""
+    """What admission needs to send a plan to the right workers; `estimate.service.Estimator` keeps it."""
 
-    def time_class(self, plan: Plan) -> TimeClass:
-        """The class of workers that a plan belongs to."""
-        ...
-
-    def estimate_plan(self, plan: Plan) -> Estimate:
-        """The same with all figures and the reasons."""
+    def load(self, plan: Plan) -> Load:
+        """What running a plan asks of a worker."""
         ...

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import Protocol
 
-from pachon.core.errors import LimitError
+from pachon.core.errors import LimitError, PachonError
 from pachon.identity.models import Principal
-from pachon.queries.estimate.models import Confidence, Estimate, Fate, Outlook, TimeClass
+from pachon.queries.admission import Asker
+from pachon.queries.estimate.models import Confidence, Estimate, Load, Outlook, TimeClass
+from pachon.queries.estimate.quick import quick_load
 from pachon.queries.estimate.statistics import StatisticsStore
 from pachon.queries.estimate.walk import Walk, Work
 from pachon.queries.models import QueryLimits
 from pachon.queries.plan import Plan
 
+_LOG = logging.getLogger(__name__)
 SHORT_S = 1.0
 SCAN_S = 30.0
 _MANY_PAIRS = 1e9
@@ -28,30 +32,11 @@ class Planner(Protocol):
 
 
 class Admission(Protocol):
-    """Says what would happen to a query now."""
+    """Says what would happen to a query now; `queries.dispatch.Dispatcher` does."""
 
-    def outlook(self, principal: Principal, estimate: Estimate) -> Outlook:
-        """Whether it would run, wait or be refused."""
+    def outlook(self, asker: Asker, estimate: Estimate) -> Outlook:
+        """Whether it would run, wait, or has to be a job."""
         ...
-
-
-class SynchronousAdmission:
-    """What becomes of synchronous queries: they run until their time is over."""
-
-    def __init__(self, limits: QueryLimits) -> None:
-        self._limits = limits
-
-    def outlook(self, principal: Principal, estimate: Estimate) -> Outlook:
-        """Whether the expected time is within the limit."""
-        del principal  # the limit is the same for all
-        limit = self._limits.sync_timeout_s
-        if estimate.seconds <= limit:
-            return Outlook(Fate.RUN, f"It is expected to end within the {limit:g} s of a synchronous query.")
-        return Outlook(
-            Fate.REFUSE,
-            f"It is expected to take longer than the {limit:g} s of a synchronous query; narrow it "
-            "(a smaller region, fewer rows).",
-        )
 
 
 class EstimateService:
@@ -61,32 +46,50 @@ class EstimateService:
     ----------
     queries
         Binds queries with the rights of who asks.
-    statistics
-        What is known of the stored tables.
+    estimator
+        Knows plans.
     limits
         Limits of one query.
     admission
         Says what would happen to a query now.
     """
 
-    def __init__(
-        self, queries: Planner, statistics: StatisticsStore, limits: QueryLimits, admission: Admission
-    ) -> None:
+    def __init__(self, queries: Planner, estimator: Estimator, limits: QueryLimits, admission: Admission) -> None:
         self.limits = limits
         self._queries = queries
-        self._statistics = statistics
+        self._estimator = estimator
         self._admission = admission
 
-    def estimate(self, principal: Principal, adql: str, *, max_rows: int | None = None) -> tuple[Estimate, Outlook]:
+    def estimate(
+        self, principal: Principal, adql: str, *, max_rows: int | None = None, address: str = ""
+    ) -> tuple[Estimate, Outlook]:
         """What a query of this person would do.
+
+        Parameters
+        ----------
+        address
+            Where they ask from: anonymous visitors are told apart by it.
 
         Raises
         ------
         QuerySyntaxError, LimitError, UsageError, ForbiddenError
             As the query itself would.
         """
-        found = self.estimate_plan(self._queries.plan(principal, adql, max_rows=max_rows))
-        return found, self._admission.outlook(principal, found)
+        found = self._estimator.estimate_plan(self._queries.plan(principal, adql, max_rows=max_rows))
+        return found, self._admission.outlook(Asker.of(principal, address), found)
+
+
+class Estimator:
+    """Knows what plans will do; keeps the promise of `models.PlanClassifier`.
+
+    Parameters
+    ----------
+    statistics
+        What is known of the stored tables.
+    """
+
+    def __init__(self, statistics: StatisticsStore) -> None:
+        self._statistics = statistics
 
     def estimate_plan(self, plan: Plan) -> Estimate:
         """What a plan will do.
@@ -119,9 +122,18 @@ class EstimateService:
             reasons=_reasons(walk.work),
         )
 
-    def time_class(self, plan: Plan) -> TimeClass:
-        """The class of workers that a plan belongs to."""
-        return self.estimate_plan(plan).time_class
+    def load(self, plan: Plan) -> Load:
+        """What running a plan asks of a worker; what is surely short is not estimated first."""
+        quick = quick_load(plan)
+        if quick is not None:
+            return quick
+        try:
+            return self.estimate_plan(plan).load
+        except PachonError:
+            raise
+        except Exception:  # noqa: BLE001 -- advice that fails must not fail the query; logged
+            _LOG.exception("a plan could not be estimated; it is taken for a scan")
+            return Load(TimeClass.SCAN, SHORT_S, is_rough=True)
 
 
 def _class(work: Work) -> TimeClass:

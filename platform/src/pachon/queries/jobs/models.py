@@ -8,6 +8,9 @@ from enum import StrEnum
 
 from pachon.core.errors import ConflictError
 from pachon.identity.models import Principal
+from pachon.queries.estimate.models import Load, TimeClass
+
+_NO_LOAD = Load()
 
 
 class JobPhase(StrEnum):
@@ -41,8 +44,8 @@ class JobLimits:
 
     Parameters
     ----------
-    running_per_process, running_total, running_per_person
-        How many jobs execute at once in one process, in all, and of one person; the others wait in the queue. All
+    running_total, running_per_person
+        How many jobs of each class execute at once in all, and of one person; the others wait in the queue. All
         anonymous visitors together count as one person.
     default_duration_s, max_duration_s
         How long a job may execute if its owner sets nothing, and at most.
@@ -58,7 +61,6 @@ class JobLimits:
         How long a process that executes a job is believed to be alive after its last sign.
     """
 
-    running_per_process: int = 1
     running_total: int = 8
     running_per_person: int = 2
     default_duration_s: int = 3_600
@@ -126,6 +128,8 @@ class Job:
         The process that executes it, and until when that is believed.
     attempts
         How many processes began to execute it.
+    time_class, expected_s
+        The class of workers it waits for, and how long it is expected to execute.
     error
         One sentence; what became of it, if it has no result.
     """
@@ -145,6 +149,8 @@ class Job:
     holder: str = ""
     lease_until: datetime | None = None
     attempts: int = 0
+    time_class: TimeClass = TimeClass.SHORT
+    expected_s: float = 0.0
     execution_id: str | None = None
     tables: tuple[str, ...] = ()
     row_count: int = 0
@@ -161,8 +167,13 @@ class Job:
         """Whether this process is the one that executes it."""
         return self.phase is JobPhase.EXECUTING and self.holder == holder
 
-    def queue(self, principal: Principal, now: datetime) -> Job:
+    def queue(self, principal: Principal, now: datetime, load: Load = _NO_LOAD) -> Job:
         """Asked to run; asked twice is asked once.
+
+        Parameters
+        ----------
+        load
+            What its query asks of a worker.
 
         Raises
         ------
@@ -173,11 +184,21 @@ class Job:
             if self.phase.is_over:
                 raise ConflictError(f"Job {self.id} has ended ({self.phase}); only a PENDING job can be run.")
             return self
-        return replace(_asked_by(self, principal), phase=JobPhase.QUEUED, queued_at=now)
+        return replace(
+            _asked_by(self, principal),
+            phase=JobPhase.QUEUED,
+            queued_at=now,
+            time_class=load.time_class,
+            expected_s=load.seconds,
+        )
 
     def wait_again(self) -> Job:
         """Back to its place in the queue: the process that held it could not go on."""
         return replace(self, phase=JobPhase.QUEUED, started_at=None, holder="", lease_until=None, size_bytes=0)
+
+    def wait_for_larger(self) -> Job:
+        """Back to its place in the queue, for workers of the next larger class; this was no attempt."""
+        return replace(self.wait_again(), attempts=self.attempts - 1, time_class=self.time_class.larger)
 
     def complete(self, result: JobResult, now: datetime) -> Job:
         """Ended with a result."""

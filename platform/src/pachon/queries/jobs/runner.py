@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
@@ -14,7 +14,8 @@ from pachon.core import clock
 from pachon.core.clock import Clock
 from pachon.core.errors import LimitError, NotFoundError, PachonError, UnavailableError
 from pachon.core.ids import new_id
-from pachon.queries.engines.engine import WorkersBusyError
+from pachon.queries.engines.engine import OutgrownError, WorkersBusyError
+from pachon.queries.estimate.models import TimeClass
 from pachon.queries.jobs.models import Job, JobLimits, JobPhase, JobResult
 from pachon.queries.jobs.spool import Spool
 from pachon.queries.jobs.storage import JobStore
@@ -31,8 +32,8 @@ _MEBIBYTE = 1024**2
 
 Ask = Callable[[Job], Answer]
 """Starts the query of a job, as its owner."""
-SetAside = Callable[[int], None]
-"""Told how many workers more, or fewer, are for jobs."""
+Occupy = Callable[[Job], Callable[[], None]]
+"""Takes a turn for a job; what it returns gives the turn back."""
 _Ending = Callable[[Job], Job]
 
 
@@ -40,8 +41,9 @@ class _StoppedError(Exception):
     """The job is not ours any more, or this process ends."""
 
 
-def _set_nothing_aside(_workers: int) -> None:
+def _occupy_nothing(_job: Job) -> Callable[[], None]:
     """For processes in which nobody else asks for workers."""
+    return lambda: None
 
 
 @dataclass(slots=True)
@@ -107,8 +109,10 @@ class JobRunner:
         Starts a query.
     limits
         Limits of jobs.
-    set_aside
-        Told when a job begins (1) and ends (-1) to need a query worker of this process.
+    places
+        How many jobs of each class execute at once in this process.
+    occupy
+        Takes the turn of a job that begins to need a query worker of this process.
     """
 
     def __init__(
@@ -118,14 +122,16 @@ class JobRunner:
         ask: Ask,
         limits: JobLimits,
         *,
-        set_aside: SetAside = _set_nothing_aside,
+        places: Mapping[TimeClass, int],
+        occupy: Occupy = _occupy_nothing,
         now: Clock = clock.now,
     ) -> None:
         self._store = store
         self._spool = spool
         self._ask = ask
         self._limits = limits
-        self._set_aside = set_aside
+        self._places = places
+        self._occupy = occupy
         self._now = now
         self._holder = new_id()
         self._running: dict[str, _Running] = {}
@@ -136,8 +142,11 @@ class JobRunner:
 
     def start(self) -> None:
         """Begin to look for jobs."""
-        count = self._limits.running_per_process
-        threads = [threading.Thread(target=self._work, name=f"job-{n}", daemon=True) for n in range(count)]
+        threads = [
+            threading.Thread(target=self._work, args=(time_class,), name=f"{time_class}-job-{number}", daemon=True)
+            for time_class, count in self._places.items()
+            for number in range(count)
+        ]
         self._threads = [*threads, threading.Thread(target=self._watch, name="job-watch", daemon=True)]
         for thread in self._threads:
             thread.start()
@@ -169,12 +178,12 @@ class JobRunner:
             for job_id in some - self._store.known(some):
                 self._spool.remove(job_id)
 
-    def _work(self) -> None:
-        """One thread: claim and execute, again and again."""
+    def _work(self, time_class: TimeClass) -> None:
+        """One thread: claim and execute jobs of a class, again and again."""
         while not self._closed:
             calls = self._calls
             try:
-                job = self._store.claim(self._holder, self._limits)
+                job = self._store.claim(self._holder, self._limits, time_class)
                 if job is not None and self._hold(job):
                     continue
             except PachonError as error:
@@ -195,11 +204,11 @@ class JobRunner:
         with self._turn:
             self._running[job.id] = running
             running.is_stopped = self._closed
-        self._set_aside(1)
+        leave = self._occupy(job)
         try:
             ended = self._store_ending(job, self._execute(running))
         finally:
-            self._set_aside(-1)
+            leave()
             with self._turn:
                 del self._running[job.id]
         if ended is None or ended.phase is not JobPhase.COMPLETED or ended.attempts != job.attempts:
@@ -238,6 +247,8 @@ class JobRunner:
 
     def _after(self, error: PachonError, running: _Running) -> _Ending:
         """How a job ends whose query failed: what may go better the next time is tried again."""
+        if isinstance(error, OutgrownError):
+            return Job.wait_for_larger
         if isinstance(error, WorkersBusyError):
             return lambda present: replace(present.wait_again(), attempts=present.attempts - 1)
         may_go_better = isinstance(error, UnavailableError) and running.job.attempts < _MAX_ATTEMPTS

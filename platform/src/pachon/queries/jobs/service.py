@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from pachon.core import clock
 from pachon.core.clock import Clock
-from pachon.core.errors import ForbiddenError, LimitError, NotFoundError, UsageError
+from pachon.core.errors import ForbiddenError, LimitError, NotFoundError, PachonError, UsageError
 from pachon.core.ids import new_id
 from pachon.identity.models import Principal
+from pachon.queries.estimate.models import Load, TimeClass
 from pachon.queries.jobs.models import Job, JobLimits, JobPhase, Pairs
 from pachon.queries.jobs.spool import Spool, SpooledRows
-from pachon.queries.jobs.storage import JobFilter, JobStore
+from pachon.queries.jobs.storage import InLine, JobFilter, JobStore
+from pachon.queries.line import Wait, expected_wait_s, remaining_s
 from pachon.releases.service import ReleaseService
 from pachon.rights.models import Access
 
 _MAX_LISTED = 5_000
+_MAX_IN_LINE = 1_000
+
+
+LoadOf = Callable[[Job], Load]
+"""What the query of a job asks of a worker, or the error that running it will end in."""
+
+
+def _any_load(_job: Job) -> Load:
+    """For services without estimates: every job is short."""
+    return Load()
 
 
 def _nothing_to_wake() -> None:
@@ -39,6 +53,10 @@ class JobService:
         Says whose results may still be read.
     described
         Qualified names of tables that belong to no release: they tell each person what is there for them.
+    load_of
+        Finds the class of a job when it is queued.
+    places
+        How many jobs of each class execute at once, for the expected wait.
     wake
         Called when a job was queued.
     """
@@ -51,6 +69,8 @@ class JobService:
         limits: JobLimits,
         *,
         described: frozenset[str] = frozenset(),
+        load_of: LoadOf = _any_load,
+        places: Mapping[TimeClass, int] | None = None,
         wake: Callable[[], None] = _nothing_to_wake,
         now: Clock = clock.now,
     ) -> None:
@@ -59,6 +79,8 @@ class JobService:
         self._releases = releases
         self._limits = limits
         self._described = described
+        self._load_of = load_of
+        self._places = places or {}
         self._wake = wake
         self._now = now
 
@@ -80,7 +102,7 @@ class JobService:
             destruction=now + timedelta(days=self._limits.default_destruction_days),
             duration_s=self._limits.default_duration_s,
         )
-        job = job.queue(principal, now) if run else job
+        job = job.queue(principal, now, self._load(job, principal)) if run else job
         self._store.add(job, limit=self._limits.kept(principal.name))
         self._wake()
         return job
@@ -109,9 +131,29 @@ class JobService:
         ConflictError
             If it has ended.
         """
-        job = self._change(principal, job_id, lambda job: job.queue(principal, self._now()))
+        load = self._load(self.get(principal, job_id), principal)
+        job = self._change(principal, job_id, lambda job: job.queue(principal, self._now(), load))
         self._wake()
         return job
+
+    def wait(self, job: Job) -> Wait:
+        """The place of a queued job in its line, and the expected time until it begins."""
+        line = self._store.line(job.time_class, limit=_MAX_IN_LINE)
+        now = self._now()
+        running = [one for one in line if one.started_at is not None]
+        left = [remaining_s(one.expected_s, elapsed_s(one.started_at, now)) for one in running]
+        ahead = list(takewhile(lambda one: one.id != job.id, fair_order(line)))
+        places = max(self._places.get(job.time_class, 1), 1)
+        return Wait(len(ahead) + 1, expected_wait_s(left, (one.expected_s for one in ahead), places=places))
+
+    def expected_end(self, job: Job) -> datetime | None:
+        """When a job that waits or executes will be done, as far as is known."""
+        now = self._now()
+        if job.phase is JobPhase.QUEUED:
+            return now + timedelta(seconds=self.wait(job).seconds + job.expected_s)
+        if job.phase is JobPhase.EXECUTING:
+            return now + timedelta(seconds=remaining_s(job.expected_s, elapsed_s(job.started_at, now)))
+        return None
 
     def abort(self, principal: Principal, job_id: str) -> Job:
         """Stop a job; whichever process executes it sees so within a second."""
@@ -198,12 +240,37 @@ class JobService:
     def _change(self, principal: Principal, job_id: str, edit: Callable[[Job], Job]) -> Job:
         return self._store.change(job_id, lambda job: edit(_owned(job, principal)))
 
+    def _load(self, job: Job, principal: Principal) -> Load:
+        """The load of a job that is to run; one that cannot be bound is short: it ends with the reason at once."""
+        if job.phase is not JobPhase.PENDING:
+            return Load()
+        try:
+            return self._load_of(job.queue(principal, self._now()))
+        except PachonError:
+            return Load()
+
     def _bounded(self, parameters: Pairs) -> Pairs:
         length = sum(len(name) + len(value) for name, value in parameters)
         if length > self._limits.max_parameter_chars:
             message = f"The parameters of a job may have {self._limits.max_parameter_chars} characters, not {length}."
             raise LimitError(message)
         return parameters
+
+
+def elapsed_s(since: datetime | None, now: datetime) -> float:
+    """Seconds since a moment; none if there is no such moment."""
+    return 0.0 if since is None else max((now - since).total_seconds(), 0.0)
+
+
+def fair_order(line: Iterable[InLine]) -> tuple[InLine, ...]:
+    """Those who wait, in the order in which they will be claimed: the n-th of one person after the n-th of others."""
+    turns: Counter[str] = Counter()
+    waiting: list[tuple[int, InLine]] = []
+    for one in line:
+        if one.started_at is None:
+            waiting.append((turns[one.owner], one))
+        turns[one.owner] += 1
+    return tuple(one for _, one in sorted(waiting, key=lambda each: each[0]))
 
 
 def _owned(job: Job, principal: Principal) -> Job:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Engine,
+    Float,
     Index,
     Integer,
     RowMapping,
@@ -33,8 +34,9 @@ from sqlalchemy import (
 from pachon.core import clock
 from pachon.core.clock import Clock
 from pachon.core.errors import LimitError, NotFoundError
+from pachon.queries.estimate.models import TimeClass
 from pachon.queries.jobs.models import Job, JobLimits, JobPhase
-from pachon.queries.jobs.storage import JOB_PHASE, JobFilter
+from pachon.queries.jobs.storage import JOB_PHASE, InLine, JobFilter
 from pachon.state.database import reading, writing
 from pachon.state.metadata import METADATA, Moment, Words
 from pachon.state.outbox import publish
@@ -57,6 +59,8 @@ JOBS = Table(
     Column("holder", Words, nullable=False),
     Column("lease_until", Moment),
     Column("attempts", Integer, nullable=False),
+    Column("time_class", String(16), nullable=False, server_default=TimeClass.SHORT),
+    Column("expected_s", Float, nullable=False, server_default="0"),
     Column("execution_id", Words),
     Column("tables", JSON, nullable=False),
     Column("row_count", BigInteger, nullable=False),
@@ -125,12 +129,12 @@ class SqlJobStore:
                 connection.execute(delete(JOBS).where(JOBS.c.id == job_id))
                 _publish(connection, _from_row(row), JobPhase.ARCHIVED)
 
-    def claim(self, holder: str, limits: JobLimits) -> Job | None:
-        """Take the next job to execute; processes that claim take turns."""
+    def claim(self, holder: str, limits: JobLimits, time_class: TimeClass) -> Job | None:
+        """Take the next job of a class to execute; processes that claim take turns."""
         now = self._now()
         with writing(self._engine) as connection:
             _take_turn(connection)
-            row = connection.execute(self._next(limits)).mappings().one_or_none()
+            row = connection.execute(self._next(limits, time_class)).mappings().one_or_none()
             if row is None:
                 return None
             old = _from_row(row)
@@ -145,6 +149,18 @@ class SqlJobStore:
             )
             _replace(connection, old, new)
         return new
+
+    def line(self, time_class: TimeClass, *, limit: int) -> tuple[InLine, ...]:
+        """The jobs of a class that execute, then those that wait."""
+        columns = select(JOBS.c.id, JOBS.c.owner, JOBS.c.started_at, JOBS.c.expected_s)
+        these = columns.where(JOBS.c.time_class == time_class.value, JOBS.c.destruction > self._now()).limit(limit)
+        by_age = these.order_by(JOBS.c.queued_at, JOBS.c.id)
+        with reading(self._engine) as connection:
+            return tuple(
+                InLine(**row)
+                for phase in (JobPhase.EXECUTING, JobPhase.QUEUED)
+                for row in connection.execute(by_age.where(JOBS.c.phase == phase.value)).mappings()
+            )
 
     def held(self, holder: str) -> frozenset[str]:
         """Ids of the jobs that a process holds."""
@@ -188,10 +204,11 @@ class SqlJobStore:
             raise NotFoundError(f"There is no job '{job_id}' of yours; it may have been destroyed.")
         return _from_row(row)
 
-    def _next(self, limits: JobLimits) -> Select[Any]:
-        """The job to execute next: an abandoned one, else by the fair order of the queue; none over the limits."""
+    def _next(self, limits: JobLimits, time_class: TimeClass) -> Select[Any]:
+        """The job of a class to execute next: an abandoned one, else by fair order; none over the limits."""
         now = self._now()
-        executing = and_(JOBS.c.phase == JobPhase.EXECUTING.value, JOBS.c.lease_until > now)
+        in_class = JOBS.c.time_class == time_class.value
+        executing = and_(in_class, JOBS.c.phase == JobPhase.EXECUTING.value, JOBS.c.lease_until > now)
         abandoned = and_(JOBS.c.phase == JobPhase.EXECUTING.value, JOBS.c.lease_until <= now)
         by_person = select(JOBS.c.owner, func.count().label("running")).where(executing).group_by(JOBS.c.owner)
         persons = by_person.subquery()
@@ -201,6 +218,7 @@ class SqlJobStore:
             select(JOBS)
             .select_from(JOBS.outerjoin(persons, persons.c.owner == JOBS.c.owner))
             .where(
+                in_class,
                 or_(abandoned, JOBS.c.phase == JobPhase.QUEUED.value),
                 JOBS.c.destruction > now,
                 running < limits.running_per_person,
@@ -247,4 +265,5 @@ def _to_row(job: Job) -> dict[str, Any]:
 def _from_row(row: RowMapping) -> Job:
     lists = {name: tuple(row[name]) for name in ("groups", "scopes", "tables")}
     parameters = tuple((name, value) for name, value in row["parameters"])
-    return Job(**{**row, **lists, "parameters": parameters, "phase": JobPhase(row["phase"])})
+    enums = {"phase": JobPhase(row["phase"]), "time_class": TimeClass(row["time_class"])}
+    return Job(**{**row, **lists, "parameters": parameters, **enums})

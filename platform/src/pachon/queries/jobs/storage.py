@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from pachon.queries.estimate.models import TimeClass
 from pachon.queries.jobs.models import Job, JobLimits, JobPhase
 
 JOB_PHASE = "job.phase"
@@ -33,6 +34,16 @@ class JobFilter:
     phases: frozenset[JobPhase] = frozenset()
     after: datetime | None = None
     last: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InLine:
+    """A job that executes, since `started_at`, or waits (None), and how long it is expected to execute."""
+
+    id: str
+    owner: str
+    started_at: datetime | None
+    expected_s: float
 
 
 class JobStore(Protocol):
@@ -79,12 +90,16 @@ class JobStore(Protocol):
         """Forget a job; no effect if there is none."""
         ...
 
-    def claim(self, holder: str, limits: JobLimits) -> Job | None:
-        """Take the next job to execute, EXECUTING and held by `holder` from now on; None if none may be started.
+    def claim(self, holder: str, limits: JobLimits, time_class: TimeClass) -> Job | None:
+        """Take the next job of a class to execute, EXECUTING and held by `holder`; None if there is none to start.
 
         A job whose holder gave no sign in time goes first. Else it is the oldest of the person with the fewest jobs
         executing.
         """
+        ...
+
+    def line(self, time_class: TimeClass, *, limit: int) -> tuple[InLine, ...]:
+        """The jobs of a class that execute, then those that wait, oldest first; at most `limit` of each."""
         ...
 
     def held(self, holder: str) -> frozenset[str]:

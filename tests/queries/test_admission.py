@@ -93,8 +93,8 @@ def test_turns_that_jobs_have_taken_are_missing_until_they_come_back() -> None:
 def test_place_and_wait_follow_from_those_before_and_from_how_long_others_took() -> None:
     async def scene() -> tuple[Wait, ...]:
         admission = Admission(AdmissionLimits(running=2, running_per_person=9, left_to_others=0))
-        for _ in range(2):
-            await admission.enter(ANN, 30)
+        for asker in (ANN, BEN):
+            await admission.enter(asker, 30)
         waiting = [asyncio.create_task(admission.enter(asker, 10)) for asker in (ANN, ANN, ANN, BEN)]
         await settle()
         found = admission.wait(visitor("192.0.2.1")), admission.wait(BEN), admission.wait(ANN)

@@ -17,7 +17,7 @@ import pytest
 
 from pachon.identity.models import Principal, Scope
 from pachon.queries.tiles import TileService
-from support.app import AS_HOLDER, AS_NO_SCOPE, AS_VISITOR, Site, running_site
+from support.app import AS_ADMIN, AS_AUDITOR, AS_HOLDER, AS_NO_SCOPE, AS_VISITOR, Site, running_site
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +194,22 @@ def test_who_asks_for_runs_must_be_known_and_hold_the_scope(site: Site) -> None:
     assert (anonymous.status_code, without.status_code) == (401, 403)
     assert "custom:pachon:query" in without.json()["error"]["message"]
     assert executions(site, AS_HOLDER, limit=0).status_code == 400
+
+
+def test_totals_are_for_administrators_and_texts_of_others_for_whom_they_are_granted(site: Site) -> None:
+    secret = "SELECT TOP 23 id FROM sky.stars"
+    ask(site, secret, AS_HOLDER)
+    assert listed_within(site, secret, seconds=2)
+    answers = [site.client.get("/api/queries/totals", headers=who) for who in ({}, AS_HOLDER, AS_AUDITOR, AS_ADMIN)]
+    assert [each.status_code for each in answers] == [401, 403, 403, 200]
+    kinds = answers[3].json()["totals"]
+    assert sum(each["row_count"] for each in kinds if each["time_class"] == "short") >= 23
+    assert {(each["protocol"], each["phase"]) for each in kinds} >= {("tap/sync", "COMPLETED")}
+    assert not any(word in answers[3].text for word in ("novice", "SELECT", "sky"))
+    assert site.client.get("/api/queries/totals?days=0", headers=AS_ADMIN).status_code == 400
+    others = [executions(site, who, owner="novice") for who in (AS_VISITOR, AS_ADMIN, AS_AUDITOR)]
+    assert [each.status_code for each in others] == [403, 403, 200]
+    assert secret in others[2].text
 
 
 def listening(site: Site, headers: dict[str, str] = AS_HOLDER) -> AbstractContextManager[httpx.Response]:

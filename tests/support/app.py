@@ -27,7 +27,9 @@ from support.hub_double import HubDouble, running_hub
 from support.skies import make_release
 
 HOLDER, VISITOR, NO_SCOPE = "token-of-novice", "token-of-visitor", "token-without-scope"
+ADMIN, AUDITOR = "token-of-admin", "token-of-auditor"
 AS_HOLDER, AS_VISITOR, AS_NO_SCOPE = ({"Authorization": f"Bearer {token}"} for token in (HOLDER, VISITOR, NO_SCOPE))
+AS_ADMIN, AS_AUDITOR = ({"Authorization": f"Bearer {token}"} for token in (ADMIN, AUDITOR))
 DEFAULT_ROWS, MAX_ROWS = 10_000, 15_000
 
 
@@ -74,9 +76,11 @@ def running_site(
 
 
 def know_people(hub: HubDouble) -> None:
-    """A rights holder, a visitor without rights, and a rights holder's token without the scope of queries."""
+    """A holder, a visitor, two who may see what others ran, and a holder's token without the scope of queries."""
     hub.know(HOLDER, "novice", groups=("rights-holders",), scopes=(Scope.QUERY,))
     hub.know(VISITOR, "visitor", scopes=(Scope.QUERY,))
+    hub.know(ADMIN, "admin", scopes=(Scope.QUERY, Scope.ADMIN))
+    hub.know(AUDITOR, "auditor", scopes=(Scope.QUERY, Scope.ALL_QUERIES))
     hub.know(NO_SCOPE, "novice", groups=("rights-holders",))
 
 

@@ -232,6 +232,10 @@ def _mounts(q: Quarry) -> Iterator[Request]:
     yield Request("/api/releases/mounts", method="POST", body=b"[]", headers=json)
 
 
+def _totals(_quarry: Quarry) -> Iterator[Request]:
+    yield Request("/api/queries/totals", (("days", "366"),))
+
+
 def _executions(_: Quarry) -> Iterator[Request]:
     yield Request("/api/queries/executions", (("limit", "500"),))
     yield Request("/api/queries/executions", (("before", "z" * 26), ("owner", "admin")))
@@ -304,6 +308,7 @@ PROBES: Mapping[str, Probe] = {
     "/api/tiles/{table}": _tile,
     "/api/queries/estimate": _estimate,
     "/api/queries/executions": _executions,
+    "/api/queries/totals": _totals,
     "/api/queries/events": _events,
 }
 

@@ -19,6 +19,7 @@ ACCESS_PORTAL = "access:services!service=portal"
 CUSTOM_SCOPES = {
     Scope.QUERY.value: {"description": "Ask catalogues in your name and read your own executions"},
     Scope.ADMIN.value: {"description": "See the state and the totals of the whole platform"},
+    Scope.ALL_QUERIES.value: {"description": "Read everybody's executions, texts of queries included"},
     Scope.MOUNTS.value: {
         "description": "Ask which release folders a person's lab may see: for the hub's service `labs` alone"
     },

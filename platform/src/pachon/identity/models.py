@@ -16,6 +16,8 @@ class Scope(StrEnum):
     """Ask catalogues through the Web APIs in one's own name, and read one's own executions."""
     ADMIN = "custom:pachon:admin"
     """See the state and the totals of the whole platform."""
+    ALL_QUERIES = "custom:pachon:queries:all"
+    """Read everybody's executions, texts included. No role has it unless the hub's configuration grants it."""
     MOUNTS = "custom:pachon:mounts"
     """Ask which release folders a person's lab may see. For the hub alone, which says whose lab it is."""
 

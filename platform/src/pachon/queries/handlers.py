@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
+from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any
 
@@ -19,14 +20,15 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Send
 from starlette.types import Scope as ConnectionScope
 
+from pachon.core import clock
 from pachon.core.errors import AuthenticationError, UnavailableError, UsageError
 from pachon.identity.handlers import asking_principal, current_principal
-from pachon.identity.models import Principal
+from pachon.identity.models import Principal, Scope
 from pachon.queries.admission import Admission, Asker, Turn
 from pachon.queries.dispatch import Dispatcher, Prepare, QueryTurn
 from pachon.queries.jobs.storage import JOB_PHASE
 from pachon.queries.listening import Listeners
-from pachon.queries.models import Execution
+from pachon.queries.models import Execution, Total
 from pachon.queries.storage import EXECUTION_ENDED, ExecutionStore
 from pachon.queries.tiles import MAX_ORDER, TileService
 from pachon.state.feed import Feed
@@ -36,6 +38,7 @@ from pachon.vo.dali import shown
 router = APIRouter(tags=["queries"])
 
 _MAX_PAGE = 500
+_MAX_DAYS = 366
 _HEARTBEAT_S = 15.0
 _MAX_DIGITS = 40
 
@@ -134,12 +137,30 @@ def executions(
     before: Annotated[
         str | None, Query(description="Only those older than this id: the `next_before` of a page.")
     ] = None,
+    owner: Annotated[str, Query(description=f"Of this person instead; needs the scope `{Scope.ALL_QUERIES}`.")] = "",
 ) -> dict[str, Any]:
+    if owner and owner != principal.name:
+        principal.require(Scope.ALL_QUERIES)
     size = _whole_number("limit", limit)
     if not 1 <= size <= _MAX_PAGE:
         raise UsageError(f"limit must be a whole number from 1 to {_MAX_PAGE}, not {size}.", parameter="limit")
-    page = store.list(principal.name, limit=size, before_id=before)
+    page = store.list(owner or principal.name, limit=size, before_id=before)
     return {"executions": [_document(run) for run in page], "next_before": page[-1].id if len(page) == size else None}
+
+
+@router.get("/queries/totals", summary="What all people together ran, by day, protocol, phase and class")
+def totals(
+    principal: Known,
+    store: Annotated[ExecutionStore, Depends(_executions)],
+    days: Annotated[str, Query(description=f"The last so many days (UTC), today included, 1 to {_MAX_DAYS}.")] = "7",
+) -> dict[str, Any]:
+    principal.require(Scope.ADMIN)
+    count = _whole_number("days", days)
+    if not 1 <= count <= _MAX_DAYS:
+        raise UsageError(f"days must be a whole number from 1 to {_MAX_DAYS}, not {count}.", parameter="days")
+    today = clock.now().date()
+    found = store.totals(today - timedelta(days=count - 1), today)
+    return {"totals": [_sums(total) for total in found]}
 
 
 @router.get(
@@ -239,7 +260,21 @@ def _document(run: Execution) -> dict[str, Any]:
         "row_count": run.row_count,
         "size_bytes": run.size_bytes,
         "overflow": run.overflow,
+        "time_class": run.time_class.value,
         "error": run.error,
+    }
+
+
+def _sums(total: Total) -> dict[str, Any]:
+    return {
+        "day": total.day.isoformat(),
+        "protocol": total.protocol.value,
+        "phase": total.phase.value,
+        "time_class": total.time_class.value,
+        "runs": total.runs,
+        "row_count": total.row_count,
+        "size_bytes": total.size_bytes,
+        "seconds": round(total.seconds, 3),
     }
 
 

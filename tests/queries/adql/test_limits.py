@@ -90,7 +90,7 @@ REFUSED = {
     "open quotes": ("'\"" * 49_999, "never closed"),
     "digits": (f"SELECT TOP {'9' * 90_000} ra{FROM}", "at most 100 digits"),
     "position": (f"SELECT ra{FROM} ORDER BY {'9' * 90_000}", "at most 100 digits"),
-    "letters": (f"SELECT {many(lambda _: 'é', 4_900)}{FROM}", "is not a name"),
+    "letters": (f"SELECT {many(lambda _: 'é', 4_900)}{FROM}", "U+00E9 (LATIN SMALL LETTER E WITH ACUTE)"),
     "unknown columns": (f"SELECT {many(lambda n: f'x{n}', 4_900)}{FROM}", "unknown column"),
     "late mistake": (f"SELECT {many(lambda _: 'ra', 4_900)} FORM sky.stars", "did you mean FROM"),
     "vertices": (

@@ -23,7 +23,7 @@ REFUSED = [
     ("SELECT size FROM sky.stars", (1, 8), 'double quotes: "size"'),
     ("SELECT CASE WHEN ra > 1 THEN 1 END FROM sky.stars", (1, 8), "no CASE"),
     ("SELECT RANK() OVER (ORDER BY ra) FROM sky.stars", (1, 15), "window"),
-    ("SELECT ra INTO x FROM sky.stars", (1, 11), "reserved word"),
+    ("SELECT ra INTO x FROM sky.stars", (1, 11), "does not write"),
     ("SELECT ra FROM sky.stars ORDER BY ra NULLS FIRST", (1, 44), "reserved word"),
     # signs
     ("SELECT ra, FROM sky.stars", (1, 10), "further item"),

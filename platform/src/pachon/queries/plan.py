@@ -82,6 +82,14 @@ class Op(StrEnum):
     """(ra, dec, centre ra, centre dec, width, height): inside or on the great circles of an ADQL BOX."""
     IN_POLYGON = "in polygon"
     """(ra, dec, then the constant vertices ra1, dec1, ra2, ...): inside a simple polygon within a hemisphere."""
+    HEALPIX_INDEX = "healpix index"
+    """(constant order, ra, dec): the nested HEALPix pixel; NULL for what is no position."""
+    HAS_WORD = "has word"
+    """(text, word): whether the word stands in the text between other characters than letters, whatever the case."""
+    HAS_TEXT = "has text"
+    """(text, part): whether the part stands in the text."""
+    MJD = "mjd"
+    """A timestamp as a Modified Julian Date, days."""
 
 
 class AggregateOp(StrEnum):
@@ -92,6 +100,8 @@ class AggregateOp(StrEnum):
     AVG = "avg"
     MIN = "min"
     MAX = "max"
+    STRING_AGG = "string_agg"
+    """All texts in ascending order, NULLs left out, with `Aggregate.delimiter` between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +138,7 @@ class Aggregate:
     argument: Expression | None
     distinct: bool
     field: Field
+    delimiter: str = ""
 
 
 @dataclass(frozen=True, slots=True)

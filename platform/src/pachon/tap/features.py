@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pachon.queries.adql.functions import GEOMETRY
+from pachon.queries.adql.udfs import USER_FUNCTIONS
 from pachon.vo.vosi import Feature
 
 _TYPE = "ivo://ivoa.net/std/TAPRegExt#features-"
@@ -19,4 +20,9 @@ _OTHERS = {
 FEATURES = (
     *(Feature(f"{_TYPE}adqlgeo", name) for name in sorted(GEOMETRY)),
     *(Feature(f"{_TYPE}{kind}", form) for kind, forms in _OTHERS.items() for form in forms),
+    *(
+        Feature(f"{_TYPE}udf", form, function.description)
+        for function in USER_FUNCTIONS.values()
+        for form in function.forms
+    ),
 )

@@ -39,6 +39,8 @@ from pachon.queries.plan import (
 from pachon.releases.models import Snapshot, Table
 
 _SETS = {exp.Union: SetKind.UNION, exp.Except: SetKind.EXCEPT, exp.Intersect: SetKind.INTERSECT}
+_MOST_NAMED = 8
+"""Names in a message."""
 _MAX_COUNT = 2**63 - 1
 _Shared = tuple[Visible, Expression, tuple[Expression, Expression]]
 """A column of USING: as it is shown, the test, and the two columns behind it."""
@@ -271,7 +273,17 @@ class _Binder:
         if schema is None and same:
             raise self.error(node, f"unknown table '{written}'; did you mean {' or '.join(same[:3])}?")
         near = suggestion(written, names) or _renamed(suggestion(parts[-1], bare), bare)
-        raise self.error(node, f"unknown table '{written}'{near or '.'}")
+        if catalog is not None:
+            raise self.error(node, f"unknown table '{written}': tables are written schema.table{near or '.'}")
+        raise self.error(node, f"unknown table '{written}'{near or self._schemas(schema)}")
+
+    def _schemas(self, schema: exp.Expr | None) -> str:
+        """What there is instead: the tables of the schema, or the schemas."""
+        tables = self.catalogue.tables.values()
+        inside = [table.qualified_name for table in tables if schema is not None and matches(schema, table.schema)]
+        if inside:
+            return f"; this schema has {_some(inside)}."
+        return f"; there are the schemas {_some(sorted({table.schema for table in tables}))}."
 
     def joined(self, relation: Relation, joins: list[exp.Join], scope: Scope) -> Relation:
         """A relation with the joins that follow it."""
@@ -348,6 +360,11 @@ def _renamed(text: str, names: Mapping[str, str]) -> str:
     for bare, qualified in names.items():
         text = text.replace(f" {bare}?", f" {qualified}?").replace(f" {bare} or", f" {qualified} or")
     return text
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:_MOST_NAMED])
+    return shown if len(names) <= _MOST_NAMED else f"{shown} and {len(names) - _MOST_NAMED} more"
 
 
 def _is_null(expression: Expression) -> bool:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pachon.core.fields import DataType, Field
 from pachon.queries.plan import Call, Expression, Literal, Op
 
+TIMESTAMP_FORM = "YYYY-MM-DD or YYYY-MM-DDThh:mm:ss[.SSS][Z]"
 _INT_LIMIT = 2**31
 _LONG_LIMIT = 2**63
 
@@ -22,6 +23,11 @@ def number(value: int | float) -> Literal | None:  # noqa: PYI041 -- whole numbe
         return None
     small = -_INT_LIMIT <= value < _INT_LIMIT
     return Literal(value, Field(name="value", datatype=DataType.INT if small else DataType.LONG))
+
+
+def number_of(value: float) -> Literal:
+    """A double that the platform itself puts in."""
+    return Literal(value, Field(name="value", datatype=DataType.DOUBLE))
 
 
 def string(value: str) -> Literal:

@@ -15,6 +15,7 @@ class Kind(StrEnum):
     NUMBER = "a number"
     INTEGER = "a whole number"
     STRING = "a string"
+    TIMESTAMP = "a timestamp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ PLAIN: dict[str, Signature] = {
     "SQRT": _numbers(Op.SQRT),
     "ROUND": Signature(Op.ROUND, (Kind.NUMBER, Kind.INTEGER), 1),
     "TRUNCATE": Signature(Op.TRUNCATE, (Kind.NUMBER, Kind.INTEGER), 1),
-    "RAND": _numbers(Op.RANDOM, 0),
+    "RAND": Signature(Op.RANDOM, (Kind.NUMBER,), 0),
     "ACOS": _numbers(Op.ACOS, unit="rad"),
     "ASIN": _numbers(Op.ASIN, unit="rad"),
     "ATAN": _numbers(Op.ATAN, unit="rad"),
@@ -67,13 +68,43 @@ PLAIN: dict[str, Signature] = {
     "UPPER": Signature(Op.UPPER, (Kind.STRING,), 1, DataType.CHAR),
 }
 
-AGGREGATES: dict[str, AggregateOp] = {op.value.upper(): op for op in AggregateOp}
+AGGREGATES: dict[str, AggregateOp] = {
+    "COUNT": AggregateOp.COUNT,
+    "SUM": AggregateOp.SUM,
+    "AVG": AggregateOp.AVG,
+    "MIN": AggregateOp.MIN,
+    "MAX": AggregateOp.MAX,
+    "IVO_STRING_AGG": AggregateOp.STRING_AGG,
+}
 
 GEOMETRY = frozenset(
     {"POINT", "CIRCLE", "BOX", "POLYGON", "CONTAINS", "INTERSECTS", "DISTANCE", "COORD1", "COORD2", "CENTROID", "AREA"}
 )
 OTHER = frozenset({"MOD", "COALESCE", "IN_UNIT"})
 KNOWN = frozenset(PLAIN) | frozenset(AGGREGATES) | GEOMETRY | OTHER | {"CAST"}
+SYNONYMS = {
+    "LN": "LOG(x), the natural logarithm",
+    "LOG2": "LOG(x) / LOG(2)",
+    "CEIL": "CEILING(x)",
+    "TRUNC": "TRUNCATE(x)",
+    "POW": "POWER(x, y)",
+    "RANDOM": "RAND()",
+    "IFNULL": "COALESCE(x, y)",
+    "NVL": "COALESCE(x, y)",
+    "ISNULL": "x IS NULL, or COALESCE(x, y)",
+    "LCASE": "LOWER(x)",
+    "UCASE": "UPPER(x)",
+    "CONCAT": "x || y",
+    "STDDEV": "SQRT(AVG(x * x) - AVG(x) * AVG(x))",
+    "STDEV": "SQRT(AVG(x * x) - AVG(x) * AVG(x))",
+    "VARIANCE": "AVG(x * x) - AVG(x) * AVG(x)",
+    "STRING_AGG": "ivo_string_agg(x, ', ')",
+    "GROUP_CONCAT": "ivo_string_agg(x, ', ')",
+    "Q3C_RADIAL_QUERY": "DISTANCE(ra, dec, ra0, dec0) < radius",
+    "Q3C_JOIN": "DISTANCE(a.ra, a.dec, b.ra, b.dec) < radius",
+    "Q3C_DIST": "DISTANCE(ra1, dec1, ra2, dec2)",
+}
+"""Functions of other languages that people type, and what ADQL has."""
 REFUSED = {
     "REGION": "REGION is not offered here; use CIRCLE, BOX or POLYGON",
     "COORDSYS": "COORDSYS is not offered here: all positions are ICRS",

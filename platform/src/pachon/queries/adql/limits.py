@@ -14,6 +14,8 @@ MAX_TABLES = 50
 MAX_COLUMNS = 5_000
 MAX_NAME_CHARS = 128
 MAX_NUMBER_CHARS = 100
+MAX_TEXT_CHARS = 10_000
+"""The longest string a CAST makes."""
 
 
 def too_many_tokens(count: int) -> LimitError:

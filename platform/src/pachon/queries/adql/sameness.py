@@ -35,6 +35,6 @@ class Sameness:
                 return Call, expression.op, *shape, *map(self.of, expression.arguments)
             case Aggregate():
                 argument = None if expression.argument is None else self.of(expression.argument)
-                return Aggregate, expression.op, expression.distinct, argument
+                return Aggregate, expression.op, expression.distinct, argument, expression.delimiter
             case InQuery() | Exists():
                 return type(expression), id(expression)

@@ -76,6 +76,8 @@ class Scope:
     sources: list[Source] = field(default_factory=list)
     visible: Columns = field(default_factory=Columns)
     parent: Scope | None = None
+    results: tuple[str, ...] = ()
+    """Names that SELECT gives to its columns: nothing in the block but ORDER BY may use them."""
 
     def add(self, source: Source) -> None:
         """Add a source and all its columns."""
@@ -140,6 +142,9 @@ class Scope:
         while scope is not None:
             known += [column.name for column in scope.visible]
             scope = scope.parent
+        if any(matches(node.this, name) for name in self.results):
+            message = f"'{node.name}' is a name of SELECT, which only ORDER BY may use: repeat its expression here."
+            return self.error(node, message)
         near = suggestion(node.name, islice(dict.fromkeys(known), _MOST_COMPARED))
         return self.error(node, f"unknown column '{node.name}'{near or '.'}")
 

@@ -89,6 +89,8 @@ class SelectBinder:
     def select(self) -> Select:
         """The bound block."""
         source = self._source()
+        aliases = (item.args["alias"].name for item in self.node.expressions if isinstance(item, exp.Alias))
+        self.scope.results = tuple(aliases)
         where = self._where()
         values = self._values("")
         groups = self._groups()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from itertools import pairwise
 
 from sqlglot.errors import TokenError
@@ -12,13 +13,22 @@ from pachon.core.errors import QuerySyntaxError
 from pachon.queries.adql import limits
 from pachon.queries.adql.dialect import ADQL
 from pachon.queries.adql.text import error_at
-from pachon.queries.adql.words import CLAUSE_KEYWORDS, FOREIGN_KEYWORDS, FUNCTION_NAMES, UNUSED_RESERVED, suggestion
+from pachon.queries.adql.words import (
+    CLAUSE_KEYWORDS,
+    FOREIGN_KEYWORDS,
+    FOREIGN_SIGNS,
+    FUNCTION_NAMES,
+    UNUSED_RESERVED,
+    suggestion,
+)
 
 _REGULAR = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")
 _PIECES = re.compile(r"--[^\n]*|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|(?:\w+|[^\w\s])")
 """Comments, quoted texts, words and signs, told apart roughly: fast enough to count them in a text of any kind."""
 _QUOTED = re.compile(r"--[^\n]*|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|(['\"])")
+_FOREIGN = re.compile(r"--[^\n]*|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|([^\x00-\x7f])")
+_CURLY = frozenset("\u2018\u2019\u201a\u201c\u201d\u201e\u00b4")
 _STARTS = frozenset({TokenType.SELECT, TokenType.WITH, TokenType.L_PAREN})
 _NEAR = 0.7
 """How near a word must be to a keyword to be taken for its misspelling: SELETC is, DELETE is not."""
@@ -36,6 +46,10 @@ _AFTER_COMMA = frozenset(
         TokenType.STRING, TokenType.NUMBER, TokenType.NULL, TokenType.TRUE, TokenType.FALSE,
     }
 )  # fmt: skip
+_TEXT_TYPES = frozenset({TokenType.CHAR, TokenType.VARCHAR})
+_TYPES = _TEXT_TYPES | {
+    TokenType.SMALLINT, TokenType.INT, TokenType.BIGINT, TokenType.FLOAT, TokenType.DOUBLE, TokenType.TIMESTAMP,
+}  # fmt: skip
 _AFTER_AS = frozenset(
     {
         TokenType.VAR, TokenType.IDENTIFIER, TokenType.L_PAREN, TokenType.INT, TokenType.FLOAT, TokenType.DOUBLE,
@@ -61,12 +75,23 @@ def tokenize(text: str) -> list[Token]:
         raise QuerySyntaxError("The query is empty; a query starts with SELECT or WITH.")
     _check_start(text, tokens[0])
     _check_size(tokens)
+    _check_casts(text, tokens)
     for token in tokens:
         _check_token(text, token)
     for left, right in pairwise(tokens):
         _check_pair(text, left, right)
     _check_end(text, tokens[-1])
     return tokens
+
+
+def _check_letters(text: str) -> None:
+    """Only quoted names, strings and comments may hold other characters than those of ADQL (section 2.1.1)."""
+    for match in _FOREIGN.finditer(text):
+        if found := match.group(1):
+            hint = ": write quotes as ' or \"" if found in _CURLY else ""
+            name = unicodedata.name(found, "a character without a name")
+            message = f"the character U+{ord(found):04X} ({name}) may stand only inside quotes or comments{hint}."
+            raise error_at(text, match.start(), message)
 
 
 def _split(text: str) -> list[Token]:
@@ -77,8 +102,8 @@ def _split(text: str) -> list[Token]:
     count = sum(not piece.group().startswith("--") for piece in _PIECES.finditer(text))
     if count > limits.MAX_TOKENS:
         raise limits.too_many_tokens(count)
-    if "\x00" in text:
-        raise error_at(text, text.index("\x00"), "a query may not contain the character NUL.")
+    if not text.isascii():
+        _check_letters(text)
     try:
         return ADQL().tokenize(text)
     except TokenError:
@@ -96,7 +121,8 @@ def _check_start(text: str, first: Token) -> None:
 def _check_token(text: str, token: Token) -> None:
     kind, word = token.token_type, token.text
     if kind not in _PLAIN:
-        raise error_at(text, token.start, f"ADQL has no '{text[token.start : token.end + 1]}'.")
+        sign = text[token.start : token.end + 1]
+        raise error_at(text, token.start, f"ADQL has no '{sign}'{FOREIGN_SIGNS.get(sign[0], '')}.")
     if kind is TokenType.SEMICOLON:
         raise error_at(text, token.start, "only one statement is allowed: nothing may follow ';'.")
     if kind is TokenType.NUMBER and len(word) > limits.MAX_NUMBER_CHARS:
@@ -121,6 +147,34 @@ def _check_word(text: str, token: Token) -> None:
     if word in UNUSED_RESERVED or word in CLAUSE_KEYWORDS:
         message = f"'{token.text}' is a reserved word; to use it as a name write it in double quotes: \"{token.text}\"."
         raise error_at(text, token.start, message)
+
+
+def _check_casts(text: str, tokens: list[Token]) -> None:
+    """The type in CAST(... AS type): one of those ADQL has, a length only after CHAR and VARCHAR."""
+    waiting: list[bool] = []
+    for number, token in enumerate(tokens):
+        if token.token_type is TokenType.L_PAREN:
+            before = tokens[number - 1] if number else token
+            waiting.append(before.token_type is TokenType.VAR and before.text.upper() == "CAST")
+        elif token.token_type is TokenType.R_PAREN and waiting:
+            waiting.pop()
+        elif token.token_type is TokenType.ALIAS and waiting and waiting[-1]:
+            _check_cast_type(text, token, tokens[number + 1 : number + 5])
+
+
+def _check_cast_type(text: str, before: Token, following: list[Token]) -> None:
+    place = following[0] if following else before
+    if not following or following[0].token_type not in _TYPES:
+        spelled = text[place.start : place.end + 1] if following else "the end of the query"
+        offered = "SMALLINT, INTEGER, BIGINT, REAL, DOUBLE PRECISION, CHAR, CHAR(n), VARCHAR, VARCHAR(n), TIMESTAMP"
+        raise error_at(text, place.start, f"CAST offers {offered}, not {spelled}.")
+    kinds = [token.token_type for token in following[1:]]
+    if kinds[:1] == [TokenType.R_PAREN]:
+        return
+    has_length = kinds == [TokenType.L_PAREN, TokenType.NUMBER, TokenType.R_PAREN] and following[2].text.isdigit()
+    if place.token_type not in _TEXT_TYPES or not has_length:
+        expected = "a length in parentheses or ')'" if place.token_type in _TEXT_TYPES else "')'"
+        raise error_at(text, place.end + 1, f"expected {expected} after the type {place.text} of CAST.")
 
 
 def _check_pair(text: str, left: Token, right: Token) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from sqlglot import exp
 
 from pachon.core.errors import QuerySyntaxError
 from pachon.core.fields import DataType, Field
-from pachon.queries.adql import constants
+from pachon.queries.adql import constants, quantities
 from pachon.queries.adql.calls import CallBinder
+from pachon.queries.adql.casts import CastBinder
 from pachon.queries.adql.functions import is_number, is_string, kind_of
 from pachon.queries.adql.scope import Scope
 from pachon.queries.adql.text import error_at, start_of
@@ -29,16 +30,6 @@ BOOLEAN = Field(name="value", datatype=DataType.BOOLEAN)
 _NULL = Literal(None, Field(name="value", datatype=DataType.INT))
 _ARITHMETIC = {exp.Add: Op.ADD, exp.Sub: Op.SUBTRACT, exp.Mul: Op.MULTIPLY, exp.Div: Op.DIVIDE}
 _COMPARE = {exp.EQ: Op.EQ, exp.NEQ: Op.NE, exp.LT: Op.LT, exp.LTE: Op.LE, exp.GT: Op.GT, exp.GTE: Op.GE}
-_CASTS = {
-    exp.DataType.Type.SMALLINT: DataType.SHORT,
-    exp.DataType.Type.INT: DataType.INT,
-    exp.DataType.Type.BIGINT: DataType.LONG,
-    exp.DataType.Type.FLOAT: DataType.FLOAT,
-    exp.DataType.Type.DOUBLE: DataType.DOUBLE,
-    exp.DataType.Type.CHAR: DataType.CHAR,
-    exp.DataType.Type.VARCHAR: DataType.CHAR,
-    exp.DataType.Type.TIMESTAMP: DataType.TIMESTAMP,
-}
 
 _Bind = Callable[[Any, Any], Expression]
 
@@ -126,6 +117,15 @@ class ValueBinder:
             raise self.error(node, f"{what} needs a string, not {kind_of(operand.field)}.")
         return operand
 
+    def timestamp(self, node: exp.Expr, what: str) -> Expression:
+        """A timestamp that `what` needs; text is read as one."""
+        operand = self.value(node)
+        if isinstance(operand, Literal) and isinstance(operand.value, str):
+            operand = constants.timestamp(operand.value) or operand
+        if operand.field.datatype is not DataType.TIMESTAMP and not constants.is_null(operand):
+            raise self.error(node, f"{what} needs a timestamp, not {kind_of(operand.field)}.")
+        return operand
+
     def _arithmetic(self, node: exp.Expr) -> Expression:
         op = _ARITHMETIC[type(node)]  # type: ignore[index]
         left, right = self.number(node.this, f"'{op}'"), self.number(node.expression, f"'{op}'")
@@ -134,31 +134,17 @@ class ValueBinder:
             op = Op.INTEGER_DIVIDE
         if isinstance(left, Literal) and isinstance(right, Literal) and (known := constants.fold(op, left, right)):
             return known
-        unit = left.field.unit if op in {Op.ADD, Op.SUBTRACT} and left.field.unit == right.field.unit else None
-        datatype = DataType.LONG if whole else DataType.DOUBLE
+        result = quantities.arithmetic(op, left, right, DataType.LONG if whole else DataType.DOUBLE)
         if op is Op.DIVIDE:
             left, right = constants.as_double(left), constants.as_double(right)
-        return Call(op, (left, right), Field(name="value", datatype=datatype, unit=unit))
+        return Call(op, (left, right), result)
 
     def _concat(self, node: exp.DPipe) -> Expression:
         parts = self.string(node.this, "'||'"), self.string(node.expression, "'||'")
         return Call(Op.CONCAT, parts, Field(name="value", datatype=DataType.CHAR, arraysize="*"))
 
     def _cast(self, node: exp.Cast) -> Expression:
-        operand, target = self.value(node.this), node.args["to"]
-        datatype = _CASTS.get(target.this)
-        if datatype is None:
-            offered = "SMALLINT, INTEGER, BIGINT, REAL, DOUBLE PRECISION, CHAR, VARCHAR, TIMESTAMP"
-            raise self.error(node, f"CAST offers {offered}.")
-        source = operand.field
-        if source.arraysize is not None and not is_string(source):
-            raise self.error(node, f"CAST cannot convert {kind_of(source)}.")
-        if datatype is DataType.TIMESTAMP and not (is_string(source) or source.datatype is DataType.TIMESTAMP):
-            raise self.error(node, f"CAST to TIMESTAMP needs a string, not {kind_of(source)}.")
-        if datatype.is_numeric and not (is_number(source) or is_string(source)):
-            raise self.error(node, f"CAST to a number needs a number or a string, not {kind_of(source)}.")
-        size = "*" if datatype is DataType.CHAR else None
-        return Call(Op.CAST, (operand,), replace(source, datatype=datatype, arraysize=size, xtype=None, utype=None))
+        return CastBinder(self).value(node)
 
     def _compare(self, node: exp.Expr) -> Expression:
         op = _COMPARE[type(node)]  # type: ignore[index]
@@ -175,6 +161,10 @@ class ValueBinder:
             or constants.is_null(left)
             or constants.is_null(right)
         )
+        if not comparable and DataType.TIMESTAMP in {left.field.datatype, right.field.datatype}:
+            text = next((each.value for each in (left, right) if isinstance(each, Literal)), None)
+            if isinstance(text, str):
+                raise self.error(node, f"'{text}' is not a timestamp: expected {constants.TIMESTAMP_FORM}.")
         if not comparable:
             raise self.error(node, f"{kind_of(left.field)} cannot be compared with {kind_of(right.field)}.")
         return left, right

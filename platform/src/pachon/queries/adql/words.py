@@ -42,8 +42,39 @@ FOREIGN_KEYWORDS = {
     "CROSS": "ADQL has no CROSS JOIN: separate the tables with a comma",
     "QUALIFY": "ADQL has no window functions",
     "OVER": "ADQL has no window functions",
+    "ESCAPE": "ADQL has no ESCAPE: in LIKE, % and _ always are wildcards",
+    "NULLIF": "ADQL has no NULLIF",
+    "ANY": "ADQL has no ANY: use IN or EXISTS",
+    "SOME": "ADQL has no SOME: use IN or EXISTS",
+    "VALUES": "ADQL has no VALUES: upload a table",
+    "INTO": "ADQL does not write: results go where the request says",
+    "SUBSTRING": "ADQL has no SUBSTRING: use LIKE, or CAST(... AS VARCHAR(n))",
+    "TRIM": "ADQL has no TRIM",
+    "POSITION": "ADQL has no POSITION: use LIKE",
+    "EXTRACT": "ADQL has no EXTRACT: use ivo_to_mjd",
+    "CURRENT_TIMESTAMP": "ADQL has no present time: write it, as in CAST('2026-01-31' AS TIMESTAMP)",
+    "RECURSIVE": "ADQL has no recursive queries",
+    "SIMILAR": "ADQL has no regular expressions: use LIKE or ILIKE",
+    "RLIKE": "ADQL has no regular expressions: use LIKE or ILIKE",
+    "REGEXP": "ADQL has no regular expressions: use LIKE or ILIKE",
 }
 """Words of other SQL dialects that people type, and what ADQL says instead."""
+
+
+FOREIGN_SIGNS = {
+    "%": ": the remainder is MOD(x, y)",
+    "^": ": a power is POWER(x, y)",
+    ":": ": a conversion is CAST(x AS type)",
+    "&": ", nor other operations on bits",
+    "|": ", nor other operations on bits: texts are joined with ||",
+    "~": ", nor other operations on bits or regular expressions",
+    "[": ': names are quoted with "',
+    "`": ': names are quoted with "',
+    "{": " nor {fn ...}",
+    "?": ": a query has no parameters",
+    "\\": ": a quote inside a string is written twice",
+}
+"""Signs of other SQL dialects, and what ADQL has instead."""
 
 
 def suggestion(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:

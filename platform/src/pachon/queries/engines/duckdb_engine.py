@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 
-from pachon.core.errors import LimitError, PachonError, UnavailableError, UsageError
+from pachon.core.errors import LimitError, PachonError, UnavailableError
 from pachon.core.fields import arrow_schema
+from pachon.queries.engines.duckdb_errors import value_error
 from pachon.queries.engines.duckdb_sql import Statement, write
 from pachon.queries.engines.engine import OutgrownError
 from pachon.queries.engines.frames import ClosedError, Kind
@@ -150,8 +151,8 @@ def _explain(kind: str, detail: str) -> Exception:
             "The query needs more memory and disk for its intermediate results than it may use now; "
             "sort or group fewer rows, or try again later."
         ),
-        "range": UsageError("A number in the query is out of the range of its type (integers have 64 bits)."),
-        "conversion": UsageError("A value could not be converted to the type the query asks for."),
+        "range": value_error(kind, detail),
+        "conversion": value_error(kind, detail),
         "files": UnavailableError("Files of this table could not be read; please try again.", retry_after_s=10),
     }
     if kind in known:

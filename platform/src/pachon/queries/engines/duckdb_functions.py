@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from pachon.core.fields import DataType, Field
+from pachon.core.healpix import SPATIAL_INDEX_ORDER
 from pachon.core.sky import GnomonicFrame, gnomonic_frame
 from pachon.queries.plan import Call, Expression, Literal, Op
 
@@ -25,6 +26,8 @@ _TYPES = {
 
 
 _HALF_TURN_DEG = 180.0
+_UNIX_EPOCH_MJD = "40587.0::DOUBLE"
+_DAY_US = "86400000000.0::DOUBLE"
 _MORE_THAN_ANY_SINE = 2.0
 
 
@@ -60,7 +63,6 @@ _INFIX = {
     Op.CONCAT: "||",
     Op.LIKE: "LIKE",
     Op.ILIKE: "ILIKE",
-    Op.DIVIDE: "/",
 }
 
 _PLAIN = {
@@ -74,7 +76,6 @@ _PLAIN = {
     Op.RADIANS: "radians",
     Op.EXP: "exp",
     Op.PI: "pi",
-    Op.POWER: "pow",
     Op.RANDOM: "random",
     Op.ATAN: "atan",
     Op.ATAN2: "atan2",
@@ -83,6 +84,7 @@ _PLAIN = {
     Op.TAN: "tan",
     Op.ARRAY: "list_value",
     Op.ELEMENT: "list_extract",
+    Op.HAS_TEXT: "contains",
 }
 
 
@@ -100,6 +102,12 @@ def _arithmetic(symbol: str) -> Callable[[Call, list[str]], str]:
         return "(" + f" {symbol} ".join(args) + ")"
 
     return write
+
+
+def _power(_call: Call, args: list[str]) -> str:
+    base, exponent = args
+    undefined = f"({base} = 0 AND {exponent} < 0) OR ({base} < 0 AND {exponent} <> trunc({exponent}))"
+    return f"CASE WHEN {undefined} THEN NULL ELSE pow({base}, {exponent}) END"
 
 
 def _integer_divide(_call: Call, args: list[str]) -> str:
@@ -131,15 +139,46 @@ def _places(places: str, most: int) -> str:
 
 def _cast(call: Call, args: list[str]) -> str:
     source, target = call.arguments[0].field, call.field
-    if source.datatype in {DataType.FLOAT, DataType.DOUBLE} and target.datatype.is_integer:
-        return f"CAST(trunc({args[0]}) AS {type_sql(target)})"
-    if source.datatype is DataType.TIMESTAMP and target.datatype is DataType.CHAR:
-        return f"replace(CAST({args[0]} AS VARCHAR), ' ', 'T')"
-    return f"CAST({args[0]} AS {type_sql(target)})"
+    value, name = args[0], type_sql(target)
+    if target.datatype is DataType.CHAR:
+        return _cast_to_text(source, target, value)
+    if target.datatype.is_integer and source.datatype in {DataType.FLOAT, DataType.DOUBLE}:
+        return f"CAST(trunc({value}) AS {name})"
+    if target.datatype.is_integer and source.datatype is DataType.CHAR:
+        no_number = f"error('not {name}: ' || {value})"
+        whole = f"regexp_full_match(trim({value}), '[+-]?[0-9]+')"
+        return f"CASE WHEN {whole} THEN CAST(trim({value}) AS {name}) WHEN {value} IS NOT NULL THEN {no_number} END"
+    return f"CAST({value} AS {name})"
+
+
+def _cast_to_text(source: Field, target: Field, value: str) -> str:
+    """Cut to the length of the target, and filled with blanks if that is fixed."""
+    text = value if source.datatype is DataType.CHAR else f"CAST({value} AS VARCHAR)"
+    if source.datatype is DataType.TIMESTAMP:
+        text = f"replace({text}, ' ', 'T')"
+    size = target.arraysize or "*"
+    if size == "*":
+        return text
+    return f"left({text}, {size[:-1]})" if size.endswith("*") else f"rpad({text}, {size}, ' ')"
 
 
 def _negate(call: Call, args: list[str]) -> str:
-    return f"(- CAST({args[0]} AS {type_sql(call.field)}))"
+    name = type_sql(call.field)
+    return f"CAST(- CAST({args[0]} AS {name}) AS {name})"
+
+
+def _has_word(_call: Call, args: list[str]) -> str:
+    pattern = f"'(^|[^\\pL])' || regexp_escape({args[1]}) || '([^\\pL]|$)'"
+    return f"({args[1]} <> '' AND regexp_matches({args[0]}, {pattern}, 'i'))"
+
+
+def coarser(index: str, order: Expression) -> str:
+    """The nested pixel at a constant order that holds an order 29 index."""
+    return f"({index} >> {2 * (SPATIAL_INDEX_ORDER - int(_constant(order) or 0))})"
+
+
+def _mjd(_call: Call, args: list[str]) -> str:
+    return f"(epoch_us({args[0]}) / {_DAY_US} + {_UNIX_EPOCH_MJD})"
 
 
 def _haversine(ra: str, dec: str, ra0: str, dec0: str) -> str:
@@ -220,6 +259,8 @@ _SPECIAL: dict[Op, Callable[[Call, list[str]], str]] = {
     Op.ADD: _arithmetic("+"),
     Op.SUBTRACT: _arithmetic("-"),
     Op.MULTIPLY: _arithmetic("*"),
+    Op.DIVIDE: lambda _call, args: f"({args[0]} / NULLIF({args[1]}, 0))",
+    Op.POWER: _power,
     Op.INTEGER_DIVIDE: _integer_divide,
     Op.NEGATE: _negate,
     Op.MOD: _modulo,
@@ -231,7 +272,10 @@ _SPECIAL: dict[Op, Callable[[Call, list[str]], str]] = {
     Op.SQRT: _where("{} >= 0", "sqrt({})"),
     Op.ACOS: _where("abs({}) <= 1", "acos({})"),
     Op.ASIN: _where("abs({}) <= 1", "asin({})"),
-    Op.COT: lambda _call, args: f"(1.0::DOUBLE / tan({args[0]}))",
+    Op.COT: lambda _call, args: f"(1.0::DOUBLE / NULLIF(tan({args[0]}), 0))",
+    Op.HAS_WORD: _has_word,
+    Op.HEALPIX_INDEX: lambda call, args: coarser(f"healpix_index({args[1]}, {args[2]})", call.arguments[0]),
+    Op.MJD: _mjd,
     Op.SEPARATION: _separation,
     Op.IN_CIRCLE: _in_circle,
     Op.IN_BOX: _in_box,

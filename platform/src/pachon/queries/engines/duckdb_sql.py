@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from pachon.core.fields import DataType, Field
 from pachon.core.healpix import SPATIAL_INDEX_ORDER
-from pachon.queries.engines.duckdb_functions import call_sql, string_literal, type_sql
+from pachon.queries.engines.duckdb_functions import call_sql, coarser, string_literal, type_sql
 from pachon.queries.plan import (
     Aggregate,
     AggregateOp,
@@ -26,6 +26,7 @@ from pachon.queries.plan import (
     Literal,
     MemorySnapshot,
     NamedRows,
+    Op,
     Ordering,
     Plan,
     Query,
@@ -139,6 +140,7 @@ class _Writer:
         wanted = [part for part in scan.snapshot.partitions if scan.ranges is None or _overlaps(part, scan.ranges)]
         if not wanted:
             columns = [f"CAST(NULL AS {type_sql(c.field)}) AS {_quoted(c.name)}" for c in scan.snapshot.table.columns]
+            columns.append(f"CAST(NULL AS BIGINT) AS {_INDEX_COLUMN}")
             return f"(SELECT {', '.join(columns)} WHERE false)"
         paths = ", ".join(string_literal(str(part.path)) for part in wanted)
         files = f"read_parquet([{paths}], hive_partitioning=false, union_by_name=false)"
@@ -153,7 +155,8 @@ class _Writer:
                 column = f"c{expression.index}" if table is None else _quoted(table.columns[expression.index].name)
                 return f"s{expression.source}.{column}"
             case Call():
-                return call_sql(expression, [self._value(argument) for argument in expression.arguments])
+                arguments = [self._value(argument) for argument in expression.arguments]
+                return self._stored_pixel(expression) or call_sql(expression, arguments)
             case Aggregate():
                 return self._aggregate(expression)
             case InQuery():
@@ -162,10 +165,27 @@ class _Writer:
                 return f"EXISTS ({self.query(expression.query)})"
         assert_never(expression)
 
+    def _stored_pixel(self, call: Call) -> str | None:
+        """The pixel of a table's own position, from its stored index."""
+        if call.op is not Op.HEALPIX_INDEX:
+            return None
+        order, ra, dec = call.arguments
+        if not (isinstance(ra, ColumnRef) and isinstance(dec, ColumnRef)) or ra.source != dec.source:
+            return None
+        table = self.stored.get(ra.source)
+        if table is None:
+            return None
+        names = table.columns[ra.index].name, table.columns[dec.index].name
+        is_own = names == (table.ra_column, table.dec_column)
+        return coarser(f"s{ra.source}.{_INDEX_COLUMN}", order) if is_own else None
+
     def _aggregate(self, aggregate: Aggregate) -> str:
         if aggregate.argument is None:
             return "COUNT(*)"
         argument = self._value(aggregate.argument)
+        if aggregate.op is AggregateOp.STRING_AGG:
+            distinct = "DISTINCT " if aggregate.distinct else ""
+            return f"string_agg({distinct}{argument}, {string_literal(aggregate.delimiter)} ORDER BY {argument})"
         if aggregate.op in {AggregateOp.AVG, AggregateOp.SUM} and aggregate.argument.field.datatype is DataType.FLOAT:
             argument = f"CAST({argument} AS DOUBLE)"
         text = f"{aggregate.op.value.upper()}({'DISTINCT ' if aggregate.distinct else ''}{argument})"

@@ -16,8 +16,11 @@ import warnings
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
+from duckdb.func import FunctionNullHandling, PythonUDFType
 
+from pachon.core.healpix import spatial_index
 from pachon.queries.engines import frames
 from pachon.queries.engines.frames import Kind
 
@@ -54,6 +57,14 @@ def connect(config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
     The order matters: folders are allowed before access to everything else goes, and the lock comes last.
     """
     connection = duckdb.connect(":memory:")
+    connection.create_function(
+        "healpix_index",
+        _healpix_index,
+        ["DOUBLE", "DOUBLE"],
+        "BIGINT",
+        type=PythonUDFType.ARROW,
+        null_handling=FunctionNullHandling.SPECIAL,
+    )
     folders = ", ".join(_literal(folder) for folder in config["folders"])
     for statement in (
         f"SET threads = {int(config['threads'])}",
@@ -72,6 +83,15 @@ def connect(config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
         connection.execute(statement)
     connection.execute("SELECT 1").fetchall()
     return connection
+
+
+def _healpix_index(ra_deg: pa.Array, dec_deg: pa.Array) -> pa.Array:
+    """Order 29 nested index of positions; NULL where there is none. The first call loads the libraries: seconds."""
+    ra, dec = (values.to_numpy(zero_copy_only=False) for values in (ra_deg, dec_deg))
+    known = np.isfinite(ra) & (np.abs(dec) <= 90)  # noqa: PLR2004 -- the poles
+    found = np.zeros(len(ra), dtype=np.int64)
+    found[known] = spatial_index(ra[known], dec[known])
+    return pa.array(found, mask=~known)
 
 
 def _literal(text: str) -> str:

@@ -61,7 +61,11 @@ class Grouped:
             return pa.array(np.round(self.counts * self._scale).astype(np.int64))
         values = Evaluator(self._flow.frame, self._oracle).column(aggregate.argument)
         table = pa.table({"group": pa.array(self._member.ravel()), "value": values})
-        name = {AggregateOp.AVG: "mean", AggregateOp.COUNT: "count_distinct" if aggregate.distinct else "count"}
+        name = {
+            AggregateOp.AVG: "mean",
+            AggregateOp.COUNT: "count_distinct" if aggregate.distinct else "count",
+            AggregateOp.STRING_AGG: "max",
+        }
         function = name.get(aggregate.op, aggregate.op.value)
         done = table.group_by("group").aggregate([("value", function)]).sort_by("group")
         found = done.column(f"value_{function}").combine_chunks()

@@ -283,7 +283,7 @@ class _Binder:
         inside = [table.qualified_name for table in tables if schema is not None and matches(schema, table.schema)]
         if inside:
             return f"; this schema has {_some(inside)}."
-        return f"; there are the schemas {_some(sorted({table.schema for table in tables}))}."
+        return f"; the schemas are {_some(sorted({table.schema for table in tables}))}."
 
     def joined(self, relation: Relation, joins: list[exp.Join], scope: Scope) -> Relation:
         """A relation with the joins that follow it."""

@@ -148,6 +148,10 @@ def _check_node(text: str, node: exp.Expr) -> None:
 
 
 def _describe(name: str) -> str:
+    if name == "dot":
+        return "name with more parts than catalog.schema.table.column"
+    if name == "offset":
+        return "second number after TOP"
     return name.strip("_").replace("_", " ").upper()
 
 

@@ -15,7 +15,14 @@ def position_at(text: str, offset: int) -> Position:
 
 def error_at(text: str, offset: int, message: str) -> QuerySyntaxError:
     """An error at a character offset of the text."""
-    return QuerySyntaxError(message, position=position_at(text, min(offset, len(text))))
+    return QuerySyntaxError(_visible(message), position=position_at(text, min(offset, len(text))))
+
+
+def _visible(message: str) -> str:
+    """Control and direction characters as their numbers: they would change how the message reads."""
+    if message.isprintable():
+        return message
+    return "".join(letter if letter.isprintable() else f"<U+{ord(letter):04X}>" for letter in message)
 
 
 def start_of(node: exp.Expr) -> int:

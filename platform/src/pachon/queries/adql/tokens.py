@@ -46,6 +46,8 @@ _AFTER_COMMA = frozenset(
         TokenType.STRING, TokenType.NUMBER, TokenType.NULL, TokenType.TRUE, TokenType.FALSE,
     }
 )  # fmt: skip
+_COMPARISONS = frozenset({TokenType.EQ, TokenType.NEQ, TokenType.LT, TokenType.LTE, TokenType.GT, TokenType.GTE})
+_BEFORE_TOP = frozenset({TokenType.SELECT, TokenType.DISTINCT, TokenType.ALL})
 _TEXT_TYPES = frozenset({TokenType.CHAR, TokenType.VARCHAR})
 _TYPES = _TEXT_TYPES | {
     TokenType.SMALLINT, TokenType.INT, TokenType.BIGINT, TokenType.FLOAT, TokenType.DOUBLE, TokenType.TIMESTAMP,
@@ -80,6 +82,7 @@ def tokenize(text: str) -> list[Token]:
         _check_token(text, token)
     for left, right in pairwise(tokens):
         _check_pair(text, left, right)
+    _check_closed(text, tokens)
     _check_end(text, tokens[-1])
     return tokens
 
@@ -144,6 +147,8 @@ def _check_word(text: str, token: Token) -> None:
         raise error_at(text, token.start, message)
     if word in FOREIGN_KEYWORDS and word in UNUSED_RESERVED:
         raise error_at(text, token.start, f"unexpected '{token.text}': {FOREIGN_KEYWORDS[word]}.")
+    if word in {"GROUP", "ORDER"}:
+        raise error_at(text, token.start, f"expected BY after {word}; as a name write it in double quotes.")
     if word in UNUSED_RESERVED or word in CLAUSE_KEYWORDS:
         message = f"'{token.text}' is a reserved word; to use it as a name write it in double quotes: \"{token.text}\"."
         raise error_at(text, token.start, message)
@@ -179,6 +184,11 @@ def _check_cast_type(text: str, before: Token, following: list[Token]) -> None:
 
 def _check_pair(text: str, left: Token, right: Token) -> None:
     first, second = left.token_type, right.token_type
+    if {first, second} <= _COMPARISONS:
+        signs = f"'{left.text}' and '{right.text}'"
+        raise error_at(text, right.start, f"two comparisons in a row, {signs}: expected a value; equal is '='.")
+    if second is TokenType.TOP and first not in _BEFORE_TOP:
+        raise error_at(text, right.start, "TOP stands after SELECT, before the columns: SELECT TOP n ...")
     if first is TokenType.SLASH and second is TokenType.STAR:
         raise error_at(text, left.start, "ADQL has no /* comments */: a comment starts with -- and ends with the line.")
     if first is TokenType.COMMA and second not in _AFTER_COMMA:
@@ -191,6 +201,14 @@ def _check_pair(text: str, left: Token, right: Token) -> None:
         raise error_at(text, right.start, "two strings in a row: join them with ||.")
     if first is TokenType.VAR and left.text.upper() in FUNCTION_NAMES and second is not TokenType.L_PAREN:
         raise error_at(text, left.start, _function_name_message(left))
+
+
+def _check_closed(text: str, tokens: list[Token]) -> None:
+    depth = 0
+    for token in tokens:
+        depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
+        if depth < 0:
+            raise error_at(text, token.start, "this ')' closes nothing: there is no '(' before it.")
 
 
 def _check_end(text: str, last: Token) -> None:

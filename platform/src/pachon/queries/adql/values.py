@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from sqlglot import exp
@@ -27,6 +27,8 @@ from pachon.queries.plan import (
 )
 
 BOOLEAN = Field(name="value", datatype=DataType.BOOLEAN)
+_TEXT = Field(name="value", datatype=DataType.CHAR, arraysize="*")
+_TIMESTAMP = Field(name="value", datatype=DataType.TIMESTAMP)
 _NULL = Literal(None, Field(name="value", datatype=DataType.INT))
 _ARITHMETIC = {exp.Add: Op.ADD, exp.Sub: Op.SUBTRACT, exp.Mul: Op.MULTIPLY, exp.Div: Op.DIVIDE}
 _COMPARE = {exp.EQ: Op.EQ, exp.NEQ: Op.NE, exp.LT: Op.LT, exp.LTE: Op.LE, exp.GT: Op.GT, exp.GTE: Op.GE}
@@ -115,7 +117,7 @@ class ValueBinder:
         operand = self.value(node)
         if not is_string(operand.field) and not constants.is_null(operand):
             raise self.error(node, f"{what} needs a string, not {kind_of(operand.field)}.")
-        return operand
+        return replace(operand, field=_TEXT) if constants.is_null(operand) else operand
 
     def timestamp(self, node: exp.Expr, what: str) -> Expression:
         """A timestamp that `what` needs; text is read as one."""
@@ -124,7 +126,7 @@ class ValueBinder:
             operand = constants.timestamp(operand.value) or operand
         if operand.field.datatype is not DataType.TIMESTAMP and not constants.is_null(operand):
             raise self.error(node, f"{what} needs a timestamp, not {kind_of(operand.field)}.")
-        return operand
+        return replace(operand, field=_TIMESTAMP) if constants.is_null(operand) else operand
 
     def _arithmetic(self, node: exp.Expr) -> Expression:
         op = _ARITHMETIC[type(node)]  # type: ignore[index]

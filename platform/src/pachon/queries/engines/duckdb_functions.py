@@ -148,6 +148,13 @@ def _cast(call: Call, args: list[str]) -> str:
         no_number = f"error('not {name}: ' || {value})"
         whole = f"regexp_full_match(trim({value}), '[+-]?[0-9]+')"
         return f"CASE WHEN {whole} THEN CAST(trim({value}) AS {name}) WHEN {value} IS NOT NULL THEN {no_number} END"
+    if source.datatype is DataType.CHAR and target.datatype is DataType.FLOAT:
+        return f"CAST(CAST({value} AS DOUBLE) AS FLOAT)"  # directly, what is too large would become infinite
+    if source.datatype is DataType.CHAR and target.datatype is DataType.TIMESTAMP:
+        moment, late = f"CAST({value} AS TIMESTAMP)", "TIMESTAMP '9999-12-31 23:59:59.999999'"
+        no_moment = f"error('not TIMESTAMP: ' || {value})"
+        is_date = f"{moment} BETWEEN TIMESTAMP '0001-01-01' AND {late}"
+        return f"CASE WHEN {is_date} THEN {moment} WHEN {value} IS NOT NULL THEN {no_moment} END"
     return f"CAST({value} AS {name})"
 
 

@@ -159,7 +159,7 @@ class QuerySettings(_Group):
     event_streams_per_person: int = Field(20, ge=1, description="Streams of events one person may keep open.")
     sync_timeout_s: float = Field(60, gt=0, description="How long a synchronous query may run, seconds.")
     keep_executions_days: float = Field(7, gt=0, description="How long the record of an unnamed run is kept, days.")
-    max_query_chars: int = Field(100_000, ge=1, description="The longest ADQL text accepted, characters.")
+    max_query_chars: int = Field(250_000, ge=1, description="The longest ADQL text accepted, characters.")
 
     @model_validator(mode="before")
     @classmethod

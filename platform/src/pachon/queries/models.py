@@ -55,7 +55,7 @@ class QueryLimits:
     max_rows: int = 10_000_000
     sync_timeout_s: float = 60
     keep_executions_days: float = 7
-    max_query_chars: int = 100_000
+    max_query_chars: int = 250_000
     jobs_address: str = "/api/tap/async"
 
     def check_time(self, load: Load) -> None:

@@ -85,7 +85,7 @@ class Op(StrEnum):
     HEALPIX_INDEX = "healpix index"
     """(constant order, ra, dec): the nested HEALPix pixel; NULL for what is no position."""
     HAS_WORD = "has word"
-    """(text, word): whether the word stands in the text between other characters than letters, whatever the case."""
+    """(text, word): whether the word stands in the text, no letter or digit beside it, whatever the case."""
     HAS_TEXT = "has text"
     """(text, part): whether the part stands in the text."""
     MJD = "mjd"

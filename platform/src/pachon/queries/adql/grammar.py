@@ -79,6 +79,13 @@ _ALLOWED: dict[type[exp.Expr], frozenset[str]] = {
     exp.Anonymous: frozenset({"this", "expressions"}),
 }  # fmt: skip
 
+_ENDS = frozenset(
+    {
+        TokenType.VAR, TokenType.IDENTIFIER, TokenType.NUMBER, TokenType.STRING, TokenType.R_PAREN, TokenType.STAR,
+        TokenType.NULL, TokenType.TRUE, TokenType.FALSE,
+    }
+)  # fmt: skip
+"""What a name, a value or a query may end with."""
 _NAMES = {"DPipe": "||", "EQ": "=", "NEQ": "<>", "LT": "<", "LTE": "<=", "GT": ">", "GTE": ">=", "Add": "+", "Sub": "-"}
 _MISSING = re.compile(r"Required keyword: '\w+' missing for <class '[\w.]*\.(\w+)'>")
 
@@ -159,9 +166,9 @@ def _explain(text: str, tokens: list[Token], failed_at: Token | None, error: Par
     description = str(error.errors[0].get("description", "")) if error.errors else ""
     token = failed_at or tokens[-1]
     index = next((i for i, other in enumerate(tokens) if other.start == token.start), len(tokens) - 1)
-    for near in tokens[max(0, index - 1) : index + 1]:
-        if near.token_type is TokenType.VAR and (found := _word_hint(near)):
-            return error_at(text, near.start, found)
+    for place in (index, index - 1):
+        if _may_be_misspelt(tokens, place) and (found := _word_hint(tokens[place])):
+            return error_at(text, tokens[place].start, found)
     if index and tokens[index - 1].token_type is TokenType.TOP:
         return error_at(text, token.start, f"TOP must be followed by a whole number, not {_spelled(text, token)}.")
     if match := _MISSING.match(description):
@@ -174,6 +181,11 @@ def _explain(text: str, tokens: list[Token], failed_at: Token | None, error: Par
     if index == len(tokens) - 1 and token.token_type not in {TokenType.VAR, TokenType.IDENTIFIER, TokenType.NUMBER}:
         return error_at(text, token.end + 1, f"the query ends too early, after {_spelled(text, token)}.")
     return error_at(text, token.start, f"unexpected {_spelled(text, token)}.")
+
+
+def _may_be_misspelt(tokens: list[Token], index: int) -> bool:
+    """Whether a word may be meant for a keyword: where a name is due, as after BY, it is a name."""
+    return index > 0 and tokens[index].token_type is TokenType.VAR and tokens[index - 1].token_type in _ENDS
 
 
 def _word_hint(token: Token) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from pachon.core.errors import LimitError
 
 MAX_TOKENS = 10_000
+MAX_LISTED = 12_000
+"""Constants with a comma after them, as in a list after IN or the vertices of a polygon."""
 MAX_PARENTHESES = 32
 MAX_NESTING = 100
 MAX_TABLES = 50
@@ -21,6 +23,14 @@ MAX_TEXT_CHARS = 10_000
 def too_many_tokens(count: int) -> LimitError:
     """Too long a text, counted in words and signs."""
     message = f"The query has {count} words and signs; at most {MAX_TOKENS} are allowed: ask in several queries."
+    return LimitError(message, parameter="QUERY")
+
+
+def too_long_list(count: int) -> LimitError:
+    """Constants in lists."""
+    message = (
+        f"The query lists {count} constants; at most {MAX_LISTED} are allowed: upload them as a table and join it."
+    )
     return LimitError(message, parameter="QUERY")
 
 

@@ -24,7 +24,7 @@ from pachon.queries.adql.words import (
 
 _REGULAR = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")
-_PIECES = re.compile(r"--[^\n]*|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|(?:\w+|[^\w\s])")
+_PIECES = re.compile(r"--[^\n]*|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\d[\w.]*|\w+|[^\w\s]")
 """Comments, quoted texts, words and signs, told apart roughly: fast enough to count them in a text of any kind."""
 _QUOTED = re.compile(r"--[^\n]*|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|(['\"])")
 _FOREIGN = re.compile(r"--[^\n]*|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|([^\x00-\x7f])")
@@ -43,7 +43,7 @@ _PLAIN = frozenset(
 _AFTER_COMMA = frozenset(
     {
         TokenType.L_PAREN, TokenType.PLUS, TokenType.DASH, TokenType.STAR, TokenType.VAR, TokenType.IDENTIFIER,
-        TokenType.STRING, TokenType.NUMBER, TokenType.NULL, TokenType.TRUE, TokenType.FALSE,
+        TokenType.DOT, TokenType.STRING, TokenType.NUMBER, TokenType.NULL, TokenType.TRUE, TokenType.FALSE,
     }
 )  # fmt: skip
 _COMPARISONS = frozenset({TokenType.EQ, TokenType.NEQ, TokenType.LT, TokenType.LTE, TokenType.GT, TokenType.GTE})
@@ -87,6 +87,23 @@ def tokenize(text: str) -> list[Token]:
     return tokens
 
 
+def _count(text: str) -> None:
+    """How many words and signs there are; constants of a list, each with its comma, are counted apart."""
+    count = listed = 0
+    was_constant = False
+    for match in _PIECES.finditer(text):
+        piece = match.group()
+        if piece == "," and was_constant:
+            count, listed = count - 1, listed + 1
+        else:
+            count += not piece.startswith("--")
+        was_constant = piece[0] == "'" or piece[0].isdigit()
+    if listed > limits.MAX_LISTED:
+        raise limits.too_long_list(listed)
+    if count > limits.MAX_TOKENS:
+        raise limits.too_many_tokens(count)
+
+
 def _check_letters(text: str) -> None:
     """Only quoted names, strings and comments may hold other characters than those of ADQL (section 2.1.1)."""
     for match in _FOREIGN.finditer(text):
@@ -102,9 +119,7 @@ def _split(text: str) -> list[Token]:
         if quote := match.group(1):
             what = "string" if quote == "'" else "quoted name"
             raise error_at(text, match.start(), f"this {what} is never closed: expected a closing {quote}.")
-    count = sum(not piece.group().startswith("--") for piece in _PIECES.finditer(text))
-    if count > limits.MAX_TOKENS:
-        raise limits.too_many_tokens(count)
+    _count(text)
     if not text.isascii():
         _check_letters(text)
     try:

@@ -93,8 +93,8 @@ USER_FUNCTIONS = {
     ),
     "IVO_HASWORD": UserFunction(
         ("ivo_hasword(haystack VARCHAR, needle VARCHAR) -> INTEGER",),
-        "1 if needle stands in haystack as a word, that is between other characters than letters or the ends, "
-        "whatever the case; else 0.",
+        "1 if needle stands in haystack as a word, that is with no letter or digit beside it, whatever the case; else "
+        "0.",
     ),
     "IVO_HASHLIST_HAS": UserFunction(
         ("ivo_hashlist_has(hashlist VARCHAR, item VARCHAR) -> INTEGER",),

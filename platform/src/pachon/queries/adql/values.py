@@ -277,6 +277,8 @@ def _adapted(side: Expression, other: Expression) -> Expression:
     """A literal in the type of the value it is compared with."""
     if not isinstance(side, Literal):
         return side
+    if constants.is_null(side):
+        return replace(side, field=other.field)
     target = other.field.datatype
     if target is DataType.TIMESTAMP and isinstance(side.value, str):
         return constants.timestamp(side.value) or side

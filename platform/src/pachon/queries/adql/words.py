@@ -43,6 +43,7 @@ FOREIGN_KEYWORDS = {
     "QUALIFY": "ADQL has no window functions",
     "OVER": "ADQL has no window functions",
     "ESCAPE": "ADQL has no ESCAPE: in LIKE, % and _ always are wildcards",
+    "MINUS": "ADQL says EXCEPT",
     "NULLIF": "ADQL has no NULLIF",
     "ANY": "ADQL has no ANY: use IN or EXISTS",
     "SOME": "ADQL has no SOME: use IN or EXISTS",

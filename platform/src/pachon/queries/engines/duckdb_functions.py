@@ -175,7 +175,7 @@ def _negate(call: Call, args: list[str]) -> str:
 
 
 def _has_word(_call: Call, args: list[str]) -> str:
-    pattern = f"'(^|[^\\pL])' || regexp_escape({args[1]}) || '([^\\pL]|$)'"
+    pattern = f"'(^|[^\\pL\\pN])' || regexp_escape({args[1]}) || '([^\\pL\\pN]|$)'"
     return f"({args[1]} <> '' AND regexp_matches({args[0]}, {pattern}, 'i'))"
 
 

@@ -24,6 +24,7 @@ from pachon.app.settings import Settings
 from pachon.core import errors
 from pachon.hub import roles
 from pachon.identity.models import Scope
+from pachon.queries.adql.udfs import USER_FUNCTIONS
 from pachon.vo.errors import status_of
 
 if TYPE_CHECKING:
@@ -192,6 +193,15 @@ def _demoted(text: str) -> str:
     return re.sub(r"^(\w+)\n-{3,}$", r"**\1**\n", text, flags=re.MULTILINE)
 
 
+def functions_page() -> str:
+    """The user-defined functions of ADQL."""
+    lines = ["| function | what it gives |", "|---|---|"]
+    for function in USER_FUNCTIONS.values():
+        forms = "<br>".join(f"`{form}`" for form in function.forms)
+        lines.append(f"| {forms} | {_cell(function.description)} |")
+    return "\n".join(lines)
+
+
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
@@ -217,6 +227,7 @@ PAGES = {
     "commands": commands_page,
     "scopes": scopes_page,
     "errors": errors_page,
+    "functions": functions_page,
     "addresses": addresses_page,
 }
 

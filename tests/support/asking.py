@@ -18,6 +18,20 @@ from pachon.queries.service import QueryService
 from pachon.releases.service import ReleaseService
 
 HOLDERS = "rights-holders"
+_EXAMPLES = {
+    "INTEGER": "5",
+    "DOUBLE PRECISION": "ra",
+    "VARCHAR": "'a'",
+    "POINT": "POINT(ra, dec)",
+    "TIMESTAMP": "epoch",
+}
+
+
+def example_call(signature: str, *, without: int = 0) -> str:
+    """A call of a user-defined function on the stars of a sky, its first arguments left out if asked."""
+    name, _, rest = signature.partition("(")
+    kinds = [argument.strip().partition(" ")[2] for argument in rest.partition(")")[0].split(",")]
+    return f"{name}({', '.join(_EXAMPLES[kind] for kind in kinds[without:])})"
 
 
 @dataclass

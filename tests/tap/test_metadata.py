@@ -14,7 +14,9 @@ import pyvo
 from lxml import etree, html
 
 from pachon.queries.adql.functions import GEOMETRY
+from pachon.queries.adql.udfs import USER_FUNCTIONS
 from support.app import AS_HOLDER, DEFAULT_ROWS, MAX_ROWS, Site, running_site
+from support.asking import example_call
 
 TAP_TABLES = {
     "tap_schema.schemas",
@@ -23,6 +25,7 @@ TAP_TABLES = {
     "tap_schema.keys",
     "tap_schema.key_columns",
 }
+UDF = "ivo://ivoa.net/std/TAPRegExt#features-udf"
 KNOWN_OF_OLD_STILTS = "E-CAP-KEYX"
 """STILTS 3.4 is older than ADQL 2.1 and does not know its feature type for COALESCE."""
 
@@ -53,6 +56,15 @@ def test_pyvo_reads_the_limits_the_formats_and_the_language(site: Site) -> None:
     assert {version.content for version in language.versions} == {"2.0", "2.1"}
     assert "application/vnd.apache.parquet" in {form.mime for form in tap.get_tap_capability().outputformats}
     assert tap.upload_methods == []
+
+
+def test_pyvo_reads_the_signatures_and_descriptions_of_the_functions(site: Site) -> None:
+    language = pyvo.dal.TAPService(f"{site.url}/api/tap").get_tap_capability().get_adql()
+    found = language.get_udf("ivo_hasword")
+    assert found.form == "ivo_hasword(haystack VARCHAR, needle VARCHAR) -> INTEGER"
+    assert "as a word" in found.description
+    declared = {feature.form.partition("(")[0].upper() for feature in language.get_feature_list(UDF)}
+    assert declared == set(USER_FUNCTIONS)
 
 
 def test_capabilities_tell_how_long_jobs_may_run_and_are_kept_and_name_no_way_to_log_in(site: Site) -> None:
@@ -102,7 +114,10 @@ def test_every_declared_feature_of_the_language_runs(site: Site) -> None:
 
     assert declared >= GEOMETRY
     for form in declared:
-        adql = STATEMENTS.get(form) or f"SELECT TOP 1 {FORMS[form]} AS x FROM sky.stars"
+        adql = (
+            STATEMENTS.get(form)
+            or f"SELECT TOP 1 {example_call(form) if '->' in form else FORMS[form]} AS x FROM sky.stars"
+        )
         assert len(rows(site, adql)) >= 1, form
 
 

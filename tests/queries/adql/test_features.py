@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from pachon.core.errors import QuerySyntaxError
+from pachon.core.fields import DataType
 from pachon.core.healpix import pixel_of, spatial_index
 from pachon.core.sky import separation_deg
 from pachon.identity.models import ANONYMOUS
 from pachon.queries.adql.bind import bind
-from support.asking import Sky
+from pachon.queries.adql.udfs import USER_FUNCTIONS
+from support.asking import Sky, example_call
 
 Rows = list[tuple[Any, ...]]
 STARS = "FROM sky.stars"
@@ -462,6 +464,23 @@ def _same(value: Any, wanted: Any) -> bool:
     if isinstance(wanted, float):
         return type(value) is float and math.isclose(value, wanted, rel_tol=1e-12)
     return type(value) is type(wanted) and bool(value == wanted)
+
+
+TYPES = {
+    "INTEGER": DataType.INT,
+    "BIGINT": DataType.LONG,
+    "DOUBLE PRECISION": DataType.DOUBLE,
+    "VARCHAR": DataType.CHAR,
+}
+
+
+@pytest.mark.parametrize("form", [form for function in USER_FUNCTIONS.values() for form in function.forms])
+def test_a_declared_function_takes_and_gives_what_its_signature_says(sky: Sky, form: str) -> None:
+    catalogue = sky.service()._catalogue(ANONYMOUS)
+    (field,) = bind(f"SELECT {example_call(form)} {STARS}", catalogue).fields
+    assert field.datatype is TYPES[form.partition(" -> ")[2]]
+    with pytest.raises(QuerySyntaxError):
+        bind(f"SELECT {example_call(form, without=1)} {STARS}", catalogue)
 
 
 @pytest.mark.parametrize("feature", FEATURES.values(), ids=FEATURES)

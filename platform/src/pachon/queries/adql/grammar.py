@@ -82,7 +82,7 @@ _ALLOWED: dict[type[exp.Expr], frozenset[str]] = {
 _ENDS = frozenset(
     {
         TokenType.VAR, TokenType.IDENTIFIER, TokenType.NUMBER, TokenType.STRING, TokenType.R_PAREN, TokenType.STAR,
-        TokenType.NULL, TokenType.TRUE, TokenType.FALSE,
+        TokenType.NULL, TokenType.TRUE, TokenType.FALSE, TokenType.WITH,
     }
 )  # fmt: skip
 """What a name, a value or a query may end with."""

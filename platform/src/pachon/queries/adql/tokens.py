@@ -120,6 +120,8 @@ def _split(text: str) -> list[Token]:
             what = "string" if quote == "'" else "quoted name"
             raise error_at(text, match.start(), f"this {what} is never closed: expected a closing {quote}.")
     _count(text)
+    if "\x00" in text:
+        raise error_at(text, text.index("\x00"), "a query may not contain the character NUL.")
     if not text.isascii():
         _check_letters(text)
     try:

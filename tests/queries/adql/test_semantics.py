@@ -112,6 +112,15 @@ def test_nan_is_sorted_after_numbers_and_null_last_in_both_directions(sky: Sky) 
     assert (math.isnan(down[0]), down[1], down[2]) == (True, 1.0, None)
 
 
+def test_a_constant_sorts_nothing_and_is_no_error(sky: Sky) -> None:
+    found = sky.ask("SELECT TOP 2 id, 'x' AS v FROM sky.stars ORDER BY 'x', TRUE, 2, NULL, id")
+    assert found["id"].to_pylist() == sorted(sky.column("id").tolist())[:2]
+    assert (
+        sky.ask("SELECT ivo_string_agg('a', '+') AS v FROM (SELECT TOP 2 id FROM sky.stars) AS t")["v"][0].as_py()
+        == "a+a"
+    )
+
+
 def test_aggregates_leave_nulls_out_and_of_no_rows_only_count_has_a_value(sky: Sky) -> None:
     some = sky.ask(f"SELECT COUNT(x) AS n, COUNT(*) AS m, MIN(x) AS low FROM {MIXED} AS s")
     assert some.to_pylist() == [{"n": 2, "m": 3, "low": 1.0}]

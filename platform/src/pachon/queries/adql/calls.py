@@ -11,7 +11,7 @@ from pachon.core.errors import QuerySyntaxError
 from pachon.core.fields import DataType, Field
 from pachon.core.healpix import SPATIAL_INDEX_ORDER
 from pachon.queries.adql import constants, functions, limits, quantities, shapes
-from pachon.queries.adql.functions import Kind, Signature, is_number, is_string, kind_of
+from pachon.queries.adql.functions import Kind, Signature, is_number, kind_of
 from pachon.queries.adql.shapes import ShapeBinder
 from pachon.queries.adql.udfs import COMPOSITIONS, USER_FUNCTIONS
 from pachon.queries.adql.words import suggestion
@@ -182,7 +182,8 @@ class CallBinder:
             return Aggregate(op, None, False, Field(name="count", datatype=DataType.LONG, ucd="meta.number"))  # noqa: FBT003 -- plan node
         self.values.in_aggregate = True
         try:
-            argument = self.values.value(given)
+            joins = op is AggregateOp.STRING_AGG
+            argument = self.values.string(given, name.lower()) if joins else self.values.value(given)
         finally:
             self.values.in_aggregate = False
         self._check_aggregated(given, op, argument.field)
@@ -203,8 +204,6 @@ class CallBinder:
             raise self.values.error(node, f"{op.name} needs a number, not {kind_of(operand)}.")
         if op in {AggregateOp.MIN, AggregateOp.MAX} and operand.xtype in {"point", "circle", "polygon"}:
             raise self.values.error(node, f"{op.name} needs values with an order, not {kind_of(operand)}.")
-        if op is AggregateOp.STRING_AGG and not is_string(operand):
-            raise self.values.error(node, f"ivo_string_agg needs a string, not {kind_of(operand)}.")
 
 
 def _distinct_apart(given: list[exp.Expr]) -> tuple[exp.Expr, exp.Expr | None]:

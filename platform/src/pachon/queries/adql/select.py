@@ -205,7 +205,8 @@ class SelectBinder:
             expression = self._values("").value(node)
             return computed.get(self.same.of(expression), expression)
 
-        return tuple(Ordering(key(each.this), bool(each.args.get("desc"))) for each in clause.expressions)
+        keys = (Ordering(key(each.this), bool(each.args.get("desc"))) for each in clause.expressions)
+        return tuple(each for each in keys if not isinstance(each.expression, Literal))  # a constant sorts nothing
 
     def _check_groups(
         self,

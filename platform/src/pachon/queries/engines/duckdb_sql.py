@@ -185,7 +185,8 @@ class _Writer:
         argument = self._value(aggregate.argument)
         if aggregate.op is AggregateOp.STRING_AGG:
             distinct = "DISTINCT " if aggregate.distinct else ""
-            return f"string_agg({distinct}{argument}, {string_literal(aggregate.delimiter)} ORDER BY {argument})"
+            order = "" if isinstance(aggregate.argument, Literal) else f" ORDER BY {argument}"
+            return f"string_agg({distinct}{argument}, {string_literal(aggregate.delimiter)}{order})"
         if aggregate.op in {AggregateOp.AVG, AggregateOp.SUM} and aggregate.argument.field.datatype is DataType.FLOAT:
             argument = f"CAST({argument} AS DOUBLE)"
         text = f"{aggregate.op.value.upper()}({'DISTINCT ' if aggregate.distinct else ''}{argument})"

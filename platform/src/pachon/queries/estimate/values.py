@@ -199,6 +199,11 @@ def _double(function: Callable[..., _Datum]) -> Callable[..., _Datum]:
     return lambda *values: function(*(value.cast(pa.float64(), safe=False) for value in values))
 
 
+def _quotient(dividend: _Datum, divisor: _Datum) -> _Datum:
+    """NULL where the divisor is 0."""
+    return pc.divide(dividend, pc.if_else(pc.equal(divisor, 0.0), pa.scalar(None, pa.float64()), divisor))
+
+
 def _like(*, ignore_case: bool) -> Callable[[_Datum, _Datum], _Datum]:
     def match(value: _Datum, pattern: _Datum) -> _Datum:
         if not isinstance(pattern, pa.Scalar) or not pattern.is_valid:
@@ -259,7 +264,7 @@ _COMPUTE: Mapping[Op, Callable[..., _Datum]] = {
     Op.ADD: _fold(pc.add),
     Op.SUBTRACT: _fold(pc.subtract),
     Op.MULTIPLY: _fold(pc.multiply),
-    Op.DIVIDE: _double(pc.divide),
+    Op.DIVIDE: _double(_quotient),
     Op.INTEGER_DIVIDE: pc.divide,
     Op.NEGATE: pc.negate,
     Op.CONCAT: lambda *parts: pc.binary_join_element_wise(*parts, ""),
@@ -285,7 +290,7 @@ _COMPUTE: Mapping[Op, Callable[..., _Datum]] = {
     Op.ATAN: _double(pc.atan),
     Op.ATAN2: _double(pc.atan2),
     Op.COS: _double(pc.cos),
-    Op.COT: _double(lambda value: pc.divide(1.0, pc.tan(value))),
+    Op.COT: _double(lambda value: _quotient(1.0, pc.tan(value))),
     Op.SIN: _double(pc.sin),
     Op.TAN: _double(pc.tan),
 }

@@ -45,7 +45,8 @@ def test_every_spelling_of_a_cone_finds_what_brute_force_finds(
         f"NOT CONTAINS({POINT}, CIRCLE({lon}, {lat}, {radius})) = 0",
     ):
         assert ids(sky.ask(f"SELECT id FROM sky.stars WHERE {condition}")) == expected
-    answer = sky.service().cone(ANONYMOUS, "SKY.Stars", Cone(*centre, radius), columns=("id",))
+    service = sky.service()
+    answer = service.start(service.prepare_cone(ANONYMOUS, "SKY.Stars", Cone(*centre, radius), columns=("id",)))
     assert {each for batch in answer.batches for each in batch["id"].to_pylist()} == expected
     answer.close()
 

@@ -24,14 +24,18 @@ _EXAMPLES = {
     "VARCHAR": "'a'",
     "POINT": "POINT(ra, dec)",
     "TIMESTAMP": "epoch",
+    "CIRCLE": "CIRCLE(10, 20, 1)",
+    "POLYGON": "POLYGON(0, 0, 1, 0, 0, 1)",
 }
+_MAP_EXAMPLES = _EXAMPLES | {"VARCHAR": "'4/30-33 38'", "POINT": "POINT(10, 20)"}
 
 
 def example_call(signature: str, *, without: int = 0) -> str:
     """A call of a user-defined function on the stars of a sky, its first arguments left out if asked."""
     name, _, rest = signature.partition("(")
     kinds = [argument.strip().partition(" ")[2] for argument in rest.partition(")")[0].split(",")]
-    return f"{name}({', '.join(_EXAMPLES[kind] for kind in kinds[without:])})"
+    examples = _MAP_EXAMPLES if name == "MOC" else _EXAMPLES
+    return f"{name}({', '.join(examples[kind] for kind in kinds[without:])})"
 
 
 @dataclass

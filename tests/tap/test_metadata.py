@@ -92,6 +92,8 @@ FORMS = {
     "DISTANCE": "DISTANCE(POINT(ra, dec), POINT(0, 0))",
     "CENTROID": "CENTROID(CIRCLE(ra, dec, 1))",
     "AREA": "AREA(CIRCLE(ra, dec, 1))",
+    "COORDSYS": "COORDSYS(POINT(ra, dec))",
+    "REGION": "CONTAINS(POINT(ra, dec), REGION('CIRCLE ICRS 0 0 1'))",
     "LOWER": "LOWER(name)",
     "UPPER": "UPPER(name)",
     "CAST": "CAST(id AS DOUBLE PRECISION)",

@@ -146,8 +146,8 @@ def test_a_constant_cone_opens_only_the_files_it_touches(sky: Sky) -> None:
     (scan,) = bind("SELECT id FROM sky.stars WHERE DISTANCE(ra, dec, 40, 0.5) < 10/60.", catalogue).scans
     assert scan.ranges is not None
     assert sum(high - low for low, high in scan.ranges) < 12 * 4**29 / 10_000
-    for condition in ("NOT DISTANCE(ra, dec, 40, 0.5) < 1", "DISTANCE(ra, dec, 40, 0.5) < 1 OR g_mag > 3"):
-        assert bind(f"SELECT id FROM sky.stars WHERE {condition}", catalogue).scans[0].ranges is None
+    condition = "DISTANCE(ra, dec, 40, 0.5) < 1 OR g_mag > 3"
+    assert bind(f"SELECT id FROM sky.stars WHERE {condition}", catalogue).scans[0].ranges is None
 
 
 def test_pruning_respects_the_optional_side_of_a_join(sky: Sky) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pachon.core.errors import UsageError
+from pachon.core.polygons import hemispheres, unit_vectors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     _Points = NDArray[np.float64]
 
 _HALF_TURN_DEG = 180.0
-_WIDEST_DEG = 85.0
 
 
 def separation_deg(
@@ -74,7 +74,11 @@ class Cone:
 
     def contains(self, ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which positions lie inside, as a mask of the inputs' shape."""
-        return separation_deg(ra_deg, dec_deg, self.ra_deg, self.dec_deg) <= self.radius_deg
+        return self.separation_deg(ra_deg, dec_deg) <= self.radius_deg
+
+    def separation_deg(self, ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Distances of positions from the centre, degrees, shape of the inputs."""
+        return separation_deg(ra_deg, dec_deg, self.ra_deg, self.dec_deg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,22 +143,19 @@ def _side(p: _Points, q: _Points, r: _Points) -> NDArray[np.float64]:
 
 
 def gnomonic_frame(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> GnomonicFrame:
-    """The tangent plane about the mean of some positions (ICRS degrees, shape (n,)).
+    """A tangent plane on which some positions (ICRS degrees, shape (n,)) have a place.
 
     Raises
     ------
     UsageError
-        If they do not fit within 85 degrees of their mean.
+        If no hemisphere holds them all.
     """
-    ra, dec = np.radians(ra_deg), np.radians(dec_deg)
-    vectors = np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
-    mean = vectors.mean(axis=0)
-    norm = float(np.linalg.norm(mean))
-    centre = mean / norm if norm > 1e-6 else vectors[0]  # noqa: PLR2004 -- no mean direction: refused just below
+    vectors = unit_vectors(np.asarray(ra_deg, dtype=np.float64), np.asarray(dec_deg, dtype=np.float64))
+    (centre,), found = hemispheres(vectors[None])
+    if not found[0]:
+        raise UsageError("A polygon must be smaller than a hemisphere: no hemisphere holds all its vertices.")
     ahead = vectors @ centre
     radius_deg = float(np.degrees(np.arccos(np.clip(ahead.min(), -1.0, 1.0))))
-    if radius_deg > _WIDEST_DEG:
-        raise UsageError(f"A polygon must lie within {_WIDEST_DEG:g} degrees of the mean of its vertices.")
     pole = np.array([1.0, 0.0, 0.0]) if abs(centre[2]) > 0.9 else np.array([0.0, 0.0, 1.0])  # noqa: PLR2004 -- any axis
     east = np.cross(pole, centre)
     east /= np.linalg.norm(east)

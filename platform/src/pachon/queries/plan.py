@@ -90,6 +90,18 @@ class Op(StrEnum):
     """(text, part): whether the part stands in the text."""
     MJD = "mjd"
     """A timestamp as a Modified Julian Date, days."""
+    COVERED_BY = "covered by"
+    """(ra, dec, text of a MOC): in one of its cells."""
+    CONTAINS = "contains"
+    """(inner, outer): whether the outer shape holds the inner one. Shapes are arrays whose field's xtype says which."""
+    INTERSECTS = "intersects"
+    """(first, second): whether two shapes share a point."""
+    AREA = "area"
+    """(shape or text of a MOC): square degrees."""
+    CENTROID = "centroid"
+    """(polygon): the mean position over it, an array."""
+    BOX_CORNERS = "box corners"
+    """(centre ra, centre dec, width, height): an ADQL BOX as the array of a polygon."""
 
 
 class AggregateOp(StrEnum):
@@ -197,10 +209,17 @@ class Derived:
 
 @dataclass(frozen=True, slots=True)
 class NamedRows:
-    """The rows of the common table expression number `name`."""
+    """The rows of the common table expression number `name`.
+
+    Parameters
+    ----------
+    demands
+        Columns of right ascension and declination, and index ranges outside of which no row is needed here.
+    """
 
     source: int
     name: int
+    demands: tuple[tuple[int, int, IndexRanges], ...] = ()
 
 
 class JoinKind(StrEnum):
@@ -315,8 +334,8 @@ class Plan:
     @property
     def scans(self) -> tuple[Scan, ...]:
         """All scans, in the order of the text."""
-        queries = (*self.named, self.query)
-        return tuple(scan for query in queries for scan in _scans_of_query(query))
+        leaves = (leaf for query in (*self.named, self.query) for leaf in _leaves_of_query(query))
+        return tuple(leaf for leaf in leaves if isinstance(leaf, Scan))
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -324,43 +343,46 @@ class Plan:
         return tuple(dict.fromkeys(scan.snapshot.table.qualified_name for scan in self.scans))
 
 
-def _scans_of_query(query: Query) -> Iterator[Scan]:
+def named_rows(query: Query) -> tuple[NamedRows, ...]:
+    """All uses of common table expressions in a query, subqueries included."""
+    return tuple(leaf for leaf in _leaves_of_query(query) if isinstance(leaf, NamedRows))
+
+
+def _leaves_of_query(query: Query) -> Iterator[Scan | NamedRows]:
     if isinstance(query, SetOperation):
-        yield from _scans_of_query(query.left)
-        yield from _scans_of_query(query.right)
+        yield from _leaves_of_query(query.left)
+        yield from _leaves_of_query(query.right)
         return
-    yield from _scans_of_relation(query.source)
+    yield from _leaves_of_relation(query.source)
     orderings = tuple(ordering.expression for ordering in query.order)
     outputs = tuple(output.expression for output in query.outputs)
     for expression in (*outputs, query.where, query.having, *(query.groups or ()), *orderings):
-        yield from _scans_of_expression(expression)
+        yield from _leaves_of_expression(expression)
 
 
-def _scans_of_relation(relation: Relation) -> Iterator[Scan]:
+def _leaves_of_relation(relation: Relation) -> Iterator[Scan | NamedRows]:
     match relation:
-        case Scan():
+        case Scan() | NamedRows():
             yield relation
         case Derived():
-            yield from _scans_of_query(relation.query)
+            yield from _leaves_of_query(relation.query)
         case Join():
-            yield from _scans_of_relation(relation.left)
-            yield from _scans_of_relation(relation.right)
-            yield from _scans_of_expression(relation.condition)
-        case NamedRows():
-            return
+            yield from _leaves_of_relation(relation.left)
+            yield from _leaves_of_relation(relation.right)
+            yield from _leaves_of_expression(relation.condition)
 
 
-def _scans_of_expression(expression: Expression | None) -> Iterator[Scan]:
+def _leaves_of_expression(expression: Expression | None) -> Iterator[Scan | NamedRows]:
     match expression:
         case Call():
             for argument in expression.arguments:
-                yield from _scans_of_expression(argument)
+                yield from _leaves_of_expression(argument)
         case Aggregate():
-            yield from _scans_of_expression(expression.argument)
+            yield from _leaves_of_expression(expression.argument)
         case InQuery():
-            yield from _scans_of_expression(expression.operand)
-            yield from _scans_of_query(expression.query)
+            yield from _leaves_of_expression(expression.operand)
+            yield from _leaves_of_query(expression.query)
         case Exists():
-            yield from _scans_of_query(expression.query)
+            yield from _leaves_of_query(expression.query)
         case _:
             return

@@ -11,6 +11,7 @@ from sqlglot import exp
 from pachon.core.errors import QuerySyntaxError
 from pachon.core.fields import DataType
 from pachon.queries.adql import grammar, limits
+from pachon.queries.adql.cover import demanded
 from pachon.queries.adql.functions import is_number, kind_of
 from pachon.queries.adql.scope import Columns, Scope, Source, Visible, matches
 from pachon.queries.adql.select import SelectBinder
@@ -96,7 +97,7 @@ class _Binder:
             for each in common.expressions:
                 self._name(each)
         query = self.query(tree, None, top=True)
-        return Plan(query=query, named=tuple(self.named), max_rows=max_rows)
+        return Plan(query=query, named=demanded(self.named, query), max_rows=max_rows)
 
     def _name(self, node: exp.CTE) -> None:
         name = node.args["alias"].this

@@ -57,7 +57,7 @@ class CallBinder:
                 raise self.values.error(argument, f"{name} takes neither '*' nor DISTINCT.")
         if name in functions.PLAIN:
             return self._plain(node, name)
-        if name in functions.GEOMETRY:
+        if name in functions.GEOMETRY | functions.MOC:
             return ShapeBinder(self.values).value(node, name)
         if name in COMPOSITIONS:
             return self._composed(node, name)
@@ -70,8 +70,6 @@ class CallBinder:
         return special[name](node)
 
     def _unknown(self, node: exp.Anonymous, name: str) -> QuerySyntaxError:
-        if reason := functions.REFUSED.get(name):
-            return self.values.error(node, f"{reason}.")
         if synonym := functions.SYNONYMS.get(name):
             return self.values.error(node, f"unknown function '{node.this}'; in ADQL write {synonym}.")
         near = suggestion(name, _KNOWN) or " : see the capabilities of this service for those it has."

@@ -1,171 +1,303 @@
 """Which parts of the sky a condition can need: index ranges for the scans of a query block.
 
-Ranges are a promise that rows outside change no answer. They come from terms that must be true for a row to count and
-are not true for NULL coordinates, so that they hold for either side of an outer join too (see `covered`).
+Ranges are a promise that rows outside change no answer. They come from terms that must be true, or false, for a row to
+count and are neither for NULL coordinates, so that they hold for either side of an outer join too (see `covered`), and
+for the rows of a query in FROM or WITH whose columns are the positions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pachon.core import moc
+from pachon.core.cover import Depth, cone_depth, cover
 from pachon.core.healpix import cone_index_ranges
-from pachon.core.sky import Cone, gnomonic_frame
+from pachon.core.sky import Cone
 from pachon.queries.adql.constants import numeric_value
-from pachon.queries.adql.geometry import box_radius_deg
-from pachon.queries.plan import Call, ColumnRef, Expression, IndexRanges, Join, JoinKind, Op, Relation, Scan
-from pachon.releases.models import Snapshot, Table
+from pachon.queries.adql.regions import depth_of
+from pachon.queries.plan import (
+    Call,
+    ColumnRef,
+    Derived,
+    Expression,
+    IndexRanges,
+    Join,
+    JoinKind,
+    Literal,
+    NamedRows,
+    Op,
+    Query,
+    Relation,
+    Scan,
+    SetOperation,
+    named_rows,
+)
+from pachon.releases.models import Snapshot
 
 _SLACK = 1 + 1e-9
+_LEAST_SLACK_DEG = 1e-12
 _WHOLE_SKY_DEG = 180
 _NARROWER = frozenset({Op.LT, Op.LE})
 _WIDER = frozenset({Op.GT, Op.GE})
+_MOST_CELLS = 400
+_MOST_COVERS = 40
+"""Covers of milliseconds that one query block may ask for; terms beyond restrict nothing."""
+
+_Pair = tuple[int, int]
+"""Columns of right ascension and declination."""
+_Place = tuple[int, int, int]
+"""A source, and its columns of right ascension and declination."""
+_Known = dict[_Place, moc.Ranges]
+"""Ranges by place; a place without any may be needed anywhere."""
 
 
-_Known = dict[int, IndexRanges]
-"""Ranges by number of source; a source without any may be needed anywhere."""
-
-
-def covered(relation: Relation, where: Expression | None) -> Relation:
+def covered(relation: Relation, where: Expression | None, named: Sequence[Query]) -> Relation:
     """The relation with the index ranges its conditions allow; every condition is looked at once.
 
     A term of WHERE, or of the condition of an inner join, rejects rows whose coordinates are NULL: leaving out a row
     can then only remove rows that would be rejected. The condition of an outer join restricts the optional side alone.
     """
-    tables = {scan.source: scan.snapshot.table for scan in _scans(relation) if isinstance(scan.snapshot, Snapshot)}
-    return _narrowed(relation, _ranges(where, tables), tables)
+    finder = _Finder(frozenset(_places(relation, named)))
+    return _narrowed(relation, finder.ranges(where, wanted=True), finder)
 
 
-def _scans(relation: Relation) -> Iterator[Scan]:
+def demanded(named: Sequence[Query], query: Query) -> tuple[Query, ...]:
+    """The queries of WITH, each narrowed to what all places that use it need."""
+    whole = list(named)
+    for number in range(len(whole) - 1, -1, -1):
+        users = [rows for each in (*whole[number + 1 :], query) for rows in named_rows(each) if rows.name == number]
+        demands = [{(ra, dec): ranges for ra, dec, ranges in rows.demands} for rows in users]
+        pairs = set.intersection(*(set(each) for each in demands)) if demands else set()
+        whole[number] = _pushed(whole[number], {pair: moc.union([each[pair] for each in demands]) for pair in pairs})
+    return tuple(whole)
+
+
+def _places(relation: Relation, named: Sequence[Query]) -> Iterator[_Place]:
+    """The positions that index ranges could narrow."""
+    match relation:
+        case Join():
+            yield from _places(relation.left, named)
+            yield from _places(relation.right, named)
+        case Scan():
+            pair = _principal(relation)
+            if pair is not None:
+                yield relation.source, *pair
+        case Derived():
+            yield from ((relation.source, *pair) for pair in _output_pairs(relation.query, named))
+        case NamedRows():
+            yield from ((relation.source, *pair) for pair in _output_pairs(named[relation.name], named))
+
+
+def _principal(scan: Scan) -> _Pair | None:
+    table = scan.snapshot.table
+    if not isinstance(scan.snapshot, Snapshot) or table.ra_column is None or table.dec_column is None:
+        return None
+    names = [column.name for column in table.columns]
+    return names.index(table.ra_column), names.index(table.dec_column)
+
+
+def _output_pairs(query: Query, named: Sequence[Query]) -> dict[_Pair, _Place]:
+    """The places that plain output columns of a query show; none where leaving out rows would change others."""
+    if isinstance(query, SetOperation):
+        if query.offset is not None:
+            return {}
+        return _output_pairs(query.left, named) | _output_pairs(query.right, named)
+    if query.limit is not None or query.offset is not None or query.groups is not None:
+        return {}
+    shown: dict[_Pair, int] = {}
+    for number, output in enumerate(query.outputs):
+        if isinstance(output.expression, ColumnRef):
+            shown.setdefault((output.expression.source, output.expression.index), number)
+    return {
+        (shown[source, ra], shown[source, dec]): (source, ra, dec)
+        for source, ra, dec in _places(query.source, named)
+        if (source, ra) in shown and (source, dec) in shown
+    }
+
+
+def _pushed(query: Query, wanted: Mapping[_Pair, moc.Ranges], named: Sequence[Query] = ()) -> Query:
+    """The query without some rows whose positions lie elsewhere."""
+    if not wanted:
+        return query
+    if isinstance(query, SetOperation):
+        return replace(query, left=_pushed(query.left, wanted, named), right=_pushed(query.right, wanted, named))
+    places = _output_pairs(query, named)
+    known = {places[pair]: ranges for pair, ranges in wanted.items() if pair in places}
+    return replace(query, source=_narrowed(query.source, known, None)) if known else query
+
+
+def _narrowed(relation: Relation, known: _Known, finder: _Finder | None) -> Relation:
+    """A relation of which only what is `known` to be needed stays; with a finder, conditions of joins are read."""
     if isinstance(relation, Join):
-        yield from _scans(relation.left)
-        yield from _scans(relation.right)
-    elif isinstance(relation, Scan):
-        yield relation
-
-
-def _narrowed(relation: Relation, known: _Known, tables: Mapping[int, Table]) -> Relation:
-    if isinstance(relation, Join):
-        both = _all_of([known, _ranges(relation.condition, tables)])
+        both = _all_of([known, finder.ranges(relation.condition, wanted=True)]) if finder else known
         left = both if relation.kind in {JoinKind.INNER, JoinKind.RIGHT} else known
         right = both if relation.kind in {JoinKind.INNER, JoinKind.LEFT} else known
         return replace(
-            relation,
-            left=_narrowed(relation.left, left, tables),
-            right=_narrowed(relation.right, right, tables),
+            relation, left=_narrowed(relation.left, left, finder), right=_narrowed(relation.right, right, finder)
         )
-    if isinstance(relation, Scan) and relation.source in known:
-        return replace(relation, ranges=known[relation.source])
-    return relation
-
-
-def _ranges(condition: Expression | None, tables: Mapping[int, Table]) -> _Known:
-    """Ranges outside of which the condition is not true."""
-    if not isinstance(condition, Call):
-        return {}
-    if condition.op is Op.AND:
-        return _all_of([_ranges(term, tables) for term in condition.arguments])
-    if condition.op is Op.OR:
-        return _any_of([_ranges(term, tables) for term in condition.arguments])
-    return _term(condition, tables)
+    mine = {(ra, dec): ranges for (source, ra, dec), ranges in known.items() if source == relation.source}
+    if not mine:
+        return relation
+    match relation:
+        case Scan():
+            (ranges,) = mine.values()
+            earlier = ranges if relation.ranges is None else _array(relation.ranges)
+            return replace(relation, ranges=_tuples(moc.intersection(ranges, earlier)))
+        case Derived():
+            return replace(relation, query=_pushed(relation.query, mine))
+        case NamedRows():
+            return replace(relation, demands=tuple((*pair, _tuples(ranges)) for pair, ranges in mine.items()))
 
 
 def _all_of(parts: list[_Known]) -> _Known:
     whole: _Known = {}
     for part in parts:
-        for source, ranges in part.items():
-            whole[source] = _intersection(whole[source], ranges) if source in whole else ranges
+        for place, ranges in part.items():
+            whole[place] = moc.intersection(whole[place], ranges) if place in whole else ranges
     return whole
 
 
 def _any_of(parts: list[_Known]) -> _Known:
     everywhere = set.intersection(*(set(part) for part in parts))
-    return {source: _union([part[source] for part in parts]) for source in everywhere}
+    return {place: moc.union([part[place] for part in parts]) for place in everywhere}
 
 
 def cone_ranges(cone: Cone) -> IndexRanges:
     """Index ranges that cover a cone."""
-    return tuple((int(low), int(high)) for low, high in cone_index_ranges(cone))
+    return _tuples(cone_index_ranges(cone))
 
 
-def _term(call: Call, tables: Mapping[int, Table]) -> _Known:
-    """Where a single term can be true; nowhere is an empty tuple."""
-    match call.op:
-        case Op.IN_CIRCLE:
-            return _around(call.arguments[:4], numeric_value(call.arguments[4]), tables)
-        case Op.IN_BOX:
-            width, height = (numeric_value(size) for size in call.arguments[4:])
-            if width is None or height is None or _source(call.arguments[:2], tables) is None:
-                return {}
-            return _around(call.arguments[:4], box_radius_deg(width, height), tables)
-        case Op.IN_POLYGON:
-            source = _source(call.arguments[:2], tables)
-            if source is None:
-                return {}
-            vertices = np.array([numeric_value(each) for each in call.arguments[2:]], dtype=np.float64)
-            return {source: cone_ranges(gnomonic_frame(vertices[0::2], vertices[1::2]).cone)}
-        case _:
-            return _distance(call, tables)
+def _tuples(ranges: moc.Ranges) -> IndexRanges:
+    return tuple((low, high) for low, high in ranges.tolist())
 
 
-def _distance(call: Call, tables: Mapping[int, Table]) -> _Known:
-    if call.op not in _NARROWER | _WIDER:
+def _array(ranges: IndexRanges) -> moc.Ranges:
+    return np.array(ranges, dtype=np.int64).reshape(-1, 2)
+
+
+@dataclass(slots=True)
+class _Finder:
+    """Finds where conditions can be true, or false.
+
+    Parameters
+    ----------
+    places
+        The positions that count.
+    """
+
+    places: frozenset[_Place]
+    covers: int = field(default=0, init=False)
+
+    def ranges(self, condition: Expression | None, *, wanted: bool) -> _Known:
+        """Ranges outside of which the condition is not what is wanted: true, or false."""
+        if not isinstance(condition, Call) or not self.places:
+            return {}
+        if condition.op is Op.NOT:
+            return self.ranges(condition.arguments[0], wanted=not wanted)
+        if condition.op in {Op.AND, Op.OR}:
+            parts = [self.ranges(term, wanted=wanted) for term in condition.arguments]
+            return _all_of(parts) if (condition.op is Op.AND) is wanted else _any_of(parts)
+        return self._term(condition, wanted=wanted)
+
+    def _term(self, call: Call, *, wanted: bool) -> _Known:
+        """Where a single term can be what is wanted; nowhere is an empty array."""
+        match call.op:
+            case Op.IN_CIRCLE:
+                return self._around(call.arguments[:4], numeric_value(call.arguments[4]), inside=wanted)
+            case Op.IN_BOX:
+                return self._in_shape("box", call.arguments[:2], call.arguments[2:], inside=wanted)
+            case Op.IN_POLYGON:
+                return self._in_shape("polygon", call.arguments[:2], call.arguments[2:], inside=wanted)
+            case Op.COVERED_BY:
+                return self._in_moc(call, inside=wanted)
+            case Op.CONTAINS | Op.INTERSECTS:
+                return self._near_polygon(call) if wanted else {}
+            case _:
+                return self._distance(call, wanted=wanted)
+
+    def _in_shape(
+        self, kind: str, position: tuple[Expression, ...], numbers: tuple[Expression, ...], *, inside: bool
+    ) -> _Known:
+        place, values = self._place(position), _values(numbers)
+        if place is None or values is None:
+            return {}
+        return self._in_region(place, depth_of(kind, values), inside=inside)
+
+    def _in_region(self, place: _Place, depth: Depth, *, inside: bool) -> _Known:
+        self.covers += 1
+        if self.covers > _MOST_COVERS:
+            return {}
+        found = cover(depth, most_cells=_MOST_CELLS)
+        return {place: found.outer if inside else moc.complement(found.inner)}
+
+    def _in_moc(self, call: Call, *, inside: bool) -> _Known:
+        place, text = self._place(call.arguments[:2]), call.arguments[2]
+        if place is None or not isinstance(text, Literal):
+            return {}
+        ranges = moc.parse(str(text.value))
+        return {place: ranges if inside else moc.complement(ranges)}
+
+    def _near_polygon(self, call: Call) -> _Known:
+        """A circle about a position that lies in a polygon, or meets it."""
+        first, second = call.arguments
+        if not (isinstance(first, Call) and isinstance(second, Call) and {first.op, second.op} == {Op.ARRAY}):
+            return {}
+        place, values = self._place(first.arguments[:2]), _values(second.arguments)
+        radius = _values(first.arguments[2:])
+        if place is None or values is None or radius is None or second.field.xtype != "polygon" or len(radius) != 1:
+            return {}
+        depth, more = depth_of("polygon", values), np.radians(radius[0]) if call.op is Op.INTERSECTS else 0.0
+        return self._in_region(place, lambda ra_deg, dec_deg: depth(ra_deg, dec_deg) + more, inside=True)
+
+    def _distance(self, call: Call, *, wanted: bool) -> _Known:
+        """`distance < radius` and its relatives."""
+        if call.op not in _NARROWER | _WIDER:
+            return {}
+        low, high = call.arguments if call.op in _NARROWER else call.arguments[::-1]
+        more = 0.0
+        if isinstance(low, Call) and low.op is Op.ADD:
+            low, radius = low.arguments
+            more = numeric_value(radius) or 0.0
+        if isinstance(low, Call) and low.op is Op.SEPARATION:
+            limit = numeric_value(high)
+            return self._around(low.arguments, None if limit is None else limit - more, inside=wanted)
+        if isinstance(high, Call) and high.op is Op.SEPARATION:
+            return self._around(high.arguments, numeric_value(low), inside=not wanted)
         return {}
-    near, far = call.arguments if call.op in _NARROWER else call.arguments[::-1]
-    if isinstance(near, Call) and near.op is Op.SEPARATION:
-        return _around(near.arguments, numeric_value(far), tables)
-    return {}
 
-
-def _around(positions: tuple[Expression, ...], radius_deg: float | None, tables: Mapping[int, Table]) -> _Known:
-    if radius_deg is None:
+    def _around(self, positions: tuple[Expression, ...], radius_deg: float | None, *, inside: bool) -> _Known:
+        if radius_deg is None:
+            return {}
+        for mine, other in ((positions[:2], positions[2:]), (positions[2:], positions[:2])):
+            place, centre = self._place(mine), _values(other)
+            if place is not None and centre is not None:
+                return self._within(place, centre, radius_deg) if inside else self._beyond(place, centre, radius_deg)
         return {}
-    for mine, other in ((positions[:2], positions[2:]), (positions[2:], positions[:2])):
-        ra_deg, dec_deg = (numeric_value(each) for each in other)
-        source = _source(mine, tables)
-        if source is not None and ra_deg is not None and dec_deg is not None:
-            if radius_deg < 0:
-                return {source: ()}
-            widened = radius_deg * _SLACK + 1e-12
-            return {source: cone_ranges(Cone(ra_deg, dec_deg, widened))} if widened < _WHOLE_SKY_DEG else {}
-    return {}
+
+    def _within(self, place: _Place, centre: tuple[float, ...], radius_deg: float) -> _Known:
+        if radius_deg < 0:
+            return {place: _array(())}
+        widened = radius_deg * _SLACK + _LEAST_SLACK_DEG
+        return {place: cone_index_ranges(Cone(centre[0], centre[1], widened))} if widened < _WHOLE_SKY_DEG else {}
+
+    def _beyond(self, place: _Place, centre: tuple[float, ...], radius_deg: float) -> _Known:
+        narrowed = min(radius_deg, _WHOLE_SKY_DEG) / _SLACK - _LEAST_SLACK_DEG
+        if narrowed <= 0:
+            return {}
+        return self._in_region(place, cone_depth(Cone(centre[0], centre[1], narrowed)), inside=False)
+
+    def _place(self, pair: tuple[Expression, ...]) -> _Place | None:
+        """The place that a pair of expressions is."""
+        first, second = pair
+        if not (isinstance(first, ColumnRef) and isinstance(second, ColumnRef) and first.source == second.source):
+            return None
+        place = first.source, first.index, second.index
+        return place if place in self.places else None
 
 
-def _source(pair: tuple[Expression, ...], tables: Mapping[int, Table]) -> int | None:
-    """The source whose principal position a pair of expressions is."""
-    first = pair[0]
-    table = tables.get(first.source) if isinstance(first, ColumnRef) else None
-    if table is None or not table.has_position or not isinstance(first, ColumnRef):
-        return None
-    names = [
-        table.columns[each.index].name if isinstance(each, ColumnRef) and each.source == first.source else None
-        for each in pair
-    ]
-    return first.source if names == [table.ra_column, table.dec_column] else None
-
-
-def _intersection(first: IndexRanges, second: IndexRanges) -> IndexRanges:
-    found, i, j = [], 0, 0
-    while i < len(first) and j < len(second):
-        low, high = max(first[i][0], second[j][0]), min(first[i][1], second[j][1])
-        if low < high:
-            found.append((low, high))
-        if first[i][1] < second[j][1]:
-            i += 1
-        else:
-            j += 1
-    return tuple(found)
-
-
-def _union(parts: list[IndexRanges]) -> IndexRanges:
-    rows: NDArray[np.int64] = np.array(sorted(pair for part in parts for pair in part), dtype=np.int64).reshape(-1, 2)
-    merged: list[tuple[int, int]] = []
-    for low, high in rows.tolist():
-        if merged and low <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], high))
-        else:
-            merged.append((low, high))
-    return tuple(merged)
+def _values(numbers: tuple[Expression, ...]) -> tuple[float, ...] | None:
+    known = tuple(numeric_value(each) for each in numbers)
+    return None if any(each is None for each in known) else tuple(each for each in known if each is not None)

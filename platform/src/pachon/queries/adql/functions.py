@@ -78,10 +78,15 @@ AGGREGATES: dict[str, AggregateOp] = {
 }
 
 GEOMETRY = frozenset(
-    {"POINT", "CIRCLE", "BOX", "POLYGON", "CONTAINS", "INTERSECTS", "DISTANCE", "COORD1", "COORD2", "CENTROID", "AREA"}
-)
+    {
+        "POINT", "CIRCLE", "BOX", "POLYGON", "REGION", "CONTAINS", "INTERSECTS", "DISTANCE", "COORD1", "COORD2",
+        "COORDSYS", "CENTROID", "AREA",
+    }
+)  # fmt: skip
+MOC = frozenset({"MOC"})
+"""Coverage maps as shapes, an addition to ADQL 2.1."""
 OTHER = frozenset({"MOD", "COALESCE", "IN_UNIT"})
-KNOWN = frozenset(PLAIN) | frozenset(AGGREGATES) | GEOMETRY | OTHER | {"CAST"}
+KNOWN = frozenset(PLAIN) | frozenset(AGGREGATES) | GEOMETRY | MOC | OTHER | {"CAST"}
 SYNONYMS = {
     "LN": "LOG(x), the natural logarithm",
     "LOG2": "LOG(x) / LOG(2)",
@@ -105,15 +110,11 @@ SYNONYMS = {
     "Q3C_DIST": "DISTANCE(ra1, dec1, ra2, dec2)",
 }
 """Functions of other languages that people type, and what ADQL has."""
-REFUSED = {
-    "REGION": "REGION is not offered here; use CIRCLE, BOX or POLYGON",
-    "COORDSYS": "COORDSYS is not offered here: all positions are ICRS",
-}
 
 
 def kind_of(field: Field) -> str:
     """What a field is, for messages."""
-    if field.xtype in {"point", "circle", "polygon"}:
+    if field.xtype in {"point", "circle", "polygon", "moc"}:
         return f"a {field.xtype}"
     if field.datatype is DataType.CHAR:
         return "a string"

@@ -1,21 +1,34 @@
-"""Geometry of ADQL 2.1 (section 4): shapes are checked and turned into plain operations on coordinates."""
+"""Geometry of ADQL 2.1 (section 4): shapes are checked and turned into operations on coordinates.
+
+Positions in circles, boxes and constant polygons become arithmetic that every engine has; all else becomes operations
+on DALI arrays, computed at once where every number is a constant.
+"""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
+from pachon.core import moc
+from pachon.core.cover import Cover
 from pachon.core.errors import UsageError
 from pachon.core.fields import DataType, Field
 from pachon.core.sky import gnomonic_frame
+from pachon.queries import sphere
+from pachon.queries.adql import constants, regions
 from pachon.queries.adql.constants import number, numeric_value
 from pachon.queries.plan import Call, Expression, Literal, Op
 
-_BOOLEAN = Field(name="value", datatype=DataType.BOOLEAN)
-_DOUBLE = Field(name="value", datatype=DataType.DOUBLE, unit="deg")
+BOOLEAN = Field(name="value", datatype=DataType.BOOLEAN)
+DOUBLE = Field(name="value", datatype=DataType.DOUBLE, unit="deg")
+MOC_FIELD = Field(name="moc", datatype=DataType.CHAR, arraysize="*", xtype="moc")
 _MAX_VERTICES = 1000
+_HALF_TURN_DEG = 180
+_SAME_PLACE_DEG = 1e-11
 
 
 class ShapeError(ValueError):
@@ -24,15 +37,37 @@ class ShapeError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A point, circle, box or polygon: its name and its numbers, in the order ADQL writes them."""
+    """A point, circle, box, polygon or MOC.
+
+    Parameters
+    ----------
+    kind
+        Its name in lower case.
+    numbers
+        Its numbers, in the order ADQL writes them; empty for a polygon from a column, and for a MOC.
+    whole
+        The array of a polygon from a column, or the text of a MOC.
+    """
 
     kind: str
-    numbers: tuple[Expression, ...]
+    numbers: tuple[Expression, ...] = ()
+    whole: Expression | None = None
 
     @property
     def centre(self) -> tuple[Expression, Expression]:
         """Longitude and latitude of a point, or of the centre of a circle or box."""
         return self.numbers[0], self.numbers[1]
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether all of it is known beforehand."""
+        parts = self.numbers if self.whole is None else (self.whole,)
+        return all(isinstance(part, Literal) and part.value is not None for part in parts)
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The numbers of a constant shape."""
+        return tuple(numeric_value(each) or 0.0 for each in self.numbers)
 
 
 def make_shape(kind: str, numbers: tuple[Expression, ...]) -> Shape:
@@ -44,11 +79,10 @@ def make_shape(kind: str, numbers: tuple[Expression, ...]) -> Shape:
         For a latitude outside [-90, 90], a negative radius, a polygon without an agreed inside.
     """
     if kind == "polygon":
-        _check_polygon(numbers)
-    else:
-        _check_latitude(numbers[1])
-        for size in numbers[2:]:
-            _check_size(kind, size)
+        return _polygon(numbers)
+    _check_latitude(numbers[1])
+    for size in numbers[2:]:
+        _check_size(kind, size)
     return Shape(kind, numbers)
 
 
@@ -68,21 +102,28 @@ def _check_size(kind: str, expression: Expression) -> None:
         raise ShapeError(f"the sides of a box must be more than 0 and less than 180 degrees, not {value:g}.")
 
 
-def _check_polygon(numbers: tuple[Expression, ...]) -> None:
-    values = [numeric_value(each) for each in numbers]
-    if any(value is None for value in values):
-        raise ShapeError("the vertices of a polygon must be constant numbers here.")
-    if len(values) > 2 * _MAX_VERTICES:
+def _polygon(numbers: tuple[Expression, ...]) -> Shape:
+    if len(numbers) > 2 * _MAX_VERTICES:
         raise ShapeError(f"a polygon may have at most {_MAX_VERTICES} vertices.")
-    vertices = np.array(values, dtype=np.float64)
     for latitude in numbers[1::2]:
         _check_latitude(latitude)
+    shape = Shape("polygon", numbers)
+    if not shape.is_constant:
+        return shape
+    vertices = _without_repetition(np.array(shape.values).reshape(-1, 2))
     try:
-        frame = gnomonic_frame(vertices[0::2], vertices[1::2])
+        frame = gnomonic_frame(vertices[:, 0], vertices[:, 1])
     except UsageError as error:
         raise ShapeError(error.message[0].lower() + error.message[1:]) from None
     if frame.crosses_itself:
         raise ShapeError("the edges of this polygon cross or touch each other, so it has no agreed inside.")
+    return Shape("polygon", _literals(vertices.ravel().tolist()))
+
+
+def _without_repetition(vertices: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The vertices without those that repeat the one before, as when the first is written again at the end."""
+    kept = vertices[(vertices != np.roll(vertices, 1, axis=0)).any(axis=1)]
+    return kept if len(kept) > 2 else vertices  # noqa: PLR2004 -- no fewer than a triangle
 
 
 def contains(inner: Shape, outer: Shape) -> Expression:
@@ -91,17 +132,18 @@ def contains(inner: Shape, outer: Shape) -> Expression:
     Raises
     ------
     ShapeError
-        For pairs that are not offered.
+        For a MOC with a shape whose numbers are not constant.
     """
-    if inner.kind == "point" and outer.kind in _MEMBERSHIP:
-        return Call(_MEMBERSHIP[outer.kind], (*inner.numbers, *outer.numbers), _BOOLEAN)
-    if inner.kind == outer.kind == "circle":
-        reach = _add(separation(inner, outer), inner.numbers[2])
-        return Call(Op.LE, (reach, outer.numbers[2]), _BOOLEAN)
-    raise ShapeError(
-        f"CONTAINS of a {inner.kind} in a {outer.kind} is not offered: a point in a circle, box or polygon, "
-        "or a circle in a circle."
-    )
+    if "moc" in {inner.kind, outer.kind}:
+        return _contains_moc(inner, outer)
+    if inner.kind == "point" and outer.kind in _MEMBERSHIP and (outer.kind != "polygon" or outer.is_constant):
+        return Call(_MEMBERSHIP[outer.kind], (*inner.numbers, *outer.numbers), BOOLEAN)
+    if outer.kind == "point":
+        return Call(Op.LE, (_reach(inner, outer), _double(_SAME_PLACE_DEG)), BOOLEAN) if _is_round(inner) else _never()
+    if _is_round(inner) and outer.kind == "circle" and (radius := numeric_value(outer.numbers[2])) is not None:
+        limit = _double(radius if radius < _HALF_TURN_DEG else 4 * _HALF_TURN_DEG)
+        return Call(Op.LE, (_reach(inner, outer), limit), BOOLEAN)
+    return folded(Call(Op.CONTAINS, (as_array(inner), as_array(outer)), BOOLEAN))
 
 
 def intersects(first: Shape, second: Shape) -> Expression:
@@ -110,22 +152,93 @@ def intersects(first: Shape, second: Shape) -> Expression:
     Raises
     ------
     ShapeError
-        For pairs that are not offered.
+        For a MOC with a shape whose numbers are not constant.
     """
-    if second.kind == "point":
+    if not _is_round(second):
         first, second = second, first
-    if first.kind == "point" and second.kind in _MEMBERSHIP:
-        return contains(first, second)
-    if first.kind == second.kind == "circle":
-        reach = _add(first.numbers[2], second.numbers[2])
-        return Call(Op.LE, (separation(first, second), reach), _BOOLEAN)
-    raise ShapeError(
-        f"INTERSECTS of a {first.kind} and a {second.kind} is not offered: a point with a circle, box or polygon, "
-        "or two circles."
-    )
+    if second.kind == "point" and first.kind != "point":
+        return contains(second, first)
+    if "moc" in {first.kind, second.kind}:
+        return _intersects_moc(first, second)
+    if _is_round(first) and _is_round(second):
+        radii = [shape.numbers[2] for shape in (first, second) if shape.kind == "circle"]
+        limit = _add(*radii) if len(radii) == 2 else _double(_SAME_PLACE_DEG)  # noqa: PLR2004 -- two circles
+        return Call(Op.LE, (separation(first, second), limit), BOOLEAN)
+    return folded(Call(Op.INTERSECTS, (as_array(second), as_array(first)), BOOLEAN))
 
 
 _MEMBERSHIP = {"circle": Op.IN_CIRCLE, "box": Op.IN_BOX, "polygon": Op.IN_POLYGON}
+
+
+def _is_round(shape: Shape) -> bool:
+    return shape.kind in {"point", "circle"}
+
+
+def _never() -> Expression:
+    """No polygon, box or MOC lies in a point."""
+    return Literal(False, BOOLEAN)  # noqa: FBT003 -- plan node
+
+
+def _reach(inner: Shape, outer: Shape) -> Expression:
+    """How far from the centre of `outer` the farthest place of `inner` is, degrees."""
+    away = separation(inner, outer)
+    return away if inner.kind == "point" else _add(away, inner.numbers[2])
+
+
+def _contains_moc(inner: Shape, outer: Shape) -> Expression:
+    if inner.kind == "point" and outer.whole is not None:
+        return Call(Op.COVERED_BY, (*inner.numbers, outer.whole), BOOLEAN)
+    if outer.kind == "point":
+        return _never()
+    if inner.kind == "moc":
+        inside = _ranges(inner)
+        cells = _ranges(outer) if outer.kind == "moc" else _cover(outer).inner
+    else:
+        inside, cells = _cover(inner).outer, _ranges(outer)
+    return Literal(not len(moc.intersection(inside, moc.complement(cells))), BOOLEAN)
+
+
+def _intersects_moc(first: Shape, second: Shape) -> Expression:
+    one, two = (_ranges(each) if each.kind == "moc" else _cover(each).outer for each in (first, second))
+    return Literal(bool(len(moc.intersection(one, two))), BOOLEAN)
+
+
+def moc_literal(ranges: moc.Ranges) -> Shape:
+    """A MOC of known cells."""
+    return Shape("moc", whole=Literal(moc.write(ranges), MOC_FIELD))
+
+
+def moc_of(shape: Shape, order: int) -> Shape:
+    """The cells of an order that a shape touches, or that hold a part of a MOC.
+
+    Raises
+    ------
+    ShapeError
+        If the shape is not constant or its cells are too many.
+    """
+    if shape.kind == "moc":
+        return moc_literal(moc.degraded(_ranges(shape), order))
+    _check_constant(shape)
+    try:
+        return moc_literal(regions.coverage(shape.kind, shape.values, order=order))
+    except UsageError as error:
+        raise ShapeError(error.message) from None
+
+
+def _cover(shape: Shape) -> Cover:
+    _check_constant(shape)
+    return regions.fine_cover(shape.kind, shape.values)
+
+
+def _check_constant(shape: Shape) -> None:
+    if not shape.is_constant or not shape.numbers:
+        raise ShapeError(f"a {shape.kind} that meets a MOC must have constant numbers.")
+
+
+def _ranges(shape: Shape) -> moc.Ranges:
+    if not isinstance(shape.whole, Literal):
+        raise ShapeError("a MOC from a column can be compared with points only.")
+    return moc.parse(str(shape.whole.value))
 
 
 def separation(first: Shape, second: Shape) -> Expression:
@@ -135,76 +248,98 @@ def separation(first: Shape, second: Shape) -> Expression:
 
 
 def area(shape: Shape) -> Expression:
-    """Area in square degrees.
-
-    Raises
-    ------
-    ShapeError
-        For shapes whose area is not offered.
-    """
+    """Area in square degrees."""
     field = Field(name="area", datatype=DataType.DOUBLE, unit="deg**2")
     if shape.kind == "point":
         return Literal(0.0, field)
-    radius = numeric_value(shape.numbers[2]) if shape.kind == "circle" else None
-    if radius is None:
-        raise ShapeError("AREA is offered for circles of constant radius only.")
-    cap = 4 * math.pi * math.sin(math.radians(radius) / 2) ** 2
-    return Literal(cap * math.degrees(1) ** 2, field)
+    if shape.kind == "moc" and isinstance(shape.whole, Literal):
+        return Literal(moc.area_deg2(_ranges(shape)), field)
+    return folded(Call(Op.AREA, (as_array(shape),), field))
 
 
-def as_value(shape: Shape) -> Expression:
-    """The shape as a DALI array (DALI 1.1, section 3.3)."""
-    if shape.kind == "box":
-        return as_value(_box_as_polygon(shape))
-    size = {"point": "2", "circle": "3"}.get(shape.kind, "*")
-    field = Field(name=shape.kind, datatype=DataType.DOUBLE, arraysize=size, xtype=shape.kind, unit="deg")
-    casts = tuple(Call(Op.CAST, (each,), _DOUBLE) for each in shape.numbers)
-    return Call(Op.ARRAY, casts, field)
-
-
-def from_value(expression: Expression) -> Shape:
-    """The shape behind a column that holds DALI arrays.
+def centroid(shape: Shape) -> Shape:
+    """The mean position of a shape, as a point.
 
     Raises
     ------
     ShapeError
-        If the expression is no point or circle.
+        For a MOC.
     """
-    size = {"point": 2, "circle": 3}.get(expression.field.xtype or "")
+    if shape.kind == "moc":
+        raise ShapeError("CENTROID of a MOC is not offered.")
+    if shape.kind != "polygon":
+        return Shape("point", shape.centre)
+    field = Field(name="centroid", datatype=DataType.DOUBLE, arraysize="2", xtype="point", unit="deg")
+    call = Call(Op.CENTROID, (as_array(shape),), field)
+    known = _computed(call)
+    return from_value(call) if known is None else Shape("point", _literals(known))
+
+
+def as_array(shape: Shape) -> Expression:
+    """The shape as a DALI array (DALI 1.1, section 3.3); a box as a polygon; a MOC as its text."""
+    if shape.whole is not None:
+        return shape.whole
+    if shape.kind == "box":
+        field = Field(name="box", datatype=DataType.DOUBLE, arraysize="*", xtype="polygon", unit="deg")
+        corners = Call(Op.BOX_CORNERS, tuple(constants.as_double(each) for each in shape.numbers), field)
+        known = _computed(corners)
+        return corners if known is None else as_array(Shape("polygon", _literals(known)))
+    size = {"point": "2", "circle": "3"}.get(shape.kind, "*")
+    field = Field(name=shape.kind, datatype=DataType.DOUBLE, arraysize=size, xtype=shape.kind, unit="deg")
+    return Call(Op.ARRAY, tuple(constants.as_double(each) for each in shape.numbers), field)
+
+
+def from_value(expression: Expression) -> Shape:
+    """The shape behind a column of DALI arrays, or of MOCs.
+
+    Raises
+    ------
+    ShapeError
+        If the expression is none.
+    """
+    kind = expression.field.xtype or ""
+    if kind in {"polygon", "moc"}:
+        return Shape(kind, whole=expression)
+    size = {"point": 2, "circle": 3}.get(kind)
     if size is None:
-        raise ShapeError("expected a shape: POINT, CIRCLE, BOX or POLYGON.")
-    parts = tuple(Call(Op.ELEMENT, (expression, _position(i + 1)), _DOUBLE) for i in range(size))
-    return Shape(expression.field.xtype or "", parts)
+        raise ShapeError("expected a shape: POINT, CIRCLE, BOX, POLYGON, REGION or MOC.")
+    parts = tuple(Call(Op.ELEMENT, (expression, _position(i + 1)), DOUBLE) for i in range(size))
+    return Shape(kind, parts)
 
 
-def box_radius_deg(width_deg: float, height_deg: float) -> float:
-    """Distance of a corner of a box from its centre."""
-    half = math.tan(math.radians(width_deg) / 2), math.tan(math.radians(height_deg) / 2)
-    return math.degrees(math.atan(math.hypot(*half)))
+def folded(call: Call) -> Expression:
+    """A call on constant shapes as its value."""
+    known = _computed(call)
+    return call if known is None else Literal(known, call.field)
 
 
-def _box_as_polygon(shape: Shape) -> Shape:
-    values = [numeric_value(each) for each in shape.numbers]
-    if any(value is None for value in values):
-        raise ShapeError("a BOX as a result column must have constant numbers.")
-    ra, dec, width, height = (math.radians(value or 0.0) for value in values)
-    corners = [
-        _from_plane(ra, dec, sx * math.tan(width / 2), sy * math.tan(height / 2))
-        for sx, sy in ((-1, -1), (1, -1), (1, 1), (-1, 1))
-    ]
-    flat = [coordinate for corner in corners for coordinate in corner]
-    return Shape("polygon", tuple(Literal(value, _DOUBLE) for value in flat))
+def _computed(call: Call) -> Any:  # noqa: ANN401 -- a truth value, a number or numbers
+    """The value of a geometric operation whose arguments are all constant; None if they are not."""
+    arguments = [_constant(argument) for argument in call.arguments]
+    if any(each is None for each in arguments):
+        return None
+    name = sphere.function_name(call.op, tuple(argument.field.xtype for argument in call.arguments))
+    return sphere.FUNCTIONS[name].compute(*(pa.array([each]) for each in arguments))[0].as_py()
 
 
-def _from_plane(ra: float, dec: float, x: float, y: float) -> tuple[float, float]:
-    down = math.cos(dec) - y * math.sin(dec)
-    longitude = ra + math.atan2(x, down)
-    latitude = math.atan2(math.sin(dec) + y * math.cos(dec), math.hypot(x, down))
-    return math.degrees(longitude) % 360.0, math.degrees(latitude)
+def _constant(expression: Expression) -> float | list[float] | None:
+    if isinstance(expression, Call) and expression.op is Op.ARRAY:
+        numbers = [numeric_value(each) for each in expression.arguments]
+        return None if any(each is None for each in numbers) else [each for each in numbers if each is not None]
+    return numeric_value(expression)
+
+
+def _literals(numbers: list[float]) -> tuple[Expression, ...]:
+    return tuple(_double(each) for each in numbers)
+
+
+def _double(value: float) -> Literal:
+    return Literal(float(value), DOUBLE)
 
 
 def _add(left: Expression, right: Expression) -> Expression:
-    return Call(Op.ADD, (left, right), _DOUBLE)
+    first, second = numeric_value(left), numeric_value(right)
+    return Call(Op.ADD, (left, right), DOUBLE) if first is None or second is None else _double(first + second)
 
 
 def _position(value: int) -> Expression:

@@ -36,6 +36,11 @@ class Queries(Protocol):
         """The ADQL text."""
         ...
 
+    @property
+    def named(self) -> list[Query]:
+        """The queries of WITH so far."""
+        ...
+
     def relation(self, node: exp.Expr, scope: Scope) -> Relation:
         """A table reference; its columns are added to the scope."""
         ...
@@ -114,7 +119,7 @@ class SelectBinder:
         limit = self.node.args.get("limit")
         return Select(
             outputs=outputs,
-            source=covered(source, where),
+            source=covered(source, where, self.binder.named),
             where=where,
             groups=groups,
             having=having,

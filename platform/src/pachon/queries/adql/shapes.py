@@ -7,12 +7,17 @@ from typing import Protocol
 
 from sqlglot import exp
 
-from pachon.core.errors import QuerySyntaxError
+from pachon.core import moc
+from pachon.core.errors import QuerySyntaxError, UsageError
 from pachon.core.fields import DataType, Field
-from pachon.queries.adql import geometry
+from pachon.core.healpix import SPATIAL_INDEX_ORDER
+from pachon.queries.adql import constants, geometry, stcs
 from pachon.queries.adql.functions import is_number, kind_of
 from pachon.queries.adql.geometry import Shape, ShapeError
 from pachon.queries.plan import Call, Expression, Op
+
+_MADE = frozenset({"POINT", "CIRCLE", "BOX", "POLYGON", "CENTROID", "REGION", "MOC"})
+"""Functions whose value is a shape."""
 
 
 class Values(Protocol):
@@ -62,7 +67,10 @@ class ShapeBinder:
             return Call(Op.CAST, (coordinate,), Field(name=name.lower(), datatype=DataType.DOUBLE, unit="deg"))
         if name == "AREA":
             return geometry.area(self._shape(self.values.arguments(node, name, 1, 1)[0]))
-        return geometry.as_value(self._shape(node))
+        if name == "COORDSYS":
+            self._shape(self.values.arguments(node, name, 1, 1)[0])
+            return constants.string("ICRS")
+        return geometry.as_array(self._shape(node))
 
     def _distance(self, node: exp.Anonymous) -> Expression:
         given = node.expressions
@@ -85,17 +93,43 @@ class ShapeBinder:
         while isinstance(node, exp.Paren):
             node = node.this
         name = str(node.this).upper() if isinstance(node, exp.Anonymous) else ""
-        if isinstance(node, exp.Anonymous) and name == "CENTROID":
-            whole = self._shape(self.values.arguments(node, name, 1, 1)[0])
-            if whole.kind == "polygon":
-                raise self.values.error(node, "CENTROID of a polygon is not offered.")
-            return Shape("point", whole.centre)
-        if isinstance(node, exp.Anonymous) and name in {"POINT", "CIRCLE", "BOX", "POLYGON"}:
-            return self._constructed(node, name)
+        if isinstance(node, exp.Anonymous) and name in _MADE:
+            try:
+                return self._made(node, name)
+            except ShapeError as error:
+                raise self.values.error(node, str(error)) from None
         try:
             return geometry.from_value(self.values.value(node))
         except ShapeError as error:
             raise self.values.error(node, str(error)) from None
+
+    def _made(self, node: exp.Anonymous, name: str) -> Shape:
+        if name == "CENTROID":
+            return geometry.centroid(self._shape(self.values.arguments(node, name, 1, 1)[0]))
+        if name == "REGION":
+            return stcs.read(self._string(self.values.arguments(node, name, 1, 1)[0], "'CIRCLE ICRS 10 20 0.5'"))
+        if name == "MOC":
+            return self._moc(node)
+        return self._constructed(node, name)
+
+    def _moc(self, node: exp.Anonymous) -> Shape:
+        given = self.values.arguments(node, "MOC", 1, 2)
+        try:
+            if len(given) == 1:
+                return geometry.moc_literal(moc.parse(self._string(given[0], "'4/30-33 38 52 7/324-934'")))
+        except UsageError as error:
+            raise self.values.error(given[0], error.message[0].lower() + error.message[1:]) from None
+        order = constants.numeric_value(self.values.number(given[0], "MOC"))
+        if order is None or not order.is_integer() or not 0 <= order <= SPATIAL_INDEX_ORDER:
+            raise self.values.error(
+                given[0], f"the order of a MOC must be a whole number between 0 and {SPATIAL_INDEX_ORDER}."
+            )
+        return geometry.moc_of(self._shape(given[1]), int(order))
+
+    def _string(self, node: exp.Expr, example: str) -> str:
+        if not (isinstance(node, exp.Literal) and node.is_string):
+            raise self.values.error(node, f"expected a string here, such as {example}.")
+        return str(node.name)
 
     def _constructed(self, node: exp.Anonymous, name: str) -> Shape:
         given = list(node.expressions)
@@ -110,10 +144,7 @@ class ShapeBinder:
             )
         if name == "POLYGON" and (len(numbers) % 2 or len(numbers) < 6):  # noqa: PLR2004 -- a triangle
             raise self.values.error(node, "POLYGON takes at least three vertices, each as two numbers or a point.")
-        try:
-            return geometry.make_shape(name.lower(), tuple(numbers))
-        except ShapeError as error:
-            raise self.values.error(node, str(error)) from None
+        return geometry.make_shape(name.lower(), tuple(numbers))
 
     def _coordinates(self, given: list[exp.Expr], name: str) -> list[Expression]:
         if name == "POINT":
@@ -135,7 +166,7 @@ class ShapeBinder:
 
     def _check_system(self, node: exp.Literal) -> None:
         words = node.name.upper().split()
-        if words and words[0] not in {"ICRS", "FK5", "J2000", "UNKNOWNFRAME"}:
+        if words and words[0] not in stcs.FRAMES:
             raise self.values.error(
                 node, f"positions here are ICRS; the coordinate system '{node.name}' is not offered."
             )

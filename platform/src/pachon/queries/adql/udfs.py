@@ -83,6 +83,16 @@ _OVERLAPS = (
 )
 
 USER_FUNCTIONS = {
+    "MOC": UserFunction(
+        (
+            "MOC(serialisation VARCHAR) -> MOC",
+            "MOC(hpxOrder INTEGER, p POINT) -> MOC",
+            "MOC(hpxOrder INTEGER, c CIRCLE) -> MOC",
+            "MOC(hpxOrder INTEGER, p POLYGON) -> MOC",
+        ),
+        "A coverage map (MOC 2.0): its text, such as '4/30-33 38 7/324-934', or the cells of an order that a constant "
+        "shape touches. CONTAINS and INTERSECTS take it as a shape.",
+    ),
     "IVO_HEALPIX_INDEX": UserFunction(
         (
             "ivo_healpix_index(hpxOrder INTEGER, ra DOUBLE PRECISION, dec DOUBLE PRECISION) -> BIGINT",

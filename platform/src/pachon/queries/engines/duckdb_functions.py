@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-
-import numpy as np
 
 from pachon.core.fields import DataType, Field
 from pachon.core.healpix import SPATIAL_INDEX_ORDER
-from pachon.core.sky import GnomonicFrame, gnomonic_frame
-from pachon.queries.plan import Call, Expression, Literal, Op
+from pachon.queries.engines.duckdb_geometry import GEOMETRY, constant_of
+from pachon.queries.plan import Call, Expression, Op
 
 _TYPES = {
     DataType.BOOLEAN: "BOOLEAN",
@@ -25,10 +22,8 @@ _TYPES = {
 }
 
 
-_HALF_TURN_DEG = 180.0
 _UNIX_EPOCH_MJD = "40587.0::DOUBLE"
 _DAY_US = "86400000000.0::DOUBLE"
-_MORE_THAN_ANY_SINE = 2.0
 
 
 def type_sql(field: Field) -> str:
@@ -181,81 +176,11 @@ def _has_word(_call: Call, args: list[str]) -> str:
 
 def coarser(index: str, order: Expression) -> str:
     """The nested pixel at a constant order that holds an order 29 index."""
-    return f"({index} >> {2 * (SPATIAL_INDEX_ORDER - int(_constant(order) or 0))})"
+    return f"({index} >> {2 * (SPATIAL_INDEX_ORDER - int(constant_of(order) or 0))})"
 
 
 def _mjd(_call: Call, args: list[str]) -> str:
     return f"(epoch_us({args[0]}) / {_DAY_US} + {_UNIX_EPOCH_MJD})"
-
-
-def _haversine(ra: str, dec: str, ra0: str, dec0: str) -> str:
-    half_ra, half_dec = f"sin(radians({ra} - {ra0}) / 2)", f"sin(radians({dec} - {dec0}) / 2)"
-    return f"({half_dec} * {half_dec} + cos(radians({dec})) * cos(radians({dec0})) * {half_ra} * {half_ra})"
-
-
-def _separation(_call: Call, args: list[str]) -> str:
-    """Half the angle from its sine and cosine; `least` would turn NULL into a number."""
-    ra, dec, ra0, dec0 = args
-    squared_sine = _haversine(ra, dec, ra0, dec0)
-    return f"degrees(2 * atan2(sqrt({squared_sine}), sqrt(abs(1.0::DOUBLE - {squared_sine}))))"
-
-
-def _in_circle(call: Call, args: list[str]) -> str:
-    ra, dec, ra0, dec0, radius = args
-    constant = _constant(call.arguments[4])
-    if constant is None:
-        return f"({_separation(call, args[:4])} <= {radius})"
-    squared_sine = math.sin(math.radians(constant) / 2) ** 2 if constant < _HALF_TURN_DEG else _MORE_THAN_ANY_SINE
-    return f"({_haversine(ra, dec, ra0, dec0)} <= {squared_sine!r}::DOUBLE)"
-
-
-def _in_box(_call: Call, args: list[str]) -> str:
-    ra, dec, ra0, dec0, width, height = args
-    d_ra, d, d0 = f"radians({ra} - {ra0})", f"radians({dec})", f"radians({dec0})"
-    ahead = f"(sin({d0}) * sin({d}) + cos({d0}) * cos({d}) * cos({d_ra}))"
-    east = f"(cos({d}) * sin({d_ra}))"
-    north = f"(cos({d0}) * sin({d}) - sin({d0}) * cos({d}) * cos({d_ra}))"
-    return (
-        f"({ahead} > 0 AND abs({east}) <= {ahead} * tan(radians({width}) / 2)"
-        f" AND abs({north}) <= {ahead} * tan(radians({height}) / 2))"
-    )
-
-
-def _in_polygon(call: Call, args: list[str]) -> str:
-    """Crossing number in the gnomonic plane, where great circles are straight lines."""
-    numbers = np.array([_constant(argument) for argument in call.arguments[2:]], dtype=np.float64)
-    frame = gnomonic_frame(numbers[0::2], numbers[1::2])
-    ahead, x, y = (_dot(axis, args[0], args[1]) for axis in (frame.centre, frame.east, frame.north))
-    crossings = " + ".join(_crossing(edge, ahead, x, y) for edge in _edges(frame)) or "0"  # no area: nothing inside
-    return f"CASE WHEN {ahead} IS NULL THEN NULL WHEN {ahead} <= 0 THEN false ELSE ({crossings}) % 2 = 1 END"
-
-
-_Edge = tuple[float, float, float, float]
-
-
-def _edges(frame: GnomonicFrame) -> list[_Edge]:
-    x, y = frame.x.tolist(), frame.y.tolist()
-    return [(x[i - 1], y[i - 1], x[i], y[i]) for i in range(len(x)) if y[i - 1] != y[i]]
-
-
-def _crossing(edge: _Edge, ahead: str, x: str, y: str) -> str:
-    x1, y1, x2, y2 = edge
-    slope = (x2 - x1) / (y2 - y1)
-    straddles = f"(({y1!r}::DOUBLE * {ahead} > {y}) <> ({y2!r}::DOUBLE * {ahead} > {y}))"
-    left = f"{x} < {slope!r}::DOUBLE * ({y} - {y1!r}::DOUBLE * {ahead}) + {x1!r}::DOUBLE * {ahead}"
-    return f"CAST({straddles} AND {left} AS INTEGER)"
-
-
-def _dot(axis: tuple[float, float, float], ra: str, dec: str) -> str:
-    x, y, z = (f"{value!r}::DOUBLE" for value in axis)
-    plane = f"cos(radians({dec})) * ({x} * cos(radians({ra})) + {y} * sin(radians({ra})))"
-    return f"({plane} + {z} * sin(radians({dec})))"
-
-
-def _constant(expression: Expression) -> float | None:
-    if isinstance(expression, Literal) and isinstance(expression.value, int | float):
-        return float(expression.value)
-    return None
 
 
 _SPECIAL: dict[Op, Callable[[Call, list[str]], str]] = {
@@ -283,8 +208,5 @@ _SPECIAL: dict[Op, Callable[[Call, list[str]], str]] = {
     Op.HAS_WORD: _has_word,
     Op.HEALPIX_INDEX: lambda call, args: coarser(f"healpix_index({args[1]}, {args[2]})", call.arguments[0]),
     Op.MJD: _mjd,
-    Op.SEPARATION: _separation,
-    Op.IN_CIRCLE: _in_circle,
-    Op.IN_BOX: _in_box,
-    Op.IN_POLYGON: _in_polygon,
+    **GEOMETRY,
 }

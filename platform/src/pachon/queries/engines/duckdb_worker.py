@@ -23,6 +23,7 @@ from duckdb.func import FunctionNullHandling, PythonUDFType
 from pachon.core.healpix import spatial_index
 from pachon.queries.engines import frames
 from pachon.queries.engines.frames import Kind
+from pachon.queries.sphere import FUNCTIONS
 
 _BATCH_ROWS = 65_536
 
@@ -65,6 +66,10 @@ def connect(config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
         type=PythonUDFType.ARROW,
         null_handling=FunctionNullHandling.SPECIAL,
     )
+    for name, function in FUNCTIONS.items():
+        connection.create_function(
+            name, function.compute, list(function.parameters), function.result, type=PythonUDFType.ARROW
+        )
     folders = ", ".join(_literal(folder) for folder in config["folders"])
     for statement in (
         f"SET threads = {int(config['threads'])}",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pachon.core.fields import DataType
 from pachon.core.sky import gnomonic_frame
+from pachon.queries import sphere
 from pachon.queries.plan import Aggregate, Call, ColumnRef, Exists, Expression, InQuery, Literal, Op
 
 Key = tuple[int, int]
@@ -101,6 +102,8 @@ class Evaluator:
         if call.op in _POSITION:
             numbers = [self.column(argument) for argument in call.arguments]
             return _POSITION[call.op](*(_floats(number) for number in numbers))
+        if (shapes := _on_shapes(call)) is not None:
+            return shapes(*(self.column(argument) for argument in call.arguments))
         values = [self._value(argument) for argument in call.arguments]
         if call.op is Op.RANDOM:
             self.has_guessed = True
@@ -112,6 +115,15 @@ class Evaluator:
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError):
             self.has_guessed = True
             return pa.nulls(self.frame.size, call.field.arrow_type)
+
+
+def _on_shapes(call: Call) -> Callable[..., pa.Array] | None:
+    """What makes or compares shapes from whole columns."""
+    if call.op is Op.ARRAY:
+        return lambda *columns: sphere.arrays_of([_floats(column) for column in columns])
+    name = sphere.function_name(call.op, tuple(argument.field.xtype for argument in call.arguments))
+    known = sphere.FUNCTIONS.get(name)
+    return None if known is None else known.compute
 
 
 def _scalar(literal: Literal) -> pa.Scalar:
@@ -269,6 +281,7 @@ _COMPUTE: Mapping[Op, Callable[..., _Datum]] = {
     Op.NEGATE: pc.negate,
     Op.CONCAT: lambda *parts: pc.binary_join_element_wise(*parts, ""),
     Op.COALESCE: pc.coalesce,
+    Op.ELEMENT: lambda lists, place: pc.list_element(lists, place.as_py() - 1),
     Op.LOWER: pc.utf8_lower,
     Op.UPPER: pc.utf8_upper,
     Op.ABS: pc.abs,

@@ -61,7 +61,7 @@ def covered(relation: Relation, where: Expression | None, named: Sequence[Query]
     can then only remove rows that would be rejected. The condition of an outer join restricts the optional side alone.
     """
     finder = _Finder(frozenset(_places(relation, named)))
-    return _narrowed(relation, finder.ranges(where, wanted=True), finder)
+    return _narrowed(relation, finder.ranges(where, wanted=True), named, finder)
 
 
 def demanded(named: Sequence[Query], query: Query) -> tuple[Query, ...]:
@@ -69,9 +69,10 @@ def demanded(named: Sequence[Query], query: Query) -> tuple[Query, ...]:
     whole = list(named)
     for number in range(len(whole) - 1, -1, -1):
         users = [rows for each in (*whole[number + 1 :], query) for rows in named_rows(each) if rows.name == number]
-        demands = [{(ra, dec): ranges for ra, dec, ranges in rows.demands} for rows in users]
+        demands = [_demands(rows) for rows in users]
         pairs = set.intersection(*(set(each) for each in demands)) if demands else set()
-        whole[number] = _pushed(whole[number], {pair: moc.union([each[pair] for each in demands]) for pair in pairs})
+        wanted = {pair: moc.union([each[pair] for each in demands]) for pair in pairs}
+        whole[number] = _pushed(whole[number], wanted, whole)
     return tuple(whole)
 
 
@@ -118,7 +119,7 @@ def _output_pairs(query: Query, named: Sequence[Query]) -> dict[_Pair, _Place]:
     }
 
 
-def _pushed(query: Query, wanted: Mapping[_Pair, moc.Ranges], named: Sequence[Query] = ()) -> Query:
+def _pushed(query: Query, wanted: Mapping[_Pair, moc.Ranges], named: Sequence[Query]) -> Query:
     """The query without some rows whose positions lie elsewhere."""
     if not wanted:
         return query
@@ -126,17 +127,23 @@ def _pushed(query: Query, wanted: Mapping[_Pair, moc.Ranges], named: Sequence[Qu
         return replace(query, left=_pushed(query.left, wanted, named), right=_pushed(query.right, wanted, named))
     places = _output_pairs(query, named)
     known = {places[pair]: ranges for pair, ranges in wanted.items() if pair in places}
-    return replace(query, source=_narrowed(query.source, known, None)) if known else query
+    return replace(query, source=_narrowed(query.source, known, named)) if known else query
 
 
-def _narrowed(relation: Relation, known: _Known, finder: _Finder | None) -> Relation:
+def _demands(rows: NamedRows) -> dict[_Pair, moc.Ranges]:
+    return {(ra, dec): _array(ranges) for ra, dec, ranges in rows.demands}
+
+
+def _narrowed(relation: Relation, known: _Known, named: Sequence[Query], finder: _Finder | None = None) -> Relation:
     """A relation of which only what is `known` to be needed stays; with a finder, conditions of joins are read."""
     if isinstance(relation, Join):
         both = _all_of([known, finder.ranges(relation.condition, wanted=True)]) if finder else known
         left = both if relation.kind in {JoinKind.INNER, JoinKind.RIGHT} else known
         right = both if relation.kind in {JoinKind.INNER, JoinKind.LEFT} else known
         return replace(
-            relation, left=_narrowed(relation.left, left, finder), right=_narrowed(relation.right, right, finder)
+            relation,
+            left=_narrowed(relation.left, left, named, finder),
+            right=_narrowed(relation.right, right, named, finder),
         )
     mine = {(ra, dec): ranges for (source, ra, dec), ranges in known.items() if source == relation.source}
     if not mine:
@@ -147,9 +154,14 @@ def _narrowed(relation: Relation, known: _Known, finder: _Finder | None) -> Rela
             earlier = ranges if relation.ranges is None else _array(relation.ranges)
             return replace(relation, ranges=_tuples(moc.intersection(ranges, earlier)))
         case Derived():
-            return replace(relation, query=_pushed(relation.query, mine))
+            return replace(relation, query=_pushed(relation.query, mine, named))
         case NamedRows():
-            return replace(relation, demands=tuple((*pair, _tuples(ranges)) for pair, ranges in mine.items()))
+            earlier_demands = _demands(relation)
+            both_demands = earlier_demands | {
+                pair: moc.intersection(ranges, earlier_demands[pair]) if pair in earlier_demands else ranges
+                for pair, ranges in mine.items()
+            }
+            return replace(relation, demands=tuple((*pair, _tuples(each)) for pair, each in both_demands.items()))
 
 
 def _all_of(parts: list[_Known]) -> _Known:

@@ -18,7 +18,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
-from duckdb.func import FunctionNullHandling, PythonUDFType
+from duckdb.func import ARROW, SPECIAL
 
 from pachon.core.healpix import spatial_index
 from pachon.queries.engines import frames
@@ -63,13 +63,12 @@ def connect(config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
         _healpix_index,
         ["DOUBLE", "DOUBLE"],
         "BIGINT",
-        type=PythonUDFType.ARROW,
-        null_handling=FunctionNullHandling.SPECIAL,
+        type=ARROW,
+        null_handling=SPECIAL,
     )
     for name, function in FUNCTIONS.items():
-        connection.create_function(
-            name, function.compute, list(function.parameters), function.result, type=PythonUDFType.ARROW
-        )
+        types: list[Any] = list(function.parameters)
+        connection.create_function(name, function.compute, types, function.result, type=ARROW, null_handling=SPECIAL)
     folders = ", ".join(_literal(folder) for folder in config["folders"])
     for statement in (
         f"SET threads = {int(config['threads'])}",

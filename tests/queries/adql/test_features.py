@@ -467,6 +467,7 @@ def _same(value: Any, wanted: Any) -> bool:
 
 
 TYPES = {
+    "MOC": DataType.CHAR,
     "INTEGER": DataType.INT,
     "BIGINT": DataType.LONG,
     "DOUBLE PRECISION": DataType.DOUBLE,

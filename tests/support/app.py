@@ -18,7 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from pachon.app import wiring
-from pachon.app.settings import IdentitySettings, JobSettings, QuerySettings, Settings
+from pachon.app.settings import IdentitySettings, JobSettings, QuerySettings, Settings, UploadSettings
 from pachon.app.web import create_app
 from pachon.app.wiring import Services
 from pachon.identity.models import Scope
@@ -47,16 +47,27 @@ class Site:
 
 @contextmanager
 def running_site(
-    root: Path, *, max_rows: int = MAX_ROWS, jobs: JobSettings | None = None, **queries: Any
+    root: Path,
+    *,
+    max_rows: int = MAX_ROWS,
+    jobs: JobSettings | None = None,
+    uploads: UploadSettings | None = None,
+    make: bool = True,
+    **queries: Any,
 ) -> Iterator[Site]:
-    """Releases `sky` (open to all, 20,000 stars) and `future` (for rights holders, from today), and who may ask."""
+    """Releases `sky` (open to all, 20,000 stars) and `future` (for rights holders, from today), and who may ask.
+
+    With `make=False` an installation that was stopped goes on: its releases are there.
+    """
     today = datetime.now(tz=UTC).date()
     closed = {"audience": Audience.HOLDERS, "release_date": today}
     with ExitStack() as stack:
         hub = stack.enter_context(running_hub())
         know_people(hub)
-        stars = make_release(root / "releases", release_id="sky")
-        hidden = make_release(root / "releases", release_id="future", rows=500, seed=2, **closed)
+        stars = hidden = pa.table({})
+        if make:
+            stars = make_release(root / "releases", release_id="sky")
+            hidden = make_release(root / "releases", release_id="future", rows=500, seed=2, **closed)
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         services = wiring.build(
@@ -68,6 +79,7 @@ def running_site(
                 ),
                 queries=QuerySettings(default_rows=DEFAULT_ROWS, max_rows=max_rows, **queries),
                 jobs=jobs or JobSettings(),
+                uploads=uploads or UploadSettings(),
             )
         )
         stack.enter_context(serving(create_app(services), listener))

@@ -55,7 +55,11 @@ def test_pyvo_reads_the_limits_the_formats_and_the_language(site: Site) -> None:
     assert (tap.maxrec, tap.hardlimit) == (DEFAULT_ROWS, MAX_ROWS)
     assert {version.content for version in language.versions} == {"2.0", "2.1"}
     assert "application/vnd.apache.parquet" in {form.mime for form in tap.get_tap_capability().outputformats}
-    assert tap.upload_methods == []
+    assert {method.ivo_id.partition("#")[2] for method in tap.upload_methods} == {
+        "upload-inline", "upload-http", "upload-https"
+    }  # fmt: skip
+    limit = tap.get_tap_capability().uploadlimit
+    assert (limit.default.content, limit.hard.content) == (20_000_000, 2 * 1024**3)
 
 
 def test_pyvo_reads_the_signatures_and_descriptions_of_the_functions(site: Site) -> None:
@@ -218,7 +222,7 @@ def test_the_service_is_available(site: Site) -> None:
 
 @pytest.mark.skipif(shutil.which("stilts") is None, reason="STILTS is missing")
 def test_taplint_finds_no_error_in_what_is_offered(site: Site) -> None:
-    stages = "TMV TME TMS TMC CPV CAP AVV QGE QPO QAS UWS MDQ EXA"
+    stages = "TMV TME TMS TMC CPV CAP AVV QGE QPO QAS UWS MDQ UPL EXA"
     command = ["stilts", "taplint", f"tapurl={site.url}/api/tap", f"stages={stages}", "format=json", "report=EWF"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
 

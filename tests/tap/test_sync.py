@@ -160,7 +160,10 @@ def test_the_answer_echoes_what_was_asked(site: Site) -> None:
             {"RESPONSEFORMAT": "xls"},
             "RESPONSEFORMAT 'xls' is not known; allowed are votable, votable/td, votable/b, csv, tsv, fits, json",
         ),
-        ({"UPLOAD": "t,http://127.0.0.1/t"}, "UPLOAD is not offered yet"),
+        (
+            {"UPLOAD": "t,http://127.0.0.1/t"},
+            "Upload 't': 'http://127.0.0.1/t' is not on an allowed host (none is allowed here)",
+        ),
     ],
 )
 def test_bad_input_is_a_400_that_says_what_and_where(site: Site, given: dict[str, str], message: str) -> None:

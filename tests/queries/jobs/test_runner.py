@@ -53,7 +53,7 @@ class Bench:
     turns: list[str] = field(default_factory=list)
     """What the runner said of the turns that it takes."""
 
-    def ask(self, job: Job) -> Answer:
+    def ask(self, job: Job, _files: object) -> Answer:
         self.asked += 1
         if self.failures:
             raise self.failures.pop(0)

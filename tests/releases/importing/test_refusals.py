@@ -218,7 +218,7 @@ DAMAGES = [
     Damage("cut.csv.gz", write_csv_gz, _truncated, None, "damaged"),
     Damage("uneven.csv", write_csv, _uneven, 5, "the row has 3 values, and there are 8 columns"),
     Damage("cut.fits", write_fits, _truncated, 1_328, "its header promises 2000 rows"),
-    Damage("cut.vot", _votable, _truncated, None, "the document ends before its first TABLE does"),
+    Damage("cut.vot", _votable, _truncated, None, "the document ends before its first TABLE does, or has none"),
 ]
 
 

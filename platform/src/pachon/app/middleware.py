@@ -21,6 +21,7 @@ _log = logging.getLogger(__name__)
 
 REQUEST_ID = "X-Request-ID"
 _STREAMS = re.compile(r"/api/(tap/sync|tap/async/|scs/|tiles/|releases/[^/]+/files)")
+_UPLOADS = re.compile(r"/api/tap/(sync|async|async/[^/]+/parameters)")
 _SMALLEST_BYTES = 1024
 _NOT_FOUND, _METHOD_NOT_ALLOWED, _TOO_LARGE = 404, 405, 413
 
@@ -100,20 +101,28 @@ class BodyLimit:
         The application behind.
     max_bytes
         The largest body.
+    max_upload_bytes
+        The largest body that brings files along.
     """
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, max_bytes: int, max_upload_bytes: int) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._max_upload_bytes = max_upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        stated = Headers(scope=scope).get("content-length", "0")
-        if stated.isdecimal() and int(stated) > self._max_bytes:
-            await self._refuse(scope, receive, send)
+        headers = Headers(scope=scope)
+        brings_files = headers.get("content-type", "").lower().startswith("multipart/") and _UPLOADS.fullmatch(
+            scope["path"]
+        )
+        max_bytes = self._max_upload_bytes if brings_files else self._max_bytes
+        stated = headers.get("content-length", "0")
+        if stated.isdecimal() and int(stated) > max_bytes:
+            await self._refuse(scope, receive, send, max_bytes)
             return
         seen = 0
 
@@ -121,20 +130,21 @@ class BodyLimit:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > self._max_bytes:
-                raise self._error()
+            if seen > max_bytes:
+                raise _too_large(max_bytes)
             return message
 
         await self._app(scope, receive_counted, send)
 
-    def _error(self) -> LimitError:
-        return LimitError(f"The body of a request may have at most {self._max_bytes} bytes.")
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = _explain(self._error(), Request(scope))
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, max_bytes: int) -> None:
+        response = _explain(_too_large(max_bytes), Request(scope))
         response.status_code = _TOO_LARGE
         response.headers["Connection"] = "close"
         await response(scope, receive, send)
+
+
+def _too_large(max_bytes: int) -> LimitError:
+    return LimitError(f"The body of a request may have at most {max_bytes} bytes.")
 
 
 class CompressDocuments:

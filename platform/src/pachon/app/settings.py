@@ -200,6 +200,29 @@ class JobSettings(_Group):
     )
 
 
+class UploadSettings(_Group):
+    """Limits of tables that people send with a query."""
+
+    path: Path | None = Field(
+        None, description="Folder of uploads while they are read, of this machine; default: `uploads` in `home`."
+    )
+    max_tables: int = Field(10, ge=0, description="Tables that one query may bring along; 0 for none.")
+    max_bytes: int = Field(2 * GIBIBYTE, ge=1, description="Size of one table, as sent and unpacked.")
+    max_rows: int = Field(20_000_000, ge=1, description="Rows of one table.")
+    max_columns: int = Field(2_000, ge=1, description="Columns of one table.")
+    hosts: frozenset[str] = Field(
+        frozenset(),
+        description="Hosts (`host` or `host:port`) whose http and https addresses may be uploaded. A name must stand "
+        "for a public address; a private address is reached only where it is itself listed.",
+    )
+    timeout_s: float = Field(
+        300, gt=0, description="How long fetching and converting the tables of one query may take."
+    )
+    memory_bytes: int = Field(
+        2 * GIBIBYTE, ge=512 * 1024**2, description="Memory limit of the process that converts the tables of one query."
+    )
+
+
 class ConeSettings(_Group):
     """Limits of Simple Cone Search."""
 
@@ -290,6 +313,7 @@ class Settings(BaseSettings):
     rights: RightsSettings = RightsSettings()
     queries: QuerySettings = QuerySettings()
     jobs: JobSettings = JobSettings()
+    uploads: UploadSettings = UploadSettings()
     scs: ConeSettings = ConeSettings()
     downloads: DownloadSettings = DownloadSettings()
     hub: HubSettings = HubSettings()
@@ -349,6 +373,11 @@ class Settings(BaseSettings):
     def jobs_path(self) -> Path:
         """Folder of the results of jobs."""
         return self.jobs.path or self.home.resolve() / "jobs"
+
+    @property
+    def uploads_path(self) -> Path:
+        """Folder of uploads while they are read."""
+        return self.uploads.path or self.home.resolve() / "uploads"
 
     @property
     def releases_path(self) -> Path:

@@ -115,7 +115,7 @@ def abandon_stalled(listener: socket.socket, *, timeout_s: float) -> None:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    background = (asyncio.create_task(keep_tidy(app.state.services)), asyncio.create_task(_warm_up()))
+    background = (asyncio.create_task(keep_tidy(app.state.services)), asyncio.create_task(_warm_up(app.state.services)))
     try:
         yield
     finally:
@@ -124,9 +124,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await app.state.services.aclose()
 
 
-async def _warm_up() -> None:
+async def _warm_up(services: Services) -> None:
     """Load what the first cone and the first map need, once the other processes have had the machine to start."""
     await asyncio.sleep(_WARM_UP_AFTER_S)
+    await asyncio.to_thread(services.tap.uploads.warm_up)
     await asyncio.to_thread(healpix.warm_up)
     await asyncio.to_thread(import_module, "astropy.io.fits")
 
@@ -142,7 +143,10 @@ def _add_middleware(app: FastAPI) -> None:
     limits = app.state.services.settings.queries
     app.add_middleware(middleware.CompressDocuments)
     app.add_middleware(pachon.identity.handlers.IdentityConfirmation)
-    app.add_middleware(middleware.BodyLimit, max_bytes=_FORM_OVERHEAD_BYTES + _BYTES_PER_CHAR * limits.max_query_chars)
+    form_bytes = _FORM_OVERHEAD_BYTES + _BYTES_PER_CHAR * limits.max_query_chars
+    uploads = app.state.services.settings.uploads
+    upload_bytes = form_bytes + uploads.max_tables * uploads.max_bytes
+    app.add_middleware(middleware.BodyLimit, max_bytes=form_bytes, max_upload_bytes=upload_bytes)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=["*"],

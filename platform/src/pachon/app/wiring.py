@@ -33,6 +33,9 @@ from pachon.queries.service import QueryService
 from pachon.queries.sql_storage import SqlExecutionStore
 from pachon.queries.storage import ExecutionStore
 from pachon.queries.tiles import TileService
+from pachon.queries.uploads.models import UploadLimits
+from pachon.queries.uploads.staging import Stager
+from pachon.queries.uploads.storage import UploadFolder
 from pachon.releases.downloads import DownloadLimits, Downloads
 from pachon.releases.folder_storage import FolderReleaseStore
 from pachon.releases.hats.reader import SnapshotCatalogue
@@ -46,6 +49,7 @@ from pachon.state.outbox import Outbox
 from pachon.tap.jobs import TapJobs
 from pachon.tap.schema import TapSchema, own_tables
 from pachon.tap.service import TapService
+from pachon.tap.uploads import Uploads
 from pachon.tap.waiting import Waiters
 
 _OTHER_PARAMETERS_CHARS = 10_000
@@ -88,6 +92,7 @@ class Services:
         await asyncio.to_thread(self.runner.close)
         await self.principals.aclose()
         self.engine.close()
+        await asyncio.to_thread(self.tap.uploads.close)
         self.database.dispose()
 
 
@@ -121,7 +126,8 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
     cone_limits = ConeLimits(max_radius_deg=settings.scs.max_radius_deg, max_rows=settings.scs.max_rows)
     job_limits = _job_limits(settings)
     dispatcher, places = _dispatcher(settings, limits), _job_places(settings)
-    tap = TapService(queries, releases, limits, job_limits, base_url=f"{settings.base_url}/api/tap")
+    uploads = _uploads(settings)
+    tap = TapService(queries, releases, limits, job_limits, uploads=uploads, base_url=f"{settings.base_url}/api/tap")
     jobs, spool, feed = SqlJobStore(database), Spool(settings.jobs_path), Feed(outbox)
     runner = JobRunner(jobs, spool, tap.ask_for, job_limits, places=places, occupy=dispatcher.occupy_for)
     runner.start()
@@ -142,7 +148,7 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
         statistics=statistics,
         store=store,
         tap=tap,
-        jobs=TapJobs(service, limits, list_address=_jobs_address(settings)),
+        jobs=TapJobs(service, limits, uploads=uploads, list_address=_jobs_address(settings)),
         runner=runner,
         waiters=Waiters(feed, outbox),
         scs=ConeSearchService(queries, releases, cone_limits),
@@ -177,7 +183,7 @@ def _classes(settings: Settings) -> dict[TimeClass, WorkerClassSettings]:
 
 def _pool(settings: Settings, own: WorkerClassSettings, spill: Path, *, share: float) -> PoolLimits:
     config = WorkerConfig(
-        folders=(str(settings.releases_path.resolve()),),
+        folders=(str(settings.releases_path.resolve()), str(settings.uploads_path.resolve())),
         temp_folder=str(spill),
         threads=own.threads,
         memory_bytes=own.memory_bytes,
@@ -207,6 +213,12 @@ def _dispatcher(settings: Settings, limits: QueryLimits) -> Dispatcher:
 def _job_places(settings: Settings) -> dict[TimeClass, int]:
     most = settings.jobs.running_per_process
     return {each: min(most, own.workers) for each, own in _classes(settings).items()}
+
+
+def _uploads(settings: Settings) -> Uploads:
+    given = settings.uploads.model_dump(exclude={"path"})
+    limits = UploadLimits(**given, reserve_bytes=settings.queries.disk_reserve_bytes)
+    return Uploads(UploadFolder(settings.uploads_path.resolve(), limits), Stager(limits), limits)
 
 
 def _query_limits(settings: Settings) -> QueryLimits:

@@ -15,6 +15,9 @@ import pyarrow as pa
 from pachon.core.fields import Field
 from pachon.releases.models import Snapshot, Table
 
+UPLOAD_SCHEMA = "TAP_UPLOAD"
+"""Schema of the tables that a request brings along (TAP 1.1, section 2.7.6)."""
+
 IndexRanges = tuple[tuple[int, int], ...]
 """Half-open ranges of order 29 HEALPix indices, sorted and disjoint."""
 
@@ -341,6 +344,11 @@ class Plan:
     def tables(self) -> tuple[str, ...]:
         """Qualified names of the tables read, each once."""
         return tuple(dict.fromkeys(scan.snapshot.table.qualified_name for scan in self.scans))
+
+    @property
+    def reads_upload(self) -> bool:
+        """Whether it reads what somebody sent."""
+        return any(scan.snapshot.table.schema == UPLOAD_SCHEMA for scan in self.scans)
 
 
 def named_rows(query: Query) -> tuple[NamedRows, ...]:

@@ -36,6 +36,9 @@ _ANONYMOUS_KEPT = timedelta(hours=6)
 
 ExtraTables = Callable[[Principal], Mapping[str, MemorySnapshot]]
 """In-memory tables a person may query beside the releases, by qualified name (TAP_SCHEMA)."""
+Uploads = Mapping[str, Snapshot]
+"""Tables that a request brings along, by qualified name."""
+_NO_UPLOADS: Uploads = {}
 
 
 def no_extra_tables(_principal: Principal) -> Mapping[str, MemorySnapshot]:
@@ -143,9 +146,10 @@ class QueryService:
         protocol: Protocol = Protocol.TAP_SYNC,
         timeout_s: float | None = None,
         time_class: TimeClass | None = None,
+        uploads: Uploads = _NO_UPLOADS,
     ) -> Answer:
         """Bind an ADQL query and run it at once: see `prepare` and `start`."""
-        prepared = self.prepare(principal, adql, max_rows=max_rows, protocol=protocol)
+        prepared = self.prepare(principal, adql, max_rows=max_rows, protocol=protocol, uploads=uploads)
         return self.start(prepared, timeout_s=timeout_s, time_class=time_class)
 
     def prepare(
@@ -155,6 +159,7 @@ class QueryService:
         *,
         max_rows: int | None = None,
         protocol: Protocol = Protocol.TAP_SYNC,
+        uploads: Uploads = _NO_UPLOADS,
     ) -> Prepared:
         """Bind an ADQL query and find the class it belongs to.
 
@@ -162,6 +167,8 @@ class QueryService:
         ----------
         max_rows
             MAXREC; None for the default, more than the limit counts as the limit.
+        uploads
+            Tables of this query alone, by qualified name.
 
         Raises
         ------
@@ -173,7 +180,7 @@ class QueryService:
             As their names say.
         """
         record = self._record(principal, protocol, adql)
-        return self._prepared(record, lambda: self._bind(principal, adql, self._rows(max_rows)))
+        return self._prepared(record, lambda: self._bind(principal, adql, self._rows(max_rows), uploads))
 
     def plan(self, principal: Principal, adql: str, *, max_rows: int | None = None) -> Plan:
         """Bind an ADQL query without running it.
@@ -312,14 +319,14 @@ class QueryService:
         if record.is_given_up:
             record.run.close()
 
-    def _bind(self, principal: Principal, adql: str, max_rows: int) -> Plan:
+    def _bind(self, principal: Principal, adql: str, max_rows: int, uploads: Uploads = _NO_UPLOADS) -> Plan:
         if len(adql) > self._limits.max_query_chars:
             message = f"The query has {len(adql)} characters; at most {self._limits.max_query_chars} are allowed."
             raise LimitError(message, parameter="QUERY")
-        return bind(adql, self._catalogue(principal), max_rows=max_rows)
+        return bind(adql, self._catalogue(principal, uploads), max_rows=max_rows)
 
-    def _catalogue(self, principal: Principal) -> Catalogue:
-        extra = self._extra_tables(principal)
+    def _catalogue(self, principal: Principal, uploads: Uploads = _NO_UPLOADS) -> Catalogue:
+        extra: dict[str, Snapshot | MemorySnapshot] = {**self._extra_tables(principal), **uploads}
         tables = {table.qualified_name: table for table in self._releases.tables(principal, Access.QUERY)}
         tables |= {name: snapshot.table for name, snapshot in extra.items()}
 

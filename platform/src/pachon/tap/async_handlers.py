@@ -12,7 +12,7 @@ from pachon.identity.handlers import asking_principal
 from pachon.identity.models import Principal
 from pachon.queries.jobs.models import Job
 from pachon.releases.downloads import Downloads, DownloadTurn
-from pachon.tap.handlers import QUERY_PARAMETERS, described
+from pachon.tap.handlers import QUERY_PARAMETERS, WithFiles, described
 from pachon.tap.jobs import TapJobs, failure
 from pachon.tap.waiting import Patience, Waiters
 from pachon.vo import uws, votable
@@ -70,7 +70,7 @@ def list_jobs(given: Given, principal: Asking, service: Service) -> Response:
     response_class=Response,
     status_code=303,
 )
-def create(given: Given, principal: Asking, service: Service) -> Response:
+def create(given: WithFiles, principal: Asking, service: Service) -> Response:
     return _see(service.address(service.create(principal, given)))
 
 
@@ -173,7 +173,7 @@ def job_parameters(job: Annotated[Job, Depends(_found)], service: Service) -> Re
     response_class=Response,
     status_code=303,
 )
-def change_parameters(job_id: str, given: Given, principal: Asking, service: Service) -> Response:
+def change_parameters(job_id: str, given: WithFiles, principal: Asking, service: Service) -> Response:
     return _see(service.address(service.change_parameters(principal, job_id, given)))
 
 

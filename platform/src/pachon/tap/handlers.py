@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated, Any
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse
 
@@ -15,9 +17,11 @@ from pachon.queries.handlers import Turns
 from pachon.tap.examples import page
 from pachon.tap.models import TapRequest
 from pachon.tap.service import TapService
+from pachon.tap.uploads import Received
 from pachon.vo import vosi
 from pachon.vo.dali import Parameters
 from pachon.vo.http import RowStream, VORoute, parameters
+from pachon.vo.multipart import parameters_and_files
 
 router = APIRouter(prefix="/tap", tags=["tap"], route_class=VORoute)
 
@@ -32,12 +36,25 @@ Anybody = Annotated[Principal, Depends(current_principal)]
 Given = Annotated[Parameters, Depends(parameters)]
 Service = Annotated[TapService, Depends(_service)]
 
+
+async def received(request: Request, _principal: Asking, tap: Service) -> AsyncIterator[Received]:
+    """A request with its files, which go when it has ended; nobody sends any before it is known who asks."""
+    brought = tap.uploads.new_set()
+    try:
+        yield Received(await parameters_and_files(request, brought), brought)
+    finally:
+        await run_sync(brought.remove)
+
+
+WithFiles = Annotated[Received, Depends(received)]
+
 QUERY_PARAMETERS = {
     "LANG": "Language: ADQL, ADQL-2.1 or ADQL-2.0.",
     "QUERY": "The query.",
     "MAXREC": "At most this many rows; 0 for the description of the columns alone.",
     "RESPONSEFORMAT": "votable (BINARY2), votable/td, votable/b, csv, tsv, fits, json, parquet or arrow.",
     "RUNID": "A word of yours, echoed in the answer.",
+    "UPLOAD": "name,URI of a table to be read as TAP_UPLOAD.name; param:x is the file x of the form. May be repeated.",
 }
 
 
@@ -56,11 +73,12 @@ _SYNC = described(**QUERY_PARAMETERS)
 
 @router.get("/sync", summary="Ask in ADQL and wait for the answer", openapi_extra=_SYNC, response_class=Response)
 @router.post("/sync", summary="The same by a form", openapi_extra=_SYNC, response_class=Response)
-async def run_sync(given: Given, principal: Asking, tap: Service, turns: Turns) -> Response:
-    request = TapRequest.from_parameters(given, tap.limits)
-    turn = turns(lambda: tap.prepare(principal, request))
+async def answer_at_once(received: WithFiles, principal: Asking, tap: Service, turns: Turns) -> Response:
+    request = TapRequest.from_parameters(received.parameters, tap.limits, tap.uploads.limits)
+    staged = tap.uploads.staged(request.uploads, received.brought)
+    turn = staged.turn(turns(lambda: tap.prepare(principal, request, staged.tables)))
     return RowStream(
-        lambda: tap.start(turn.prepared),
+        lambda: tap.start(turn.inner.prepared),
         turn=turn,
         form=request.form,
         heading=request.heading(),

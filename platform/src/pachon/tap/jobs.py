@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pachon.queries.jobs.models import Job
     from pachon.queries.jobs.service import JobService
     from pachon.queries.models import QueryLimits
+    from pachon.queries.uploads.models import UploadLimits
+    from pachon.tap.uploads import Received, Uploads
 
 _KEPT = ("REQUEST", "LANG", "QUERY", "MAXREC", "RESPONSEFORMAT", "FORMAT", "RUNID", "UPLOAD")
 """Parameters that a job keeps; all others are ignored (DALI 1.1, section 3)."""
@@ -32,12 +34,15 @@ class TapJobs:
         Jobs of all kinds.
     limits
         Limits of one query.
+    uploads
+        Receives the files of requests.
     list_address
         Public address of the job list; jobs are below it.
     """
 
-    def __init__(self, jobs: JobService, limits: QueryLimits, *, list_address: str) -> None:
+    def __init__(self, jobs: JobService, limits: QueryLimits, *, uploads: Uploads, list_address: str) -> None:
         self.jobs = jobs
+        self.uploads = uploads
         self._limits = limits
         self.list_address = list_address
 
@@ -64,7 +69,7 @@ class TapJobs:
         )
         return tuple(self.document(job) for job in self.jobs.list(principal, wanted))
 
-    def create(self, principal: Principal, given: Parameters) -> Job:
+    def create(self, principal: Principal, received: Received) -> Job:
         """A new job with these parameters; PHASE=RUN queues it at once (UWS 1.1, section 2.2.3.1).
 
         Raises
@@ -72,10 +77,11 @@ class TapJobs:
         UsageError
             If PHASE is something else, or a limit does not allow it.
         """
+        given = received.parameters
         phase = given.text("PHASE")
         if phase is not None and phase.upper() != "RUN":
             raise UsageError(f"PHASE of a new job must be RUN or left out, not '{phase[:40]}'.", parameter="PHASE")
-        return self.jobs.create(principal, _kept(given), run=phase is not None)
+        return self.jobs.create(principal, _kept(given), run=phase is not None, files=received.brought.parts)
 
     def change_phase(self, principal: Principal, job_id: str, given: Parameters) -> Job:
         """Run or abort a job by PHASE.
@@ -88,9 +94,10 @@ class TapJobs:
         act = self.jobs.run if _command(given) == "RUN" else self.jobs.abort
         return act(principal, job_id)
 
-    def change_parameters(self, principal: Principal, job_id: str, given: Parameters) -> Job:
-        """Give a PENDING job parameters."""
-        return self.jobs.change_parameters(principal, job_id, _kept(given))
+    def change_parameters(self, principal: Principal, job_id: str, received: Received) -> Job:
+        """Give a PENDING job parameters, and files."""
+        pairs = _kept(received.parameters)
+        return self.jobs.change_parameters(principal, job_id, pairs, files=received.brought.parts)
 
     def change_duration(self, principal: Principal, job_id: str, given: Parameters) -> Job:
         """Set the longest time to execute by EXECUTIONDURATION.
@@ -165,7 +172,7 @@ class TapJobs:
         UsageError
             If its parameters are wrong.
         """
-        return request_of(job, self._limits)
+        return request_of(job, self._limits, self.uploads.limits)
 
     def _results(self, job: Job) -> tuple[ResultDocument, ...]:
         if job.phase is not JobPhase.COMPLETED:
@@ -174,7 +181,7 @@ class TapJobs:
         return (ResultDocument(id="result", address=address, media_type=self.request(job).form.media_type),)
 
 
-def request_of(job: Job, limits: QueryLimits) -> TapRequest:
+def request_of(job: Job, limits: QueryLimits, uploads: UploadLimits) -> TapRequest:
     """What a job asks.
 
     Raises
@@ -182,7 +189,7 @@ def request_of(job: Job, limits: QueryLimits) -> TapRequest:
     UsageError
         If its parameters are wrong.
     """
-    return TapRequest.from_parameters(Parameters.from_pairs(job.parameters), limits)
+    return TapRequest.from_parameters(Parameters.from_pairs(job.parameters), limits, uploads)
 
 
 def failure(job: Job) -> PachonError:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pachon.core.errors import UsageError
 from pachon.queries.models import QueryLimits
+from pachon.queries.uploads.models import Upload, UploadLimits, uploads_of
 from pachon.vo import formats
 from pachon.vo.dali import Parameters
 from pachon.vo.formats import Format
@@ -24,15 +25,18 @@ class TapRequest:
         MAXREC within the limits; None for the default, 0 for metadata only.
     run_id
         RUNID, echoed in the answer.
+    uploads
+        Tables that come with it.
     """
 
     adql: str
     form: Format
     max_rows: int | None = None
     run_id: str | None = None
+    uploads: tuple[Upload, ...] = ()
 
     @classmethod
-    def from_parameters(cls, parameters: Parameters, limits: QueryLimits) -> TapRequest:
+    def from_parameters(cls, parameters: Parameters, limits: QueryLimits, uploads: UploadLimits) -> TapRequest:
         """Read the parameters of TAP 1.1, section 2.7; those it does not know are ignored.
 
         Raises
@@ -42,8 +46,6 @@ class TapRequest:
         """
         _check_request(parameters)
         _check_language(parameters)
-        if parameters.all("UPLOAD"):
-            raise UsageError("UPLOAD is not offered yet: ask the tables of /tap/tables.", parameter="UPLOAD")
         adql = parameters.text("QUERY")
         if adql is None:
             raise UsageError("QUERY is missing: the text of the query, in ADQL.", parameter="QUERY")
@@ -52,6 +54,7 @@ class TapRequest:
             form=formats.choose(parameters, default=formats.BINARY2),
             max_rows=parameters.max_rows(limit=limits.max_rows),
             run_id=parameters.text("RUNID"),
+            uploads=uploads_of(parameters.all("UPLOAD"), uploads),
         )
 
     def heading(self) -> Heading:

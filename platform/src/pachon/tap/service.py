@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from pachon.queries.estimate.models import Load, TimeClass
 from pachon.queries.models import Protocol
+from pachon.queries.service import Uploads as Tables
 from pachon.rights.models import Access
 from pachon.tap import schema
 from pachon.tap.examples import Example, examples
@@ -17,15 +19,18 @@ from pachon.vo.vosi import Reference, SchemaDescription, TableColumn, TableDescr
 
 if TYPE_CHECKING:
     from pachon.identity.models import Principal
-    from pachon.queries.estimate.models import Load
     from pachon.queries.jobs.models import Job, JobLimits
+    from pachon.queries.jobs.runner import FilesOfJob
     from pachon.queries.models import Answer, QueryLimits
     from pachon.queries.service import Prepared, QueryService
+    from pachon.queries.uploads.answer import UploadAnswer
     from pachon.releases.models import Table
     from pachon.releases.service import ReleaseService
     from pachon.tap.models import TapRequest
+    from pachon.tap.uploads import Uploads
 
 _DAY_S = 86_400
+_NONE: Tables = {}
 
 
 class TapService:
@@ -33,6 +38,8 @@ class TapService:
 
     Parameters
     ----------
+    uploads
+        Tables that come with requests.
     base_url
         Public address of the service, without a trailing slash.
     """
@@ -44,8 +51,10 @@ class TapService:
         limits: QueryLimits,
         job_limits: JobLimits,
         *,
+        uploads: Uploads,
         base_url: str,
     ) -> None:
+        self.uploads = uploads
         self._queries = queries
         self._releases = releases
         self.limits = limits
@@ -64,21 +73,35 @@ class TapService:
             max_duration_s=self._job_limits.max_duration_s,
             default_retention_s=math.ceil(self._job_limits.default_destruction_days * _DAY_S),
             max_retention_s=math.ceil(self._job_limits.max_destruction_days * _DAY_S),
+            max_upload_rows=self.uploads.limits.max_rows,
+            max_upload_bytes=self.uploads.limits.max_bytes,
         )
 
     def examples(self, principal: Principal) -> tuple[Example, ...]:
         """Queries that this person can run as they stand."""
         return examples(self._releases.tables(principal, Access.QUERY))
 
-    def prepare(self, principal: Principal, request: TapRequest) -> Prepared:
+    def prepare(self, principal: Principal, request: TapRequest, tables: Tables) -> Prepared:
         """Bind a query, ready for its turn.
+
+        Parameters
+        ----------
+        tables
+            Those that came with it.
+
+        Parameters
+        ----------
+        brought
+            The files that came with the request.
 
         Raises
         ------
         UsageError
             If the query is wrong, with the place, or larger than synchronous ones may be.
         """
-        return self._queries.prepare(principal, request.adql, max_rows=request.max_rows, protocol=Protocol.TAP_SYNC)
+        return self._queries.prepare(
+            principal, request.adql, max_rows=request.max_rows, protocol=Protocol.TAP_SYNC, uploads=tables
+        )
 
     def start(self, prepared: Prepared) -> Answer:
         """Run a query in its turn; the caller closes the answer.
@@ -91,18 +114,25 @@ class TapService:
         return self._queries.start(prepared)
 
     def load_of(self, job: Job) -> Load:
-        """What the query of a job asks of a worker.
+        """What the query of a job asks of a worker; of one with uploads, which are not read yet, that of a scan.
 
         Raises
         ------
         UsageError
             If the parameters or the query are wrong.
         """
-        request = request_of(job, self.limits)
+        request = request_of(job, self.limits, self.uploads.limits)
+        if request.uploads:
+            return Load(time_class=TimeClass.SCAN, is_rough=True)
         return self._queries.load(job.principal, request.adql, max_rows=request.max_rows)
 
-    def ask_for(self, job: Job) -> Answer:
+    def ask_for(self, job: Job, files: FilesOfJob) -> Answer | UploadAnswer:
         """Run the query of a job as its owner, for as long as the job may execute; the caller closes the answer.
+
+        Parameters
+        ----------
+        files
+            Finds the files that were sent for the job, by name of the part.
 
         Raises
         ------
@@ -113,15 +143,23 @@ class TapService:
         OutgrownError
             While its rows are read: it belongs to a larger class than the job is in.
         """
-        request = request_of(job, self.limits)
-        return self._queries.ask(
-            job.principal,
-            request.adql,
-            max_rows=request.max_rows,
-            protocol=Protocol.TAP_ASYNC,
-            timeout_s=job.duration_s,
-            time_class=job.time_class,
-        )
+        request = request_of(job, self.limits, self.uploads.limits)
+
+        def ask(tables: Tables = _NONE) -> Answer:
+            return self._queries.ask(
+                job.principal,
+                request.adql,
+                max_rows=request.max_rows,
+                protocol=Protocol.TAP_ASYNC,
+                timeout_s=job.duration_s,
+                time_class=job.time_class,
+                uploads=tables,
+            )
+
+        if not request.uploads:
+            return ask()
+        parts = (upload.part for upload in request.uploads)
+        return self.uploads.answer(request.uploads, files(job, [part for part in parts if part is not None]), ask)
 
     def describe(self, principal: Principal) -> tuple[SchemaDescription, ...]:
         """All schemas that this person may ask, TAP_SCHEMA last."""

@@ -14,6 +14,9 @@ from pachon.vo.markup import element
 MEDIA_TYPE = "text/xml"
 
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+_UPLOAD_METHODS = "".join(
+    f'<uploadMethod ivo-id="ivo://ivoa.net/std/TAPRegExt#upload-{name}"/>\n' for name in ("inline", "http", "https")
+)
 _NAMESPACES = (
     'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
     'xmlns:vr="http://www.ivoa.net/xml/VOResource/v1.0" '
@@ -87,6 +90,8 @@ class TapAbilities:
         How long a job may execute, seconds.
     default_retention_s, max_retention_s
         How long a job is kept, seconds.
+    max_upload_rows, max_upload_bytes
+        Size of one uploaded table.
     """
 
     base_url: str
@@ -98,6 +103,8 @@ class TapAbilities:
     max_duration_s: int
     default_retention_s: int
     max_retention_s: int
+    max_upload_rows: int
+    max_upload_bytes: int
 
 
 def availability(*, available: bool, up_since: datetime, notes: Sequence[str] = ()) -> str:
@@ -155,10 +162,13 @@ def _table_access(tap: TapAbilities) -> str:
         '<capability standardID="ivo://ivoa.net/std/TAP" xsi:type="tr:TableAccess">\n'
         f"{_interface(tap.base_url, role='std', use='base')}{_language(tap.features)}"
         f"{''.join(_output_format(form) for form in tap.formats)}"
+        f"{_UPLOAD_METHODS}"
         f"{_times('retentionPeriod', tap.default_retention_s, tap.max_retention_s)}"
         f"{_times('executionDuration', tap.default_duration_s, tap.max_duration_s)}"
         f'<outputLimit>\n<default unit="row">{tap.default_rows}</default>\n'
-        f'<hard unit="row">{tap.max_rows}</hard>\n</outputLimit>\n</capability>\n'
+        f'<hard unit="row">{tap.max_rows}</hard>\n</outputLimit>\n'
+        f'<uploadLimit>\n<default unit="row">{tap.max_upload_rows}</default>\n'
+        f'<hard unit="byte">{tap.max_upload_bytes}</hard>\n</uploadLimit>\n</capability>\n'
     )
 
 

@@ -32,10 +32,19 @@ class EngineFaultError(RuntimeError):
 
 
 class DuckDBRun:
-    """A plan running in a borrowed worker."""
+    """A plan running in a borrowed worker.
 
-    def __init__(self, pool: WorkerPool, statement: Statement, *, schema: pa.Schema, timeout_s: float) -> None:
+    Parameters
+    ----------
+    is_last
+        Whether the worker is ended afterwards and replaced.
+    """
+
+    def __init__(
+        self, pool: WorkerPool, statement: Statement, *, schema: pa.Schema, timeout_s: float, is_last: bool = False
+    ) -> None:
         self._pool = pool
+        self._is_last = is_last
         self._schema = schema
         self._timeout_s = timeout_s
         self._deadline = time.monotonic() + timeout_s
@@ -133,7 +142,7 @@ class DuckDBRun:
     def _give_back(self, *, usable: bool) -> None:
         worker, self._worker = self._worker, None
         if worker is not None:
-            self._pool.release(worker, usable=usable)
+            self._pool.release(worker, usable=usable and not self._is_last)
 
 
 def _lost() -> UnavailableError:
@@ -189,9 +198,9 @@ class DuckDBEngine:
             pool.start()
 
     def execute(self, plan: Plan, *, timeout_s: float, time_class: TimeClass = TimeClass.SHORT) -> DuckDBRun:
-        """Start a plan: see `engine.Engine`."""
-        pool = self._pools[time_class]
-        return DuckDBRun(pool, write(plan), schema=arrow_schema(plan.fields), timeout_s=timeout_s)
+        """Start a plan: see `engine.Engine`. A worker that read what somebody sent serves nobody else."""
+        schema, is_last = arrow_schema(plan.fields), plan.reads_upload
+        return DuckDBRun(self._pools[time_class], write(plan), schema=schema, timeout_s=timeout_s, is_last=is_last)
 
     def ready(self) -> bool:
         """Whether a worker is alive."""

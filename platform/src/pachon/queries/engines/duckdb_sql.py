@@ -10,7 +10,6 @@ from typing import assert_never
 import pyarrow as pa
 
 from pachon.core.fields import DataType, Field
-from pachon.core.healpix import SPATIAL_INDEX_ORDER
 from pachon.queries.engines.duckdb_functions import call_sql, coarser, string_literal, type_sql
 from pachon.queries.plan import (
     Aggregate,
@@ -35,6 +34,7 @@ from pachon.queries.plan import (
     Select,
     SetOperation,
 )
+from pachon.releases.hats.layout import index_range
 from pachon.releases.models import Partition, Table
 
 _INDEX_COLUMN = '"_healpix_29"'
@@ -207,8 +207,7 @@ def _tail(keys: list[str], limit: int | None, offset: int | None) -> str:
 
 
 def _overlaps(part: Partition, ranges: IndexRanges) -> bool:
-    shift = 2 * (SPATIAL_INDEX_ORDER - part.order)
-    first, stop = part.pixel << shift, (part.pixel + 1) << shift
+    first, stop = index_range(part)
     return any(low < stop and high > first for low, high in ranges)
 
 

@@ -12,7 +12,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from pachon.core.errors import UnavailableError
 from pachon.core.healpix import SPATIAL_INDEX_ORDER, pixel_count
-from pachon.queries.plan import IndexRanges
+from pachon.queries.plan import UPLOAD_SCHEMA, IndexRanges
 from pachon.releases.hats.layout import index_range
 from pachon.releases.models import Partition, Snapshot
 
@@ -197,6 +197,8 @@ class StatisticsStore:
             If the files cannot be read.
         """
         try:
+            if snapshot.table.schema == UPLOAD_SCHEMA:
+                return self._passing(snapshot)
             key = self._key(snapshot)
             with self._lock:
                 if (found := self._known.get(key)) is not None:
@@ -207,6 +209,14 @@ class StatisticsStore:
             _LOG.warning("statistics of %s: %s", snapshot.table.qualified_name, error)
             message = f"The files of table {snapshot.table.qualified_name} could not be read; please try again."
             raise UnavailableError(message, retry_after_s=10) from None
+
+    def _passing(self, snapshot: Snapshot) -> TableStatistics:
+        """Statistics of what is somebody's own and soon gone: nothing of it stays on disk."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".passing-", dir=self._folder) as name:
+            folder = Path(name)
+            write_statistics(folder, snapshot, self._density(snapshot), sample_rows=self._sample_rows)
+            return TableStatistics(folder)
 
     def keep_only(self, snapshots: Iterable[Snapshot]) -> None:
         """Forget all tables but these."""

@@ -79,6 +79,9 @@ class JobLimits:
         return self.kept_per_person if owner else self.kept_anonymous
 
 
+UPLOAD = "UPLOAD"
+"""The parameter that accumulates (DALI 1.1, section 3.4.5)."""
+
 Pairs = tuple[tuple[str, str], ...]
 """Names and values of parameters, in order; a name may be repeated."""
 
@@ -220,7 +223,7 @@ class Job:
         return self if self.phase.is_over else replace(self._end(JobPhase.ABORTED, now), error=reason)
 
     def change_parameters(self, pairs: Pairs) -> Job:
-        """Given parameters, each replacing those of its name.
+        """Given parameters, each replacing those of its name; of uploads, those of the same table.
 
         Raises
         ------
@@ -228,8 +231,9 @@ class Job:
             If it was asked to run already.
         """
         self._require_pending("its parameters")
-        given = {name for name, _ in pairs}
-        return replace(self, parameters=(*(pair for pair in self.parameters if pair[0] not in given), *pairs))
+        given = {name if name != UPLOAD else _upload(value) for name, value in pairs}
+        kept = (pair for pair in self.parameters if (pair[0] if pair[0] != UPLOAD else _upload(pair[1])) not in given)
+        return replace(self, parameters=(*kept, *pairs))
 
     def change_duration(self, duration_s: int) -> Job:
         """Given another time to execute.
@@ -248,6 +252,10 @@ class Job:
 
     def _end(self, phase: JobPhase, now: datetime) -> Job:
         return replace(self, phase=phase, ended_at=now, holder="", lease_until=None, size_bytes=0)
+
+
+def _upload(value: str) -> str:
+    return f"{UPLOAD} {value.partition(',')[0].strip().lower()}"
 
 
 def _asked_by(job: Job, principal: Principal) -> Job:

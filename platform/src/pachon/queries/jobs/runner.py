@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -20,6 +21,7 @@ from pachon.queries.jobs.models import Job, JobLimits, JobPhase, JobResult
 from pachon.queries.jobs.spool import Spool
 from pachon.queries.jobs.storage import JobStore
 from pachon.queries.models import Answer
+from pachon.queries.uploads.answer import UploadAnswer
 
 _LOG = logging.getLogger(__name__)
 _LOOK_EVERY_S = 1.0
@@ -30,8 +32,10 @@ _JOIN_S = 5.0
 _KNOWN_AT_ONCE = 1_000
 _MEBIBYTE = 1024**2
 
-Ask = Callable[[Job], Answer]
-"""Starts the query of a job, as its owner."""
+FilesOfJob = Callable[[Job, Sequence[str]], Mapping[str, Path]]
+"""Of some parts of a request, those whose files were sent for a job, and where they are."""
+Ask = Callable[[Job, FilesOfJob], Answer | UploadAnswer]
+"""Starts the query of a job, as its owner, with its files."""
 Occupy = Callable[[Job], Callable[[], None]]
 """Takes a turn for a job; what it returns gives the turn back."""
 _Ending = Callable[[Job], Job]
@@ -64,7 +68,7 @@ class _Running:
     size_bytes: int = 0
     row_count: int = 0
     is_stopped: bool = False
-    answer: Answer | None = None
+    answer: Answer | UploadAnswer | None = None
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def stop(self) -> None:
@@ -75,7 +79,7 @@ class _Running:
         if answer is not None:
             answer.close()
 
-    def read(self, answer: Answer) -> None:
+    def read(self, answer: Answer | UploadAnswer) -> None:
         """Take note of the answer that is read from now on; it is closed at once if it was stopped before."""
         with self._turn:
             self.answer = answer
@@ -255,7 +259,7 @@ class JobRunner:
         return Job.wait_again if running.is_stopped or may_go_better else _failing(error.message, self._now)
 
     def _answer(self, running: _Running) -> JobResult:
-        answer = self._ask(running.job)
+        answer = self._ask(running.job, self._spool.sent)
         try:
             running.read(answer)
             rows = running.counted(answer.batches)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import takewhile
+from pathlib import Path
 
 from pachon.core import clock
 from pachon.core.clock import Clock
@@ -18,6 +19,7 @@ from pachon.queries.jobs.models import Job, JobLimits, JobPhase, Pairs
 from pachon.queries.jobs.spool import Spool, SpooledRows
 from pachon.queries.jobs.storage import InLine, JobFilter, JobStore
 from pachon.queries.line import Wait, expected_wait_s, remaining_s
+from pachon.queries.plan import UPLOAD_SCHEMA
 from pachon.releases.service import ReleaseService
 from pachon.rights.models import Access
 
@@ -32,6 +34,11 @@ LoadOf = Callable[[Job], Load]
 def _any_load(_job: Job) -> Load:
     """For services without estimates: every job is short."""
     return Load()
+
+
+Files = Mapping[str, Path]
+"""Files that were sent with a request, by name of the part."""
+_NO_FILES: Files = {}
 
 
 def _nothing_to_wake() -> None:
@@ -84,8 +91,13 @@ class JobService:
         self._wake = wake
         self._now = now
 
-    def create(self, principal: Principal, parameters: Pairs, *, run: bool) -> Job:
+    def create(self, principal: Principal, parameters: Pairs, *, run: bool, files: Files = _NO_FILES) -> Job:
         """A new job, which waits for parameters, or for its turn if it is to run.
+
+        Parameters
+        ----------
+        files
+            Moved to the job, which keeps them as long as there is one.
 
         Raises
         ------
@@ -103,7 +115,12 @@ class JobService:
             duration_s=self._limits.default_duration_s,
         )
         job = job.queue(principal, now, self._load(job, principal)) if run else job
-        self._store.add(job, limit=self._limits.kept(principal.name))
+        self._spool.keep(job.id, files)
+        try:
+            self._store.add(job, limit=self._limits.kept(principal.name))
+        except BaseException:
+            self._spool.remove(job.id)
+            raise
         self._wake()
         return job
 
@@ -159,8 +176,10 @@ class JobService:
         """Stop a job; whichever process executes it sees so within a second."""
         return self._change(principal, job_id, lambda job: job.abort(self._now()))
 
-    def change_parameters(self, principal: Principal, job_id: str, parameters: Pairs) -> Job:
-        """Give a PENDING job parameters.
+    def change_parameters(
+        self, principal: Principal, job_id: str, parameters: Pairs, *, files: Files = _NO_FILES
+    ) -> Job:
+        """Give a PENDING job parameters, and files as `create` does.
 
         Raises
         ------
@@ -175,7 +194,9 @@ class JobService:
             self._bounded(changed.parameters)
             return changed
 
-        return self._change(principal, job_id, edit)
+        job = self._change(principal, job_id, edit)
+        self._spool.keep(job.id, files)
+        return job
 
     def change_duration(self, principal: Principal, job_id: str, duration_s: int) -> Job:
         """Give a PENDING job another time to execute, in seconds; 0, and more than is allowed, means the most allowed.
@@ -228,7 +249,8 @@ class JobService:
         """
         if job.phase is not JobPhase.COMPLETED:
             raise NotFoundError(f"Job {job.id} has no result: its phase is {job.phase}.")
-        lost = self._releases.out_of_reach(principal, set(job.tables) - self._described, Access.QUERY)
+        theirs = {name for name in job.tables if not name.startswith(f"{UPLOAD_SCHEMA}.")} - self._described
+        lost = self._releases.out_of_reach(principal, theirs, Access.QUERY)
         if lost:
             raise ForbiddenError(f"What this result was made from is not yours to read any more: {', '.join(lost)}.")
         missing = set(job.groups) - principal.groups

@@ -10,9 +10,10 @@ import dataclasses
 import json
 import logging
 import os
+import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ import pyarrow as pa
 from pachon.core.errors import NotFoundError, UnavailableError
 from pachon.core.fields import DataType, Field, arrow_schema
 from pachon.queries.jobs.models import Job
+from pachon.queries.uploads.storage import file_name
 
 _LOG = logging.getLogger(__name__)
 _FIELDS = b"pachon.fields"
@@ -126,6 +128,21 @@ class Spool:
             return SpooledRows(path, execution_id=job.execution_id or "", overflow=job.overflow)
         except FileNotFoundError:
             raise NotFoundError(f"The result of job {job.id} is not on disk any more; run the query again.") from None
+
+    def keep(self, job_id: str, files: Mapping[str, Path]) -> None:
+        """Move the files that were sent for a job, by name of the part, to its own: they go when these go."""
+        if files:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for part, path in files.items():
+            shutil.move(path, self._sent(job_id, part))
+
+    def sent(self, job: Job, parts: Sequence[str]) -> dict[str, Path]:
+        """Of some parts, those whose files were sent for a job."""
+        found = {part: self._sent(job.id, part) for part in parts}
+        return {part: path for part, path in found.items() if path.is_file()}
+
+    def _sent(self, job_id: str, part: str) -> Path:
+        return self._folder / f"{job_id}.{file_name(part)}.sent"
 
     def remove(self, job_id: str) -> None:
         """Delete all files of a job."""

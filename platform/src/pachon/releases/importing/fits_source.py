@@ -33,6 +33,7 @@ class _Column:
     is_text: bool
     is_logical: bool
     unit: str | None
+    ucd: str | None
     null: int | None
     scale: float
     zero: float
@@ -85,7 +86,9 @@ class FitsSource:
             ):
                 table = next(hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU))
                 start, rows = table.fileinfo()["datLoc"], int(table.header["NAXIS2"])
-                columns = tuple(_column(column) for column in table.columns)
+                columns = tuple(
+                    _column(column, table.header.get(f"TUCD{number}")) for number, column in enumerate(table.columns, 1)
+                )
                 dtype = np.dtype([(column.name, column.dtype) for column in columns])
                 if dtype.itemsize != table.header["NAXIS1"]:
                     raise UnreadableFileError("the columns of the table are not as long as its rows (NAXIS1).")
@@ -100,7 +103,8 @@ class FitsSource:
         """As in the header of the table."""
         _, _, columns, dtype = self._table
         return tuple(
-            SourceColumn(column.name, column.arrow(np.zeros(1, dtype)).type, column.unit) for column in columns
+            SourceColumn(column.name, column.arrow(np.zeros(1, dtype)).type, column.unit, column.ucd)
+            for column in columns
         )
 
     def batches(self) -> Iterator[pa.RecordBatch]:
@@ -119,7 +123,7 @@ class FitsSource:
                 yield pa.RecordBatch.from_arrays([column.arrow(block) for column in columns], names=names)
 
 
-def _column(column: Any) -> _Column:  # noqa: ANN401 -- astropy's columns have no types
+def _column(column: Any, ucd: str | None) -> _Column:  # noqa: ANN401 -- astropy's columns have no types
     code = column.format.format
     if code not in _TYPES:
         allowed = ", ".join(_TYPES)
@@ -131,6 +135,7 @@ def _column(column: Any) -> _Column:  # noqa: ANN401 -- astropy's columns have n
         is_text=code == "A",
         is_logical=code == "L",
         unit=column.unit or None,
+        ucd=ucd or None,
         null=None if column.null in {None, ""} else int(column.null),
         scale=1.0 if column.bscale in {None, ""} else column.bscale,
         zero=0.0 if column.bzero in {None, ""} else column.bzero,

@@ -11,6 +11,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from pachon.core.errors import UsageError
+from pachon.core.fields import Field
 from pachon.releases.models import Partition
 
 
@@ -97,11 +98,25 @@ class UnreadableFileError(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class SourceColumn:
-    """A column as a file describes it: the Arrow type in which it is read, and its unit if the file says one."""
+    """A column as a file describes it.
+
+    Parameters
+    ----------
+    type
+        The Arrow type in which it is read.
+    unit
+        Its unit, if the file says one.
+    ucd
+        Its UCD, likewise.
+    declared
+        The whole description, where the file has one in the words of VOTable.
+    """
 
     name: str
     type: pa.DataType
     unit: str | None = None
+    ucd: str | None = None
+    declared: Field | None = None
 
 
 class Source(Protocol):

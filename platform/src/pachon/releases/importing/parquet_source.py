@@ -12,16 +12,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pachon.releases.importing.models import SourceColumn, UnreadableFileError
+from pachon.releases.importing.votable_source import declared_fields
 
 BATCH_ROWS = 65_536
-_UNIT = b"unit"
+_VOTABLE = b"IVOA.VOTable-Parquet.content"
+"""The description of the columns as a VOTable without rows (VOParquet 1.0)."""
 _SPARE = ("_", ".")
 """How names of files begin that hold no rows: footers of footers, and what is not finished."""
 
 
 @dataclass(frozen=True)
 class ParquetSource:
-    """A Parquet file; `unit` in the metadata of a column is its unit."""
+    """A Parquet file; `unit` and `ucd` in the metadata of a column are its unit and UCD."""
 
     path: Path
     is_text: bool = False
@@ -30,7 +32,14 @@ class ParquetSource:
     def columns(self) -> tuple[SourceColumn, ...]:
         """As in the footer."""
         with _readable(), pq.ParquetFile(self.path) as file:
-            return tuple(SourceColumn(field.name, field.type, _unit(field)) for field in file.schema_arrow)
+            schema = file.schema_arrow
+        declared = declared_fields((schema.metadata or {}).get(_VOTABLE, b""))
+        return tuple(
+            SourceColumn(
+                field.name, field.type, _label(field, b"unit"), _label(field, b"ucd"), declared.get(field.name)
+            )
+            for field in schema
+        )
 
     @property
     def states_units(self) -> bool:
@@ -55,9 +64,9 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
-def _unit(field: pa.Field) -> str | None:
-    unit = (field.metadata or {}).get(_UNIT)
-    return unit.decode() if unit else None
+def _label(field: pa.Field, key: bytes) -> str | None:
+    text = (field.metadata or {}).get(key)
+    return text.decode(errors="replace") if text else None
 
 
 def parquet_files(folder: Path) -> tuple[Path, ...]:

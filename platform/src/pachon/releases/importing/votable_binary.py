@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from pachon.core.fields import DataType, Field
 from pachon.releases.importing.models import UnreadableFileError
 
 if TYPE_CHECKING:
@@ -26,24 +27,60 @@ _ROW_BYTES = 64 * 1024**2
 """The longest row that is read."""
 
 
+_DECLARED = {
+    **{datatype.value: datatype for datatype in DataType},
+    "bit": DataType.BOOLEAN,
+    "unicodeChar": DataType.CHAR,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class VOTableField:
-    """A FIELD of a table; `null` is the text of the value that stands for none."""
+    """A FIELD of a table; `null` is the text of the value that stands for none, the others are as in VOTable."""
 
     name: str
     datatype: str
     arraysize: str | None = None
     unit: str | None = None
     null: str | None = None
+    ucd: str | None = None
+    utype: str | None = None
+    xtype: str | None = None
+    description: str | None = None
 
     @classmethod
     def from_attributes(cls, attributes: Mapping[str, str]) -> VOTableField:
         """From the attributes of the element."""
-        unit = attributes.get("unit", "").strip() or None
+        unit, ucd, utype, xtype = (attributes.get(key, "").strip() or None for key in ("unit", "ucd", "utype", "xtype"))
         name, arraysize = attributes.get("name", ""), attributes.get("arraysize")
         if arraysize is not None and not _ARRAYSIZE.fullmatch(arraysize):
             raise UnreadableFileError(f"field {name} has arraysize '{arraysize}', which is none.")
-        return cls(name, attributes.get("datatype", ""), arraysize, unit)
+        datatype = attributes.get("datatype", "")
+        return cls(name, datatype, arraysize, unit, ucd=ucd, utype=utype, xtype=xtype)
+
+    @property
+    def declared(self) -> Field:
+        """The description of the column.
+
+        Raises
+        ------
+        UnreadableFileError
+            If the datatype is none that is read here.
+        """
+        self.element  # noqa: B018 -- checks the datatype
+        datatype, arraysize = _DECLARED[self.datatype], self.arraysize
+        if datatype is DataType.CHAR:
+            datatype, arraysize = (DataType.TIMESTAMP, None) if self.xtype == "timestamp" else (datatype, "*")
+        return Field(
+            name=self.name,
+            datatype=datatype,
+            arraysize=None if arraysize == "1" else arraysize,
+            unit=self.unit,
+            ucd=self.ucd,
+            utype=self.utype,
+            xtype=self.xtype,
+            description=self.description,
+        )
 
     @property
     def is_text(self) -> bool:

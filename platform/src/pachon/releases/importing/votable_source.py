@@ -15,9 +15,11 @@ from xml.parsers import expat
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pachon.core.fields import Field
 from pachon.releases.importing.fits_source import FitsSource
 from pachon.releases.importing.models import Source, SourceColumn, UnreadableFileError
 from pachon.releases.importing.votable_binary import BinaryReader, VOTableField
+from pachon.releases.importing.votable_rows import PlainRows
 
 _READ_BYTES = 1024**2
 _SERIALISATIONS = frozenset({"TABLEDATA", "BINARY", "BINARY2", "FITS"})
@@ -41,6 +43,7 @@ class _Document:
         self.rows: list[list[str | None]] = []
         self.stream: list[str] = []
         self.is_done = False
+        self._is_in_field = False
         self._path = path
         self._row: list[str | None] = []
         self._cell: str | None = None
@@ -57,15 +60,25 @@ class _Document:
         UnreadableFileError
             If it is damaged.
         """
+        with self._path.open("rb") as file:
+            while not self.is_done and (piece := file.read(_READ_BYTES)):
+                self.feed(piece)
+                yield
+        if not self.is_done:
+            raise UnreadableFileError("the document ends before its first TABLE does, or has none.")
+
+    def feed(self, piece: bytes) -> None:
+        """Parse a piece more.
+
+        Raises
+        ------
+        UnreadableFileError
+            If it is damaged.
+        """
         try:
-            with self._path.open("rb") as file:
-                while not self.is_done and (piece := file.read(_READ_BYTES)):
-                    self._parser.Parse(piece, False)  # noqa: FBT003 -- takes no keywords
-                    yield
+            self._parser.Parse(piece, False)  # noqa: FBT003 -- takes no keywords
         except expat.ExpatError as error:
             raise UnreadableFileError(f"the file is damaged, or no VOTable ({error}).") from None
-        if not self.is_done:
-            raise UnreadableFileError("the document ends before its first TABLE does.")
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         name = tag.rpartition(":")[2]
@@ -75,8 +88,12 @@ class _Document:
             self._row = []
         elif name == "FIELD":
             self.fields.append(VOTableField.from_attributes(attributes))
-        elif name == "VALUES" and self.fields and "null" in attributes:
+            self._is_in_field = True
+        elif name == "VALUES" and self._is_in_field and "null" in attributes:
             self.fields[-1] = replace(self.fields[-1], null=attributes["null"])
+        elif name == "DESCRIPTION" and self._is_in_field:
+            self._cell = None
+            self._parser.CharacterDataHandler = self._add_to_cell
         elif name in _SERIALISATIONS and not self.is_done:
             self.serialisation = name
             self._parser.CharacterDataHandler = self._add_to_cell
@@ -91,12 +108,27 @@ class _Document:
             self._row.append(self._cell)
         elif name == "TR" and not self.is_done:
             self.rows.append(self._row)
+        elif name == "FIELD":
+            self._is_in_field = False
+        elif name == "DESCRIPTION" and self._is_in_field:
+            self.fields[-1] = replace(self.fields[-1], description=" ".join((self._cell or "").split()) or None)
+            self._parser.CharacterDataHandler = None
         elif name in {"TABLE", "STREAM"}:
             self.is_done = True
             self._parser.CharacterDataHandler = None
 
     def _add_to_cell(self, text: str) -> None:
         self._cell = text if self._cell is None else self._cell + text
+
+
+def declared_fields(content: bytes) -> dict[str, Field]:
+    """The fields of the first table of a small document, by name; none if it cannot be read."""
+    document = _Document(Path())
+    try:
+        document.feed(content)
+        return {field.name: field.declared for field in document.fields}
+    except UnreadableFileError:
+        return {}
 
 
 def open_votable(path: Path) -> Source:
@@ -112,8 +144,10 @@ def open_votable(path: Path) -> Source:
     while document.serialisation is None and not document.is_done:
         next(parsing, None)
     fields = tuple(document.fields)
+    if document.serialisation is None and not fields:
+        raise UnreadableFileError("the first TABLE of the document has neither fields (FIELD) nor DATA.")
     if document.serialisation is None:
-        raise UnreadableFileError("the first TABLE of the document has no DATA.")
+        return _TableData(path, fields)  # a table without DATA has no rows
     if document.serialisation == "TABLEDATA":
         return _TableData(path, fields)
     return _FitsStream(path) if document.serialisation == "FITS" else _Binary(path, fields, document.serialisation)
@@ -130,9 +164,21 @@ class _TableData:
 
     @property
     def columns(self) -> tuple[SourceColumn, ...]:
-        return tuple(SourceColumn(field.name, pa.string(), field.unit) for field in self.fields)
+        return tuple(
+            SourceColumn(field.name, pa.string(), field.unit, field.ucd, field.declared) for field in self.fields
+        )
 
     def batches(self) -> Iterator[pa.RecordBatch]:
+        plain, done = PlainRows(self.path, len(self.fields)), 0
+        for batch in plain:
+            done += len(batch)
+            columns = [_without(column, field.null) for column, field in zip(batch.columns, self.fields, strict=True)]
+            yield pa.RecordBatch.from_arrays(columns, names=[field.name for field in self.fields])
+        if not plain.is_complete:
+            yield from self._parsed(skip=done)
+
+    def _parsed(self, *, skip: int) -> Iterator[pa.RecordBatch]:
+        """The rows after so many, from a parser that knows all of XML."""
         document, done = _Document(self.path), 0
         for _ in document.parse():
             rows, document.rows = document.rows, []
@@ -140,15 +186,18 @@ class _TableData:
                 if len(row) != len(self.fields):
                     message = f"the row has {len(row)} cells (TD), and there are {len(self.fields)} fields."
                     raise UnreadableFileError(message, row=number)
-            done += len(rows)
+            rows, done = rows[max(0, skip - done) :], done + len(rows)
             if rows:
                 columns = map(_texts, zip(*rows, strict=True), self.fields)
                 yield pa.RecordBatch.from_arrays(list(columns), names=[field.name for field in self.fields])
 
 
 def _texts(values: tuple[str | None, ...], field: VOTableField) -> pa.Array:
-    texts = pa.array(values, pa.string())
-    return texts if field.null is None else pc.if_else(pc.equal(texts, field.null), pa.scalar(None, pa.string()), texts)
+    return _without(pa.array(values, pa.string()), field.null)
+
+
+def _without(texts: pa.Array, null: str | None) -> pa.Array:
+    return texts if null is None else pc.if_else(pc.equal(texts, null), pa.scalar(None, pa.string()), texts)
 
 
 @dataclass(frozen=True)
@@ -168,7 +217,9 @@ class _Binary:
     @property
     def columns(self) -> tuple[SourceColumn, ...]:
         pairs = zip(self.fields, self._reader.schema, strict=True)
-        return tuple(SourceColumn(field.name, found.type, field.unit) for field, found in pairs)
+        return tuple(
+            SourceColumn(field.name, found.type, field.unit, field.ucd, field.declared) for field, found in pairs
+        )
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         yield from self._reader.read(_stream(self.path))

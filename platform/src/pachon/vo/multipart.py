@@ -1,0 +1,177 @@
+"""Forms with files (multipart/form-data, RFC 7578): values become parameters, files go to disk as they come."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+from anyio.to_thread import run_sync
+from fastapi import Request
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from pachon.core.errors import PachonError, UsageError
+from pachon.vo.dali import Parameters
+from pachon.vo.http import parameters
+
+_PIECE_BYTES = 1024**2
+_VALUE_BYTES = 1024**2
+_MOST_PARTS = 1_000
+_DRAINED_BYTES = 64 * 1024**2
+"""How much is read on after a refusal: a client that still sends does not listen."""
+
+
+class Part(Protocol):
+    """A file on its way."""
+
+    def write(self, data: bytes) -> None:
+        """Keep some bytes more; blocks."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        ...
+
+
+class Intake(Protocol):
+    """Takes the files of a request."""
+
+    def receive(self, part: str) -> Part:
+        """Begin to receive a file under the name of its part."""
+        ...
+
+
+async def parameters_and_files(request: Request, intake: Intake) -> Parameters:
+    """The parameters of a request, whose files go to the intake.
+
+    Raises
+    ------
+    UsageError
+        If the form cannot be read.
+    LimitError, UnavailableError
+        As the intake says.
+    """
+    media_type, options = parse_options_header(request.headers.get("content-type"))
+    if request.method != "POST" or media_type != b"multipart/form-data":
+        return await parameters(request)
+    boundary = options.get(b"boundary")
+    if not boundary:
+        raise UsageError("The form of this POST cannot be read: its Content-Type names no boundary.")
+    form = _Form(boundary, intake)
+    try:
+        await _read(request, form)
+    except FormParserError as error:
+        raise UsageError(f"The form of this POST cannot be read: {error}.") from None
+    finally:
+        form.close()
+    return Parameters.from_pairs([*request.query_params.multi_items(), *form.pairs])
+
+
+async def _read(request: Request, form: _Form) -> None:
+    """Read the whole body; after a refusal a part of the rest, so that the client comes to listen."""
+    refusal: PachonError | None = None
+    drained = 0
+    waiting = bytearray()
+    async for chunk in request.stream():
+        if refusal is not None:
+            drained += len(chunk)
+            if drained > _DRAINED_BYTES:
+                break
+            continue
+        waiting += chunk
+        if len(waiting) < _PIECE_BYTES:
+            continue
+        try:
+            await run_sync(form.feed, bytes(waiting))
+        except PachonError as error:
+            refusal = error
+        waiting.clear()
+    if refusal is not None:
+        raise refusal
+    await run_sync(partial(form.feed, bytes(waiting), is_last=True))
+
+
+@dataclass
+class _Form:
+    """What a parser tells of a form, in order."""
+
+    boundary: bytes
+    intake: Intake
+    pairs: list[tuple[str, str]] = field(default_factory=list)
+    _headers: dict[bytes, bytes] = field(default_factory=dict)
+    _header: tuple[bytearray, bytearray] = field(default_factory=lambda: (bytearray(), bytearray()))
+    _name: str = ""
+    _value: bytearray = field(default_factory=bytearray)
+    _file: Part | None = None
+    _parts: int = 0
+    _is_over: bool = False
+
+    def __post_init__(self) -> None:
+        self._parser = MultipartParser(
+            self.boundary,
+            {
+                "on_part_begin": self._begin,
+                "on_header_field": lambda data, start, end: self._header[0].extend(data[start:end]),
+                "on_header_value": lambda data, start, end: self._header[1].extend(data[start:end]),
+                "on_header_end": self._end_header,
+                "on_headers_finished": self._open,
+                "on_part_data": self._data,
+                "on_part_end": self._end,
+                "on_end": self._finish,
+            },
+        )
+
+    def feed(self, data: bytes, *, is_last: bool = False) -> None:
+        """Parse some bytes more; blocks while files are written."""
+        if data:
+            self._parser.write(data)
+        if is_last and not self._is_over:
+            raise UsageError("The form of this POST cannot be read: it ends before its last boundary.")
+
+    def close(self) -> None:
+        """Close a file that did not end."""
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+
+    def _begin(self) -> None:
+        self._headers = {}
+        self._parts += 1
+        if self._parts > _MOST_PARTS:
+            raise UsageError(f"The form of this POST has more than the {_MOST_PARTS} parts allowed.")
+
+    def _end_header(self) -> None:
+        name, value = (bytes(part) for part in self._header)
+        self._headers[name.lower()] = value
+        self._header = (bytearray(), bytearray())
+
+    def _open(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition"))
+        if b"name" not in options:
+            raise UsageError("The form of this POST cannot be read: a part has no name.")
+        self._name = options[b"name"].decode("utf-8", errors="replace")
+        media_type, _ = parse_options_header(self._headers.get(b"content-type"))
+        is_file = b"filename" in options or media_type not in {b"", b"text/plain"}
+        self._file = self.intake.receive(self._name) if is_file else None
+        self._value = bytearray()
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        if self._file is not None:
+            self._file.write(data[start:end])
+            return
+        self._value += data[start:end]
+        if len(self._value) > _VALUE_BYTES:
+            message = f"The value of {self._name[:80]} is longer than the {_VALUE_BYTES:,} bytes allowed."
+            raise UsageError(message, parameter=self._name[:80])
+
+    def _end(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        else:
+            self.pairs.append((self._name, self._value.decode("utf-8", errors="replace")))
+
+    def _finish(self) -> None:
+        self._is_over = True

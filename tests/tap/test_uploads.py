@@ -1,0 +1,349 @@
+"""Queries with tables that come with them, by real clients and by hand."""
+
+from __future__ import annotations
+
+import http.server
+import io
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import astropy.units as u
+import httpx
+import numpy as np
+import pyarrow as pa
+import pytest
+import pyvo
+import requests
+from astropy.io.votable import parse
+from astropy.table import Table as Frame
+
+from pachon.app.settings import UploadSettings
+from pachon.core.sky import Cone
+from pachon.identity.models import ANONYMOUS
+from pachon.queries.uploads.models import UploadLimits, uploads_of
+from pachon.queries.uploads.storage import UploadFolder
+from support.app import AS_HOLDER, AS_VISITOR, Site, running_site
+
+PLACES = b"n,ra,dec\n1,10.0,-5\n2,200.5,30\n3,359.9,89\n"
+LIST = "SELECT n, ra, dec FROM TAP_UPLOAD.mine ORDER BY n"
+
+
+class _Pages(http.server.BaseHTTPRequestHandler):
+    """A foreign server: a list, and addresses that lead elsewhere."""
+
+    def do_GET(self) -> None:
+        leads_to = {"/moved": "/list", "/away": f"http://localhost:{self.server.server_port}/list", "/round": "/round"}
+        place = leads_to.get(self.path)
+        self.send_response(302 if place else 200 if self.path == "/list" else 404)
+        if place:
+            self.send_header("Location", place)
+        self.end_headers()
+        self.wfile.write(PLACES)
+
+    def log_message(self, *_: object) -> None:
+        """Silent."""
+
+
+@contextmanager
+def foreign_server() -> Iterator[int]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Pages) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def foreign() -> Iterator[int]:
+    with foreign_server() as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, foreign: int) -> Iterator[Site]:
+    hosts = frozenset({f"127.0.0.1:{foreign}"})
+    uploads = UploadSettings(hosts=hosts, max_bytes=3_000_000, max_rows=100_000)
+    with running_site(Path(tmp_path_factory.mktemp("tap")), uploads=uploads) as running:
+        yield running
+
+
+def ask(site: Site, adql: str, *, files: dict[str, Any] | None = None, **given: Any) -> httpx.Response:
+    data = {"LANG": "ADQL", "QUERY": adql, "UPLOAD": "mine,param:file", "RESPONSEFORMAT": "arrow", **given}
+    return site.client.post("/api/tap/sync", data=data, files=files or {"file": PLACES})
+
+
+def rows(answer: httpx.Response) -> list[dict[str, Any]]:
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = pa.ipc.open_stream(answer.content).read_all().to_pylist()
+    return found
+
+
+def refusal(answer: httpx.Response) -> str:
+    assert answer.status_code in {400, 403, 404}, answer.status_code
+    (status,) = [info for info in parse(io.BytesIO(answer.content)).resources[0].infos if info.name == "QUERY_STATUS"]
+    return str(status.content)
+
+
+def files_left(site: Site) -> list[Path]:
+    (folder,) = site.services.settings.uploads_path.iterdir()
+    return [path for path in folder.iterdir() if path.name != "lock"]
+
+
+def until(holds: Callable[[], bool], timeout_s: float = 10.0) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return holds()
+
+
+def test_two_uploads_join_each_other_and_a_catalogue_and_leave_nothing(site: Site) -> None:
+    ids = site.stars["id"].to_pylist()[:2]
+    names = f"id,label\n{ids[0]},one\n{ids[1]},two\n".encode()
+    adql = (
+        "SELECT u.label, o.n, s.ra FROM tap_upload.mine AS u JOIN sky.stars AS s ON s.id = u.id, "
+        "TAP_UPLOAD.other AS o WHERE o.n = 3 ORDER BY u.label"
+    )
+    given = {"UPLOAD": ["mine,param:names", "other,param:places"]}
+    found = rows(ask(site, adql, files={"names": names, "places": PLACES}, **given))
+
+    assert [(row["label"], row["n"]) for row in found] == [("one", 3), ("two", 3)]
+    assert [row["ra"] for row in found] == site.stars["ra"].to_pylist()[:2]
+    assert until(lambda: files_left(site) == [])
+
+
+def test_cones_on_an_upload_find_what_brute_force_finds(site: Site) -> None:
+    random = np.random.default_rng(7)
+    frame = {"n": np.arange(5_000), "ra": random.uniform(0, 360, 5_000), "dec": random.uniform(-90, 90, 5_000)}
+    sent = Frame.from_pandas(pa.table(frame).to_pandas()).to_pandas().to_csv(index=False).encode()
+    for cone in (Cone(0.1, 89.0, 4.0), Cone(359.9, -10.0, 8.0), Cone(120.0, 45.0, 3.0)):
+        circle = f"CIRCLE({cone.ra_deg}, {cone.dec_deg}, {cone.radius_deg})"
+        query = f"SELECT n FROM TAP_UPLOAD.mine WHERE 1 = CONTAINS(POINT(ra, dec), {circle})"
+        found = {row["n"] for row in rows(ask(site, query, files={"file": sent}))}
+        assert found == set(np.flatnonzero(cone.contains(frame["ra"], frame["dec"])).tolist())
+        assert found
+
+
+def test_an_upload_is_in_no_metadata_and_other_queries_do_not_see_it(site: Site) -> None:
+    seen = rows(ask(site, "SELECT table_name FROM tap_schema.tables"))
+    assert seen
+    assert not [row for row in seen if "mine" in row["table_name"] or "upload" in row["table_name"].lower()]
+    alone = site.client.post("/api/tap/sync", data={"LANG": "ADQL", "QUERY": LIST})
+    assert "unknown table 'TAP_UPLOAD.mine'" in refusal(alone)
+
+
+def test_the_worker_that_read_an_upload_serves_nobody_else(site: Site) -> None:
+    pids = set(site.services.engine.worker_pids)
+    assert len(rows(ask(site, LIST))) == 3
+    assert until(lambda: len(set(site.services.engine.worker_pids) - pids) == 1, timeout_s=20)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"UPLOAD": "mine,param:other"}, "Upload 'mine': the request has no file 'other'; with it came 'file'."),
+        ({"QUERY": "SELECT x FROM TAP_UPLOAD.mine"}, "unknown column 'x'"),
+        ({"QUERY": "SELECT n FROM TAP_UPLOAD.mne"}, "unknown table 'TAP_UPLOAD.mne'; did you mean TAP_UPLOAD.mine?"),
+    ],
+)
+def test_what_is_wrong_with_a_request_is_told_and_leaves_nothing(
+    site: Site, given: dict[str, str], message: str
+) -> None:
+    assert message in refusal(ask(site, LIST, **given))
+    assert until(lambda: files_left(site) == [])
+
+
+def test_a_file_that_is_too_large_is_refused_while_it_comes(site: Site) -> None:
+    answer = ask(site, LIST, files={"file": b"n\n" + b"1\n" * 4_000_000})
+    assert "The file 'file' is larger than the 3,000,000 bytes allowed" in refusal(answer)
+    assert until(lambda: files_left(site) == [])
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("/list", ""),
+        ("/moved", ""),
+        ("/away", "only the same host is followed"),
+        ("/round", "leads elsewhere more than 3 times"),
+        ("/nothing", "answers with status 404"),
+    ],
+)
+def test_an_address_of_an_allowed_host_is_read_and_led_astray_by_none(
+    site: Site, foreign: int, path: str, message: str
+) -> None:
+    answer = ask(site, LIST, UPLOAD=f"mine,http://127.0.0.1:{foreign}{path}")
+    if message:
+        assert message in refusal(answer)
+    else:
+        assert [row["n"] for row in rows(answer)] == [1, 2, 3]
+
+
+def test_an_address_of_another_host_is_not_read(site: Site, foreign: int) -> None:
+    other = ask(site, LIST, UPLOAD=f"mine,http://localhost:{foreign}/list")
+    assert f"is not on an allowed host (allowed are 127.0.0.1:{foreign})" in refusal(other)
+
+
+def test_a_query_whose_client_leaves_ends_with_its_files_and_its_converter(site: Site) -> None:
+    numbers = b"".join(b"%d,%d,5\n" % (n, n % 360) for n in range(90_000))
+    with pytest.raises(httpx.ReadTimeout):
+        site.client.post(
+            "/api/tap/sync",
+            data={"LANG": "ADQL", "QUERY": "SELECT COUNT(*) AS n FROM TAP_UPLOAD.mine AS a, TAP_UPLOAD.mine AS b "
+                  "WHERE SIN(a.ra) + SIN(b.ra) > 3", "UPLOAD": "mine,param:file"},
+            files={"file": b"n,ra,dec\n" + numbers}, timeout=httpx.Timeout(10, read=1.0),
+        )  # fmt: skip
+    assert until(lambda: files_left(site) == [])
+
+
+def test_a_job_takes_files_as_it_is_made_and_later_and_is_its_owners_alone(site: Site) -> None:
+    made = site.client.post(
+        "/api/tap/async",
+        data={"LANG": "ADQL", "QUERY": "SELECT m.n, o.s FROM TAP_UPLOAD.mine AS m JOIN TAP_UPLOAD.other AS o "
+              "ON m.n = o.n ORDER BY m.n", "UPLOAD": "mine,param:file", "RESPONSEFORMAT": "csv"},
+        files={"file": PLACES}, headers=AS_HOLDER,
+    )  # fmt: skip
+    job = made.headers["location"]
+    late = {"data": {"UPLOAD": "other,param:more"}, "files": {"more": b"n,s\n1,a\n3,c\n"}}
+    assert site.client.post(f"{job}/parameters", headers=AS_VISITOR, **late).status_code == 404
+    assert site.client.post(f"{job}/parameters", headers=AS_HOLDER, **late).status_code == 303
+    kept = list(site.services.settings.jobs_path.glob("*.sent"))
+    assert len(kept) == 2
+    assert until(lambda: files_left(site) == [])
+
+    site.client.post(f"{job}/phase", data={"PHASE": "RUN"}, headers=AS_HOLDER)
+    assert until(lambda: site.client.get(f"{job}/phase", headers=AS_HOLDER).text in {"COMPLETED", "ERROR"}, 30)
+    result = site.client.get(f"{job}/results/result", headers=AS_HOLDER)
+    assert result.text.split() == ["n,s", "1,a", "3,c"]
+    assert site.client.get(f"{job}/results/result", headers=AS_VISITOR).status_code == 404
+    site.client.delete(job, headers=AS_HOLDER)
+    assert [path for path in kept if path.exists()] == []
+
+
+def test_the_files_of_a_job_survive_a_restart(tmp_path: Path) -> None:
+    with running_site(tmp_path) as before:
+        data = {"LANG": "ADQL", "QUERY": LIST, "UPLOAD": "mine,param:file", "RESPONSEFORMAT": "csv"}
+        job = before.client.post("/api/tap/async", data=data, files={"file": PLACES}).headers["location"]
+        place = job.removeprefix(before.url)
+    with running_site(tmp_path, make=False) as after:
+        after.client.post(f"{place}/phase", data={"PHASE": "RUN"})
+        assert until(lambda: after.client.get(f"{place}/phase").text in {"COMPLETED", "ERROR"}, 30)
+        assert len(after.client.get(f"{place}/results/result").text.split()) == 4
+
+
+def test_what_a_process_left_is_removed_by_the_next_and_what_another_holds_is_not(tmp_path: Path) -> None:
+    program = (
+        "import os, sys, time; from pathlib import Path\n"
+        "from pachon.queries.uploads.models import UploadLimits\n"
+        "from pachon.queries.uploads.storage import UploadFolder\n"
+        f"brought = UploadFolder(Path({str(tmp_path)!r}), UploadLimits(reserve_bytes=0)).new_set()\n"
+        "brought.receive('x').write(b'secret'); print('ready', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    with process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        (theirs,) = tmp_path.iterdir()
+        UploadFolder(tmp_path, UploadLimits()).close()
+        assert theirs.is_dir()
+        process.kill()
+    UploadFolder(tmp_path, UploadLimits()).close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_estimate_of_a_query_on_an_upload_counts_its_rows(site: Site, tmp_path: Path) -> None:
+    uploads = site.services.tap.uploads
+    place = tmp_path / "file"
+    place.write_bytes(b"n,ra,dec\n" + b"".join(b"%d,%d,5\n" % (n, n % 360) for n in range(3_000)))
+    staging = uploads._stager.new_staging(tmp_path / "staged")
+    (table,) = staging.tables(uploads_of(["mine,param:f"], uploads.limits), lambda _: place)
+    plan = site.services.queries._bind(
+        ANONYMOUS, "SELECT n FROM TAP_UPLOAD.mine WHERE ra < 36", 10_000, {"TAP_UPLOAD.mine": table.snapshot}
+    )
+    found = site.services.estimates.estimate_plan(plan)
+    assert (found.rows_scanned, found.rows) == (3_000, 324)
+    assert not list((site.services.settings.home / "statistics").glob("*TAP_UPLOAD*"))
+
+
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    """A session that closes what pyvo leaves open."""
+    responses: list[requests.Response] = []
+    with requests.Session() as session:
+        session.hooks["response"].append(lambda response, *_, **__: responses.append(response))
+        yield session
+    for response in responses:
+        response.close()
+
+
+@pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning")
+def test_pyvo_uploads_tables_and_files(site: Site, session: requests.Session, tmp_path: Path) -> None:
+    tap = pyvo.dal.TAPService(f"{site.url}/api/tap", session=session)
+    frame = Frame({"n": [1, 2], "ra": [10.0, 20.0] * u.deg})
+    path = tmp_path / "list.vot"
+    frame.write(path, format="votable")
+
+    at_once = tap.run_sync("SELECT * FROM tap_upload.mine", uploads={"mine": frame})
+    later = tap.run_async("SELECT * FROM tap_upload.mine", uploads={"mine": str(path)})
+
+    for found in (at_once, later):
+        assert (list(found["n"]), list(found["ra"])) == ([1, 2], [10.0, 20.0])
+        assert found.to_table()["ra"].unit == u.deg
+
+
+def test_astroquery_uploads_at_once_and_for_a_job(site: Site, tmp_path: Path) -> None:
+    path = tmp_path / "list.vot"
+    Frame({"n": [1, 2]}).write(path, format="votable")
+    program = (
+        "from astroquery.utils.tap.core import TapPlus\n"
+        f"tap = TapPlus(url='{site.url}/api/tap')\n"
+        f"given = dict(upload_resource={str(path)!r}, upload_table_name='mine')\n"
+        "for launch in (tap.launch_job, tap.launch_job_async):\n"
+        "    print('found', *launch('SELECT n FROM tap_upload.mine ORDER BY n', **given).get_results()['n'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert [line for line in done.stdout.splitlines() if line.startswith("found")] == ["found 1 2"] * 2, done.stderr
+
+
+@pytest.mark.skipif(shutil.which("stilts") is None, reason="STILTS is missing")
+@pytest.mark.parametrize("is_sync", ["true", "false"])
+def test_stilts_uploads_a_table(site: Site, tmp_path: Path, is_sync: str) -> None:
+    (tmp_path / "list.csv").write_bytes(PLACES)
+    given = [f"upload1={tmp_path / 'list.csv'}", "ufmt1=csv", "upname1=mine", "nupload=1", f"sync={is_sync}"]
+    assert _stilts("tapquery", f"tapurl={site.url}/api/tap", f"adql={LIST}", *given).split() == [
+        "n,ra,dec", "1,10.0,-5", "2,200.5,30", "3,359.9,89"
+    ]  # fmt: skip
+
+
+@pytest.mark.skipif(shutil.which("stilts") is None, reason="STILTS is missing")
+def test_stilts_matches_a_list_with_a_catalogue(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_bytes(PLACES)
+    stars = site.stars.to_pydict()
+    near = Cone(359.9, 89.0, 0.5).contains(np.array(stars["ra"]), np.array(stars["dec"]))
+    given = [f"in={tmp_path / 'list.csv'}", "ifmt=csv", "inlon=ra", "inlat=dec", "taplon=ra", "taplat=dec", "sr=0.5"]
+    found = _stilts("tapskymatch", f"tapurl={site.url}/api/tap", "taptable=sky.stars", "find=all", *given)
+    assert sum(line.startswith("3,") for line in found.splitlines()) == near.sum() > 0
+
+
+def _stilts(*words: str) -> str:
+    done = subprocess.run(
+        ["stilts", *words, "ofmt=csv"], capture_output=True, text=True, check=False, timeout=90
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is missing")
+def test_curl_sends_a_form(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_bytes(PLACES)
+    form = ["LANG=ADQL", f"QUERY={LIST}", "UPLOAD=mine,param:x", "RESPONSEFORMAT=csv", f"x=@{tmp_path / 'list.csv'}"]
+    command = ["curl", "-sS", *(word for field in form for word in ("-F", field)), f"{site.url}/api/tap/sync"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout.split() == ["n,ra,dec", "1,10,-5", "2,200.5,30", "3,359.9,89"]

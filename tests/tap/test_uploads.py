@@ -27,6 +27,7 @@ from astropy.table import Table as Frame
 from pachon.app.settings import UploadSettings
 from pachon.core.sky import Cone
 from pachon.identity.models import ANONYMOUS
+from pachon.queries.estimate.service import Estimator
 from pachon.queries.uploads.models import UploadLimits, uploads_of
 from pachon.queries.uploads.storage import UploadFolder
 from support.app import AS_HOLDER, AS_VISITOR, Site, running_site
@@ -267,7 +268,7 @@ def test_an_estimate_of_a_query_on_an_upload_counts_its_rows(site: Site, tmp_pat
     plan = site.services.queries._bind(
         ANONYMOUS, "SELECT n FROM TAP_UPLOAD.mine WHERE ra < 36", 10_000, {"TAP_UPLOAD.mine": table.snapshot}
     )
-    found = site.services.estimates.estimate_plan(plan)
+    found = Estimator(site.services.statistics).estimate_plan(plan)
     assert (found.rows_scanned, found.rows) == (3_000, 324)
     assert not list((site.services.settings.home / "statistics").glob("*TAP_UPLOAD*"))
 

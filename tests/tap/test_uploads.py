@@ -27,6 +27,8 @@ from astropy.table import Table as Frame
 from pachon.app.settings import UploadSettings
 from pachon.core.sky import Cone
 from pachon.identity.models import ANONYMOUS
+from pachon.queries.engines.pool import WorkerPool
+from pachon.queries.engines.worker import WorkerProcess
 from pachon.queries.estimate.service import Estimator
 from pachon.queries.uploads.models import UploadLimits, uploads_of
 from pachon.queries.uploads.storage import UploadFolder
@@ -140,10 +142,18 @@ def test_an_upload_is_in_no_metadata_and_other_queries_do_not_see_it(site: Site)
     assert "unknown table 'TAP_UPLOAD.mine'" in refusal(alone)
 
 
-def test_the_worker_that_read_an_upload_serves_nobody_else(site: Site) -> None:
-    pids = set(site.services.engine.worker_pids)
+def test_the_worker_that_read_an_upload_serves_nobody_else(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    borrowed: list[WorkerProcess] = []
+    lease = WorkerPool.lease
+
+    def watched(pool: WorkerPool, *, overdue_at: float) -> WorkerProcess:
+        borrowed.append(lease(pool, overdue_at=overdue_at))
+        return borrowed[-1]
+
+    monkeypatch.setattr(WorkerPool, "lease", watched)
     assert len(rows(ask(site, LIST))) == 3
-    assert until(lambda: len(set(site.services.engine.worker_pids) - pids) == 1, timeout_s=20)
+    assert len(borrowed) == 1
+    assert until(lambda: not borrowed[0].alive, timeout_s=20)
 
 
 @pytest.mark.parametrize(

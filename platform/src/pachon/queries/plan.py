@@ -234,14 +234,44 @@ class JoinKind(StrEnum):
     FULL = "full"
 
 
+Position = tuple[Expression, Expression]
+"""Right ascension and declination, ICRS degrees."""
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """That pairs of rows count only if two positions are close: what lets an engine find them without trying all pairs.
+
+    Parameters
+    ----------
+    around
+        The position of one side, which is the smaller one or the one that knows the radius.
+    others
+        The position of the other side.
+    radius_deg
+        Pairs further apart than this (ICRS degrees) do not count; it reads no column but those of the side of `around`.
+    """
+
+    around: Position
+    others: Position
+    radius_deg: Expression
+
+
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Two relations side by side; without a condition every pair."""
+    """Two relations side by side; without a condition every pair.
+
+    Parameters
+    ----------
+    near
+        If set, a promise that pairs for which it does not hold are not needed; the exact test stays where it was.
+    """
 
     kind: JoinKind
     left: Relation
     right: Relation
     condition: Expression | None
+    near: Near | None = None
 
 
 Relation = Scan | Derived | NamedRows | Join
@@ -349,6 +379,22 @@ class Plan:
     def reads_upload(self) -> bool:
         """Whether it reads what somebody sent."""
         return any(scan.snapshot.table.schema == UPLOAD_SCHEMA for scan in self.scans)
+
+
+def sources_of(relation: Relation) -> frozenset[int]:
+    """Numbers of the sources of a relation, derived ones as one."""
+    if isinstance(relation, Join):
+        return sources_of(relation.left) | sources_of(relation.right)
+    return frozenset({relation.source})
+
+
+def terms_of(condition: Expression | None) -> tuple[Expression, ...]:
+    """The terms that all must be true."""
+    if condition is None:
+        return ()
+    if isinstance(condition, Call) and condition.op is Op.AND:
+        return tuple(term for argument in condition.arguments for term in terms_of(argument))
+    return (condition,)
 
 
 def named_rows(query: Query) -> tuple[NamedRows, ...]:

@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from pachon.core.errors import QuerySyntaxError
 from pachon.queries.adql.cover import covered
+from pachon.queries.adql.pairs import paired
 from pachon.queries.adql.sameness import Sameness
 from pachon.queries.adql.scope import Scope, matches
 from pachon.queries.adql.values import ValueBinder
@@ -119,7 +120,7 @@ class SelectBinder:
         limit = self.node.args.get("limit")
         return Select(
             outputs=outputs,
-            source=covered(source, where, self.binder.named),
+            source=paired(covered(source, where, self.binder.named), where),
             where=where,
             groups=groups,
             having=having,

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
+from operator import itemgetter
 from typing import assert_never
 
 import pyarrow as pa
 
 from pachon.core.fields import DataType, Field
 from pachon.queries.engines.duckdb_functions import call_sql, coarser, string_literal, type_sql
+from pachon.queries.engines.duckdb_near import (
+    INDEX_COLUMN,
+    PIXEL,
+    NearSQL,
+    column_pair,
+    order_of,
+    passes_rows,
+    sides_of,
+    source_in,
+    sources_read,
+)
 from pachon.queries.plan import (
     Aggregate,
     AggregateOp,
@@ -25,9 +39,11 @@ from pachon.queries.plan import (
     Literal,
     MemorySnapshot,
     NamedRows,
+    Near,
     Op,
     Ordering,
     Plan,
+    Position,
     Query,
     Relation,
     Scan,
@@ -35,9 +51,8 @@ from pachon.queries.plan import (
     SetOperation,
 )
 from pachon.releases.hats.layout import index_range
-from pachon.releases.models import Partition, Table
+from pachon.releases.models import Partition, Snapshot, Table
 
-_INDEX_COLUMN = '"_healpix_29"'
 _MAX_RANGE_TERMS = 6
 """Planning time grows with the terms of a filter; a handful already skips every row group worth skipping."""
 
@@ -53,15 +68,41 @@ class Statement:
 
 def write(plan: Plan) -> Statement:
     """The statement that computes a plan; one row more than `plan.max_rows`, to tell whether there are more."""
-    writer = _Writer({scan.source: scan.snapshot.table for scan in plan.scans if not _in_memory(scan)})
+    tables = {scan.source: scan.snapshot.table for scan in plan.scans if isinstance(scan.snapshot, Snapshot)}
+    writer = _Writer(tables, plan.named, _shared_files(plan))
     limit = None if plan.max_rows is None else plan.max_rows + 1
-    named = [f"q{number} AS MATERIALIZED ({writer.query(query)})" for number, query in enumerate(plan.named)]
-    prefix = f"WITH {', '.join(named)} " if named else ""
-    return Statement(prefix + writer.query(plan.query, limit=limit), writer.rows, limit)
+    query = writer.query(plan.query, limit=limit)
+    named: list[str] = []
+    for number in reversed(range(len(plan.named))):
+        text = writer.query(plan.named[number], indexed=frozenset(writer.indexed_names.get(number, ())))
+        named.insert(0, f"q{number} AS MATERIALIZED ({text})")
+    files = [f"{name} AS NOT MATERIALIZED (SELECT * FROM {_read(paths)})" for paths, name in writer.shared.items()]  # noqa: S608 -- from a plan
+    prefix = f"WITH {', '.join((*files, *named))} " if files or named else ""
+    return Statement(prefix + query, writer.rows, limit)
 
 
-def _in_memory(scan: Scan) -> bool:
-    return isinstance(scan.snapshot, MemorySnapshot)
+def _shared_files(plan: Plan) -> dict[tuple[str, ...], str]:
+    """Names for the lists of files that several scans read; each is written once, however long."""
+    lists = Counter(_paths(scan) for scan in plan.scans if isinstance(scan.snapshot, Snapshot))
+    repeated = [paths for paths, count in lists.items() if count > 1 and paths]
+    return {paths: f"f{number}" for number, paths in enumerate(repeated)}
+
+
+def _paths(scan: Scan) -> tuple[str, ...]:
+    """The files a scan of a stored table must open."""
+    if not isinstance(scan.snapshot, Snapshot):
+        return ()
+    ranges = scan.ranges
+    return tuple(str(part.path) for part in scan.snapshot.partitions if ranges is None or _overlaps(part, ranges))
+
+
+def _read(paths: tuple[str, ...]) -> str:
+    return f"read_parquet([{', '.join(map(string_literal, paths))}], hive_partitioning=false, union_by_name=false)"
+
+
+def _hidden(ra: int, dec: int) -> str:
+    """The column in which a query hands out the spatial index of two of its outputs."""
+    return f"h{ra}_{dec}"
 
 
 def _quoted(name: str) -> str:
@@ -70,13 +111,36 @@ def _quoted(name: str) -> str:
 
 @dataclass(slots=True)
 class _Writer:
-    stored: dict[int, Table]
-    rows: dict[str, pa.Table] = field(default_factory=dict)
+    """Writes one plan.
 
-    def query(self, query: Query, *, limit: int | None = None) -> str:
+    Parameters
+    ----------
+    stored
+        Tables in files, by number of the source.
+    named
+        Common table expressions; they are written after what uses them, which may ask for a spatial index.
+    shared
+        Names of lists of files that are read more than once.
+    indexed, indexed_names
+        Pairs of outputs for which derived sources, by number, and named queries hand out a spatial index.
+    nears
+        Joins by position so far.
+    """
+
+    stored: dict[int, Table]
+    named: tuple[Query, ...]
+    shared: dict[tuple[str, ...], str]
+    rows: dict[str, pa.Table] = field(default_factory=dict)
+    indexed: dict[int, set[tuple[int, int]]] = field(default_factory=dict)
+    indexed_names: dict[int, set[tuple[int, int]]] = field(default_factory=dict)
+    nears: int = 0
+
+    def query(
+        self, query: Query, *, limit: int | None = None, indexed: frozenset[tuple[int, int]] = frozenset()
+    ) -> str:
         if isinstance(query, SetOperation):
             return self._set_operation(query, limit)
-        return self._select(query, limit)
+        return self._select(query, limit, indexed)
 
     def _set_operation(self, query: SetOperation, limit: int | None) -> str:
         word = query.kind.value.upper() + (" ALL" if query.all_rows else "")
@@ -93,8 +157,11 @@ class _Writer:
         ]
         return f"SELECT * REPLACE ({', '.join(casts)}) FROM ({text})" if casts else text  # noqa: S608 -- from a plan
 
-    def _select(self, select: Select, limit: int | None) -> str:
+    def _select(self, select: Select, limit: int | None, indexed: frozenset[tuple[int, int]]) -> str:
         outputs = [f"{self._value(output.expression)} AS c{i}" for i, output in enumerate(select.outputs)]
+        for ra, dec in sorted(indexed):
+            position = select.outputs[ra].expression, select.outputs[dec].expression
+            outputs.append(f"{self._index(position, select.source)} AS {_hidden(ra, dec)}")
         parts = [f"SELECT {'DISTINCT ' if select.distinct else ''}{', '.join(outputs)}"]
         parts.append(f"FROM {self._relation(select.source)}")
         if select.where is not None:
@@ -117,7 +184,8 @@ class _Writer:
             case Scan():
                 return f"{self._scan(relation)} AS s{relation.source}"
             case Derived():
-                return f"({self.query(relation.query)}) AS s{relation.source}"
+                indexed = frozenset(self.indexed.get(relation.source, ()))
+                return f"({self.query(relation.query, indexed=indexed)}) AS s{relation.source}"
             case NamedRows():
                 return f"q{relation.name} AS s{relation.source}"
             case Join():
@@ -125,10 +193,68 @@ class _Writer:
         assert_never(relation)
 
     def _join(self, join: Join) -> str:
+        if join.near is not None:
+            return self._near(join, join.near)
         left, right = self._relation(join.left), self._relation(join.right)
         if join.condition is None:
             return f"({left} CROSS JOIN {right})"
         return f"({left} {join.kind.value.upper()} JOIN {right} ON {self._value(join.condition)})"
+
+    def _near(self, join: Join, near: Near) -> str:
+        mine, other, kind = sides_of(join, near)
+        index = self._index(near.others, other)
+        order, self.nears = order_of(near.radius_deg), self.nears + 1
+        of_radius = None if order is not None else source_in(mine, sources_read((near.radius_deg,)))
+        ra, dec, radius = (f"CAST({self._value(each)} AS DOUBLE)" for each in (*near.around, near.radius_deg))
+        return NearSQL(
+            kind=kind,
+            discs=self._relation(mine),
+            other=self._relation(other),
+            pixels=f"k{self.nears}",
+            other_name="" if isinstance(other, Join) else f"s{other.source}",
+            around=(ra, dec, radius),
+            index=index,
+            condition="" if join.condition is None else self._value(join.condition),
+            order=order,
+            radii="(SELECT 1)" if of_radius is None else self._relation(of_radius),
+        ).write()
+
+    def _index(self, position: Position, relation: Relation) -> str:
+        """The order 29 pixel of a position: stored, handed out by the query it comes from, or computed."""
+        pair = column_pair(position)
+        source = None if pair is None else source_in(relation, frozenset({pair[0]}))
+        if pair is not None and isinstance(source, Scan) and self._is_principal(*pair):
+            return f"s{pair[0]}.{INDEX_COLUMN}"
+        if pair is not None and isinstance(source, Derived) and self._can_hand_out(source.query, pair):
+            self.indexed.setdefault(source.source, set()).add(pair[1:])
+            return f"s{pair[0]}.{_hidden(*pair[1:])}"
+        if pair is not None and isinstance(source, NamedRows) and self._can_hand_out(self.named[source.name], pair):
+            self.indexed_names.setdefault(source.name, set()).add(pair[1:])
+            return f"s{pair[0]}.{_hidden(*pair[1:])}"
+        ra, dec = (f"CAST({self._value(each)} AS DOUBLE)" for each in position)
+        return f"{PIXEL}({ra}, {dec})"
+
+    def _can_hand_out(self, query: Query, pair: tuple[int, int, int]) -> bool:
+        """Whether two outputs of a query are a position that a stored index goes with."""
+        if not passes_rows(query) or not isinstance(query, Select):
+            return False
+        inner = column_pair((query.outputs[pair[1]].expression, query.outputs[pair[2]].expression))
+        source = None if inner is None else source_in(query.source, frozenset({inner[0]}))
+        match source:
+            case Scan() if inner is not None:
+                return self._is_principal(*inner)
+            case Derived() if inner is not None:
+                return self._can_hand_out(source.query, inner)
+            case NamedRows() if inner is not None:
+                return self._can_hand_out(self.named[source.name], inner)
+            case _:
+                return False
+
+    def _is_principal(self, source: int, *columns: int) -> bool:
+        table = self.stored.get(source)
+        if table is None or not table.has_position:
+            return False
+        return [table.columns[index].name for index in columns] == [table.ra_column, table.dec_column]
 
     def _scan(self, scan: Scan) -> str:
         if isinstance(scan.snapshot, MemorySnapshot):
@@ -137,13 +263,13 @@ class _Writer:
                 [f"c{i}" for i in range(scan.snapshot.rows.num_columns)]
             )
             return name
-        wanted = [part for part in scan.snapshot.partitions if scan.ranges is None or _overlaps(part, scan.ranges)]
-        if not wanted:
-            columns = [f"CAST(NULL AS {type_sql(c.field)}) AS {_quoted(c.name)}" for c in scan.snapshot.table.columns]
-            columns.append(f"CAST(NULL AS BIGINT) AS {_INDEX_COLUMN}")
-            return f"(SELECT {', '.join(columns)} WHERE false)"
-        paths = ", ".join(string_literal(str(part.path)) for part in wanted)
-        files = f"read_parquet([{paths}], hive_partitioning=false, union_by_name=false)"
+        paths = _paths(scan)
+        if not paths:
+            columns = [(c.name, type_sql(c.field)) for c in scan.snapshot.table.columns]
+            columns += [(INDEX_COLUMN.strip('"'), "BIGINT")]
+            nothing = ", ".join(f"CAST(NULL AS {type_name}) AS {_quoted(name)}" for name, type_name in columns)
+            return f"(SELECT {nothing} WHERE false)"
+        files = self.shared.get(paths) or _read(paths)
         return files if scan.ranges is None else f"(SELECT * FROM {files} WHERE {_index_filter(scan.ranges)})"  # noqa: S608 -- from a plan
 
     def _value(self, expression: Expression) -> str:
@@ -177,7 +303,7 @@ class _Writer:
             return None
         names = table.columns[ra.index].name, table.columns[dec.index].name
         is_own = names == (table.ra_column, table.dec_column)
-        return coarser(f"s{ra.source}.{_INDEX_COLUMN}", order) if is_own else None
+        return coarser(f"s{ra.source}.{INDEX_COLUMN}", order) if is_own else None
 
     def _aggregate(self, aggregate: Aggregate) -> str:
         if aggregate.argument is None:
@@ -208,15 +334,16 @@ def _tail(keys: list[str], limit: int | None, offset: int | None) -> str:
 
 def _overlaps(part: Partition, ranges: IndexRanges) -> bool:
     first, stop = index_range(part)
-    return any(low < stop and high > first for low, high in ranges)
+    place = bisect_right(ranges, first, key=itemgetter(1))
+    return place < len(ranges) and ranges[place][0] < stop
 
 
 def _index_filter(ranges: IndexRanges) -> str:
     merged = _widest_gaps_kept(ranges)
-    terms = [f"({_INDEX_COLUMN} >= {low} AND {_INDEX_COLUMN} < {high})" for low, high in merged]
+    terms = [f"({INDEX_COLUMN} >= {low} AND {INDEX_COLUMN} < {high})" for low, high in merged]
     if len(terms) <= 1:
         return terms[0] if terms else "false"
-    bounds = f"{_INDEX_COLUMN} >= {merged[0][0]} AND {_INDEX_COLUMN} < {merged[-1][1]}"
+    bounds = f"{INDEX_COLUMN} >= {merged[0][0]} AND {INDEX_COLUMN} < {merged[-1][1]}"
     return f"{bounds} AND ({' OR '.join(terms)})"
 
 

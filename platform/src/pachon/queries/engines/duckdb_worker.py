@@ -19,9 +19,13 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 from duckdb.func import ARROW, SPECIAL
+from duckdb.sqltypes import DOUBLE
+from numpy.typing import NDArray
 
+from pachon.core import healpix_grid
 from pachon.core.healpix import spatial_index
 from pachon.queries.engines import frames
+from pachon.queries.engines.duckdb_near import DISC_ORDER, DISC_PIXELS, PIXEL
 from pachon.queries.engines.frames import Kind
 from pachon.queries.sphere import FUNCTIONS
 
@@ -85,6 +89,7 @@ def connect(config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
         "SET lock_configuration = true",
     ):
         connection.execute(statement)
+    _add_functions(connection)
     connection.execute("SELECT 1").fetchall()
     return connection
 
@@ -96,6 +101,46 @@ def _healpix_index(ra_deg: pa.Array, dec_deg: pa.Array) -> pa.Array:
     found = np.zeros(len(ra), dtype=np.int64)
     found[known] = spatial_index(ra[known], dec[known])
     return pa.array(found, mask=~known)
+
+
+def _add_functions(connection: duckdb.DuckDBPyConnection) -> None:
+    """The functions that joins by position use: see `duckdb_near`."""
+    for name, function, numbers, result in (
+        (DISC_PIXELS, _disc_pixels, 4, "BIGINT[]"),
+        (DISC_ORDER, _disc_order, 1, "BIGINT"),
+        (PIXEL, _pixel, 2, "BIGINT"),
+    ):
+        connection.create_function(
+            name,
+            function,
+            [DOUBLE] * numbers,
+            result,
+            type=ARROW,
+            null_handling=SPECIAL,
+        )
+
+
+def _disc_pixels(ra: pa.Array, dec: pa.Array, radius: pa.Array, order: pa.Array) -> pa.Array:
+    orders = _numbers(order.fill_null(0)).astype(np.int64)
+    rows, pixels = healpix_grid.disc_pixels(_numbers(ra), _numbers(dec), _numbers(radius), orders)
+    places = np.searchsorted(rows, np.arange(len(orders) + 1)).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(places), pa.array(pixels))
+
+
+def _disc_order(radius: pa.Array) -> pa.Array:
+    values = _numbers(radius)
+    valid = values >= 0
+    return pa.array(healpix_grid.orders_for(np.where(valid, values, 0.0)), mask=~valid)
+
+
+def _pixel(ra: pa.Array, dec: pa.Array) -> pa.Array:
+    pixels = healpix_grid.pixel_of(_numbers(ra), _numbers(dec))
+    return pa.array(pixels, mask=pixels < 0)
+
+
+def _numbers(column: pa.Array) -> NDArray[np.float64]:
+    """NULL as NaN."""
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
 def _literal(text: str) -> str:

@@ -36,15 +36,6 @@ class Comparison:
     value: float | str
 
 
-def terms_of(condition: Expression | None) -> tuple[Expression, ...]:
-    """The terms that all must be true."""
-    if condition is None:
-        return ()
-    if isinstance(condition, Call) and condition.op is Op.AND:
-        return tuple(term for argument in condition.arguments for term in terms_of(argument))
-    return (condition,)
-
-
 def comparison(term: Expression) -> Comparison | None:
     """A term as a comparison of a column with a number or a text, if it is one."""
     if not isinstance(term, Call) or term.op not in FLIPPED or len(term.arguments) != 2:  # noqa: PLR2004 -- two sides
@@ -174,13 +165,6 @@ def expressions_of(relation: Relation) -> Iterator[Expression]:
         yield from expressions_of(relation.right)
         if relation.condition is not None:
             yield relation.condition
-
-
-def sources_of(relation: Relation) -> frozenset[int]:
-    """Numbers of the sources of a relation, derived ones as one."""
-    if isinstance(relation, Join):
-        return sources_of(relation.left) | sources_of(relation.right)
-    return frozenset({relation.source})
 
 
 def reads_only(expression: Expression, sources: frozenset[int]) -> bool:

@@ -15,7 +15,7 @@ from pachon.queries.estimate.joins import join
 from pachon.queries.estimate.models import Reading
 from pachon.queries.estimate.scans import StoredScan
 from pachon.queries.estimate.statistics import StatisticsStore
-from pachon.queries.estimate.terms import reads_only, sources_of, terms_of, used_columns
+from pachon.queries.estimate.terms import reads_only, used_columns
 from pachon.queries.estimate.values import Evaluator, Frame, Key
 from pachon.queries.plan import (
     ColumnRef,
@@ -35,6 +35,8 @@ from pachon.queries.plan import (
     Select,
     SetKind,
     SetOperation,
+    sources_of,
+    terms_of,
 )
 
 _WAY_OUT_S = 1.5e-8

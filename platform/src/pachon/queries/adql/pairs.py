@@ -63,7 +63,8 @@ def _paired(relation: Relation, terms: tuple[Expression, ...]) -> Relation:
     left = _paired(relation.left, terms if goes_left else ())
     right = _paired(relation.right, terms if goes_right else ())
     sides = _Sides(relation.kind, left, right)
-    if relation.kind is JoinKind.FULL or sides.meet_by_identifier(own):
+    has_subquery = relation.kind is not JoinKind.INNER and _sources(own) is None
+    if relation.kind is JoinKind.FULL or has_subquery or sides.meet_by_identifier(own):
         return replace(relation, left=left, right=right)
     found = [near for term in own if (near := sides.near(term)) is not None]
     if not found:
@@ -114,9 +115,13 @@ class _Sides:
             for size, near, mine, other, always in choices
             if (not of_radius or of_radius <= sources_of(mine))
             and (self.kind in {JoinKind.INNER, always} or not isinstance(other, Join))
-            and (isinstance(radius, Literal) or _repeats(mine, of_radius))
+            and (isinstance(radius, Literal) or self._can_differ(mine, of_radius, always))
         ]
         return min(able, key=lambda each: each[0])[1] if able else None
+
+    def _can_differ(self, mine: Relation, of_radius: frozenset[int], always: JoinKind) -> bool:
+        """Whether radii of this side may differ from row to row."""
+        return _repeats(mine, of_radius) and not (self.kind is always and isinstance(mine, Join))
 
     def meet_by_identifier(self, terms: Iterable[Expression]) -> bool:
         """Whether a term says that the identifier of one side equals something of the other: then keys are enough."""

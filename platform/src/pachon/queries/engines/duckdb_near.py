@@ -40,8 +40,8 @@ class NearSQL:
         `LEFT` if the side with the discs is the preserved one, `RIGHT` if the other is.
     discs, other
         The relations.
-    pixels, other_name
-        Names: for the pixels of a disc; of the other side, where it is a single source.
+    pixels, discs_name, other_name
+        Names: for the pixels of a disc; of both sides, where they are a single source.
     around
         Centre of the discs and their radius.
     index
@@ -49,21 +49,19 @@ class NearSQL:
     condition
         What else must be true, the exact test among it; empty if that comes later.
     order
-        Of the pixels; None if radii differ.
-    radii
-        For radii that differ, the relation that holds them.
+        Of the pixels; None if radii differ: see `levels_sql`.
     """
 
     kind: JoinKind
     discs: str
     other: str
     pixels: str
+    discs_name: str
     other_name: str
     around: tuple[str, str, str]
     index: str
     condition: str
     order: int | None
-    radii: str
 
     def write(self) -> str:
         """The relation."""
@@ -72,8 +70,12 @@ class NearSQL:
             found = f"(SELECT {self.other_name}.* FROM {self._unnested()} JOIN {self._levelled()} ON {on})"  # noqa: S608 -- from a plan
             return f"({self.discs} LEFT JOIN LATERAL {found} AS {self.other_name} ON true)"
         expanded = f"({self.discs} CROSS JOIN LATERAL {self._unnested()})"
+        if self.kind is JoinKind.RIGHT and self.order is not None:
+            return f"({self.other} LEFT JOIN {expanded} ON {on})"
         if self.kind is JoinKind.RIGHT:
-            return f"({self._levelled()} LEFT JOIN {expanded} ON {on})"
+            levels = f"(SELECT level FROM {self.pixels}l) AS {self.pixels}l"  # noqa: S608 -- from a plan
+            found = f"(SELECT {self.discs_name}.* FROM {levels} JOIN {expanded} ON {on})"  # noqa: S608 -- from a plan
+            return f"({self.other} LEFT JOIN LATERAL {found} AS {self.discs_name} ON true)"
         return f"({expanded} JOIN {self._levelled()} ON {on})"
 
     def _own_order(self) -> str:
@@ -87,8 +89,7 @@ class NearSQL:
         """The other side, once for each order of discs that there is."""
         if self.order is not None:
             return self.other
-        levels = f"SELECT DISTINCT {self._own_order()} AS level FROM {self.radii}"  # noqa: S608 -- from a plan
-        return f"({self.other} CROSS JOIN ({levels}) AS {self.pixels}l)"
+        return f"({self.other} CROSS JOIN {self.pixels}l)"
 
     def _keys(self) -> str:
         if self.order is not None:
@@ -96,6 +97,11 @@ class NearSQL:
         level = f"{self.pixels}l.level"
         shifted = f"({self.index} >> (2 * ({SPATIAL_INDEX_ORDER} - {level})))"
         return f"{self.pixels}.pixel = {shifted} AND {self._own_order()} = {level}"
+
+
+def levels_sql(pixels: str, radius: str, radii: str) -> str:
+    """A query of WITH: the different orders of the discs of a relation, in column `level`."""
+    return f"{pixels}l AS MATERIALIZED (SELECT DISTINCT {DISC_ORDER}({radius}) AS level FROM {radii})"  # noqa: S608 -- from a plan
 
 
 def sides_of(join: Join, near: Near) -> tuple[Relation, Relation, JoinKind]:

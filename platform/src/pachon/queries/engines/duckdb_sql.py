@@ -19,6 +19,7 @@ from pachon.queries.engines.duckdb_near import (
     PIXEL,
     NearSQL,
     column_pair,
+    levels_sql,
     order_of,
     passes_rows,
     sides_of,
@@ -72,10 +73,10 @@ def write(plan: Plan) -> Statement:
     writer = _Writer(tables, plan.named, _shared_files(plan))
     limit = None if plan.max_rows is None else plan.max_rows + 1
     query = writer.query(plan.query, limit=limit)
-    named: list[str] = []
+    named = writer.take_levels()
     for number in reversed(range(len(plan.named))):
         text = writer.query(plan.named[number], indexed=frozenset(writer.indexed_names.get(number, ())))
-        named.insert(0, f"q{number} AS MATERIALIZED ({text})")
+        named = [*writer.take_levels(), f"q{number} AS MATERIALIZED ({text})", *named]
     files = [f"{name} AS NOT MATERIALIZED (SELECT * FROM {_read(paths)})" for paths, name in writer.shared.items()]  # noqa: S608 -- from a plan
     prefix = f"WITH {', '.join((*files, *named))} " if files or named else ""
     return Statement(prefix + query, writer.rows, limit)
@@ -98,6 +99,10 @@ def _paths(scan: Scan) -> tuple[str, ...]:
 
 def _read(paths: tuple[str, ...]) -> str:
     return f"read_parquet([{', '.join(map(string_literal, paths))}], hive_partitioning=false, union_by_name=false)"
+
+
+def _name(relation: Relation) -> str:
+    return "" if isinstance(relation, Join) else f"s{relation.source}"
 
 
 def _hidden(ra: int, dec: int) -> str:
@@ -125,6 +130,8 @@ class _Writer:
         Pairs of outputs for which derived sources, by number, and named queries hand out a spatial index.
     nears
         Joins by position so far.
+    levels
+        Queries for the orders of their discs, where radii differ.
     """
 
     stored: dict[int, Table]
@@ -134,6 +141,12 @@ class _Writer:
     indexed: dict[int, set[tuple[int, int]]] = field(default_factory=dict)
     indexed_names: dict[int, set[tuple[int, int]]] = field(default_factory=dict)
     nears: int = 0
+    levels: list[str] = field(default_factory=list)
+
+    def take_levels(self) -> list[str]:
+        """The queries for the orders of discs that the text written since the last call names."""
+        taken, self.levels = self.levels, []
+        return taken
 
     def query(
         self, query: Query, *, limit: int | None = None, indexed: frozenset[tuple[int, int]] = frozenset()
@@ -203,20 +216,24 @@ class _Writer:
     def _near(self, join: Join, near: Near) -> str:
         mine, other, kind = sides_of(join, near)
         index = self._index(near.others, other)
-        order, self.nears = order_of(near.radius_deg), self.nears + 1
+        self.nears += 1
+        order, name = order_of(near.radius_deg), f"k{self.nears}"
         of_radius = None if order is not None else source_in(mine, sources_read((near.radius_deg,)))
         ra, dec, radius = (f"CAST({self._value(each)} AS DOUBLE)" for each in (*near.around, near.radius_deg))
+        if order is None:
+            radii = "(SELECT 1)" if of_radius is None else self._relation(of_radius)
+            self.levels.append(levels_sql(name, radius, radii))
         return NearSQL(
             kind=kind,
             discs=self._relation(mine),
             other=self._relation(other),
-            pixels=f"k{self.nears}",
-            other_name="" if isinstance(other, Join) else f"s{other.source}",
+            pixels=name,
+            discs_name=_name(mine),
+            other_name=_name(other),
             around=(ra, dec, radius),
             index=index,
             condition="" if join.condition is None else self._value(join.condition),
             order=order,
-            radii="(SELECT 1)" if of_radius is None else self._relation(of_radius),
         ).write()
 
     def _index(self, position: Position, relation: Relation) -> str:

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 
 from pachon.queries.engines.duckdb_sql import write
+from pachon.queries.engines.duckdb_worker import add_functions
 from pachon.queries.plan import Plan
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pachon.core import moc
 from pachon.core.healpix import SPATIAL_INDEX_ORDER, pixel_count, position_of
-from pachon.core.healpix_grid import WIDEST_DISC_DEG, disc_pixels, orders_for
+from pachon.core.healpix_grid import WIDEST_DISC_DEG, disc_pixels, orders_for, pixel_of
 from pachon.queries.adql.constants import numeric_value
 from pachon.queries.plan import (
     ColumnRef,
@@ -33,6 +33,7 @@ _MOST_PIXELS = 4_096
 _MOST_RANGES = 512
 _FINEST_ORDER = 10
 _COARSEST_ORDER = 3
+_COARSE_ORDER = 6
 _PIXEL_RADIUS_DEG = math.degrees(0.85)
 """No point of a base pixel's descendants at order k is further from their centre than this, divided by 2**k."""
 _WORTH_WHILE = 0.5
@@ -116,7 +117,10 @@ def _numbers(expression: Expression, rows: pa.Table, source: int) -> NDArray[np.
     return np.asarray(rows.column(expression.index).cast(pa.float64()).to_numpy(), dtype=np.float64)
 
 
-def _around(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64], radius_deg: float) -> IndexRanges:
+def _around(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64], radius_deg: float) -> IndexRanges | None:
+    coarse = np.unique(pixel_of(ra_deg, dec_deg) >> 2 * (SPATIAL_INDEX_ORDER - _COARSE_ORDER))
+    if len(coarse) > _WORTH_WHILE * pixel_count(_COARSE_ORDER):
+        return None
     order = _order(radius_deg)
     _, pixels = disc_pixels(ra_deg, dec_deg, np.full(len(ra_deg), radius_deg), np.full(len(ra_deg), order))
     return _as_ranges(np.unique(pixels), order)

@@ -89,7 +89,7 @@ def connect(config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
         "SET lock_configuration = true",
     ):
         connection.execute(statement)
-    _add_functions(connection)
+    add_functions(connection)
     connection.execute("SELECT 1").fetchall()
     return connection
 
@@ -103,7 +103,7 @@ def _healpix_index(ra_deg: pa.Array, dec_deg: pa.Array) -> pa.Array:
     return pa.array(found, mask=~known)
 
 
-def _add_functions(connection: duckdb.DuckDBPyConnection) -> None:
+def add_functions(connection: duckdb.DuckDBPyConnection) -> None:
     """The functions that joins by position use: see `duckdb_near`."""
     for name, function, numbers, result in (
         (DISC_PIXELS, _disc_pixels, 4, "BIGINT[]"),

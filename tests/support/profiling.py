@@ -33,6 +33,7 @@ def measure(plan: Plan) -> Measured:
             database.execute(f"SET {setting}")
         for name, rows in statement.rows.items():
             database.register(name, rows)
+        add_functions(database)
         database.execute(statement.sql).fetchnumpy()
         database.execute("PRAGMA enable_profiling = 'json'")
         database.execute(f"PRAGMA profiling_output = '{profile}'")

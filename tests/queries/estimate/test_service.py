@@ -95,6 +95,7 @@ def test_a_query_without_bounds_on_its_pairs_is_heavy_and_says_its_cost(small: E
         "SELECT COUNT(*) FROM sky.stars AS a, sky.stars AS b WHERE a.id = b.id",
         "SELECT TOP 10 a.id FROM sky.stars AS a, sky.stars AS b",
         "SELECT a.id FROM sky.stars AS a, sky.stars AS b WHERE a.id = 5 AND b.g_mag < 15",
+        "SELECT a.id FROM sky.stars AS a, sky.stars AS b WHERE DISTANCE(a.ra, a.dec, b.ra, b.dec) < 1/3600.",
     ],
 )
 def test_keys_constants_and_a_few_rows_keep_a_query_short(small: Estimator, adql: str) -> None:

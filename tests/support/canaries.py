@@ -27,6 +27,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute, Mount
 
+from support import history
 from support.asgi import Answer, Pairs, Request
 
 NO_PROBE = "this route has no probe: add one to support/canaries.py"
@@ -124,6 +125,24 @@ def _sync(q: Quarry) -> Iterator[Request]:
     yield Request(path, (*given, ("MAXREC", "0")))
     yield Request(path, (*given, ("UPLOAD", f"{q.table},param:{q.name}")))
     yield Request(path, (*given, ("RESPONSEFORMAT", "wrong")))
+
+
+def _light_curve(q: Quarry) -> Iterator[Request]:
+    path, words = "/api/tap/light-curve", history.texts(q.release)
+    number = next(canary.decode() for canary in history.canaries(q.release) if canary.isdigit())
+    visits = f"{q.release}.{words['visits']}"
+    for table, column, identifier in (
+        (visits, "object", number),
+        (visits.upper(), "OBJECT", "1"),
+        (visits, "object", "one"),
+        (visits, "visit", number),
+        (q.name, q.column, number),
+        (_mistyped(visits), "object", number),
+    ):
+        for form in ("votable/td", "csv"):
+            given = (("TABLE", table), ("COLUMN", column), ("ID", identifier), ("RESPONSEFORMAT", form))
+            yield Request(path, given)
+    yield Request(path, (("TABLE", visits), ("COLUMN", "object")))
 
 
 def _estimate(q: Quarry) -> Iterator[Request]:
@@ -287,6 +306,7 @@ PROBES: Mapping[str, Probe] = {
     "/api/releases/mounts": _mounts,
     "/api/tap": _page("/api/tap"),
     "/api/tap/sync": _sync,
+    "/api/tap/light-curve": _light_curve,
     "/api/tap/async": _jobs,
     "/api/tap/async/{job_id}": _whole_job,
     "/api/tap/async/{job_id}/phase": _job("/phase", (("PHASE", "RUN"),), (("PHASE", "ABORT"),)),

@@ -33,6 +33,7 @@ GROUPS = {"hist_deep": frozenset({"deep-team"})}
 EMBARGO_HOURS = 80.0
 EMBARGOED_SINCE = datetime(2026, 11, 24, 6, 0, 30, tzinfo=UTC)
 """End of the exposure under embargo."""
+_SEEN = "2019-05-01T00:00:00"
 EMBARGO_ENDS_AT = EMBARGOED_SINCE + timedelta(hours=EMBARGO_HOURS)
 _FIRST_IDS = {name: 7_310_000_000_000_000_000 + 1_001_003 * number for number, name in enumerate(WORDS, start=1)}
 _FILE_KINDS = (FileKind.RAW, FileKind.CALIBRATION, FileKind.TELEMETRY, FileKind.CONFIGURATION)
@@ -118,7 +119,9 @@ def write_sources(folder: Path, release_id: str) -> Path:
         f"{number + 1},57.0,24.2,1.5,",
     )
     (folder / "table.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    (folder / "visits.csv").write_text(f"visit,object\n1,{number}\n2,{number + 1}\n", encoding="utf-8")
+    (folder / "visits.csv").write_text(
+        f"visit,object,at\n1,{number},{_SEEN}\n2,{number + 1},{_SEEN}\n", encoding="utf-8"
+    )
     write_image(folder / "images" / f"{words['image']}.fits", words["object"], datetime(2019, 1, 1, tzinfo=UTC))
     name, value = (canary.decode() for canary in embargoed_canaries())
     write_image(folder / "embargoed" / f"{name}.fits", value, EMBARGOED_SINCE)
@@ -171,8 +174,8 @@ def _felis(release_id: str) -> dict[str, object]:
         for column, (datatype, ucd) in kinds.items()
     ]
     visit_columns = [
-        {"name": name, "@id": f"#{visits}.{name}", "datatype": "long", "description": name}
-        for name in ("visit", "object")
+        {"name": name, "@id": f"#{visits}.{name}", "datatype": kind, "description": name}
+        for name, kind in {"visit": "long", "object": "long", "at": "timestamp"}.items()
     ]
     key = {
         "name": f"{visits}_key",

@@ -22,17 +22,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield running
 
 
-@pytest.fixture
-def session() -> Iterator[requests.Session]:
-    """A session that closes what pyvo leaves open: it stops reading a document at its last element."""
-    responses: list[requests.Response] = []
-    with requests.Session() as session:
-        session.hooks["response"].append(lambda response, *_, **__: responses.append(response))
-        yield session
-    for response in responses:
-        response.close()
-
-
 def test_pyvo_runs_a_job_in_its_owners_name_from_submission_to_deletion(site: Site, session: requests.Session) -> None:
     session.headers["Authorization"] = f"Bearer {HOLDER}"
     tap = pyvo.dal.TAPService(f"{site.url}/api/tap", session=session)

@@ -71,9 +71,9 @@ TABLES = (OBJECT, SOURCE, FLAGS, NAMED, VISITS)
 
 
 def answer(*names: str, writer: object = votable.write_binary2) -> bytes:
-    fields = tuple(Field(name=name, datatype=DataType.LONG) for name in names)
+    fields = tuple(Field(name=name, datatype=DataType.LONG, origin=f"dp.Object.{name}") for name in names)
     batch = pa.record_batch([pa.array([1, BIG])] * len(names), schema=arrow_schema(fields))
-    services = descriptors.descriptors([OBJECT], TABLES, base_url=BASE)
+    services = descriptors.descriptors(fields, TABLES, address=f"{BASE}/light-curve")
     return b"".join(writer(HeldRows(fields, [batch]), Heading(services=services)))
 
 
@@ -103,14 +103,29 @@ def test_an_answer_without_the_identifier_offers_nothing() -> None:
     assert b"ID=" not in answer("ra")
 
 
+def test_what_is_offered_depends_on_where_values_come_from_and_not_on_names() -> None:
+    fields = (
+        Field(name="objectId", datatype=DataType.DOUBLE, origin="dp.Object.ra"),
+        Field(name="star", datatype=DataType.LONG, origin="dp.Object.objectId"),
+        Field(name="other star", datatype=DataType.LONG, origin="dp.Object.objectId"),
+    )
+
+    offered = descriptors.descriptors(fields, TABLES, address=BASE)
+
+    assert [(each.id, each.inputs[0].column) for each in offered] == [
+        ("light-curve.dp.Source.objectId", "star"),
+        ("light-curve.dp.Source.objectId.2", "other star"),
+    ]
+
+
 def test_only_keys_to_the_identifier_from_tables_with_times_are_light_curves() -> None:
-    found = descriptors.light_curves(TABLES, TABLES)
+    found = descriptors.light_curves(TABLES)
 
     assert [(curve.sources.name, curve.column.name, curve.time.name) for curve in found] == [
         ("Source", "objectId", "size"),
         ("Visits", "who", "at"),
     ]
-    assert descriptors.light_curves([OBJECT], (OBJECT, FLAGS)) == ()
+    assert descriptors.light_curves((OBJECT, FLAGS)) == ()
 
 
 def test_the_query_behind_it_quotes_what_must_be_quoted() -> None:

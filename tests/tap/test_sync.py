@@ -108,6 +108,16 @@ def test_the_same_rows_come_in_every_format(site: Site) -> None:
         ]
 
 
+def test_more_columns_than_fits_can_hold_are_refused_before_the_answer_begins(site: Site) -> None:
+    columns = ", ".join(f"id AS c{n}" for n in range(1_000))
+
+    refused = ask(site, f"SELECT TOP 1 {columns} FROM sky.stars", RESPONSEFORMAT="fits")
+
+    assert refused.status_code == 400
+    assert refusal(refused).startswith("FITS holds at most 999 columns, not 1000; choose fewer, or votable or parquet.")
+    assert ask(site, f"SELECT TOP 1 {columns} FROM sky.stars").status_code == 200
+
+
 def test_more_rows_than_the_limits_allow_are_an_overflow(site: Site) -> None:
     by_default = ask(site, "SELECT id FROM sky.stars", responseformat="votable")
     at_most = ask(site, "SELECT id FROM sky.stars", MAXREC="999999")

@@ -151,7 +151,7 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
         jobs=TapJobs(service, limits, uploads=uploads, list_address=_jobs_address(settings)),
         runner=runner,
         waiters=Waiters(feed, outbox),
-        scs=ConeSearchService(queries, releases, cone_limits),
+        scs=ConeSearchService(queries, releases, cone_limits, services=tap.services),
         tiles=TileService(releases, SnapshotCatalogue),
         tile_threads=CapacityLimiter(settings.queries.tiles_at_once),
         tile_admission=Admission(_tile_limits(settings.queries.tiles_at_once)),

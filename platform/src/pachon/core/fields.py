@@ -69,6 +69,8 @@ class Field:
         As in VOTable; unit in VOUnits syntax.
     nullable
         Whether a row may have no value.
+    origin
+        Of a column of a result whose values are those of a stored column: which, as `schema.table.column`.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Field:
     utype: str | None = None
     description: str | None = None
     nullable: bool = True
+    origin: str = ""
 
     @property
     def arrow_type(self) -> pa.DataType:

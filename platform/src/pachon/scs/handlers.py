@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -54,4 +55,5 @@ async def search(
         form=request.form,
         heading=Heading(),
         file_name="cone",
+        services=partial(scs.services, principal),
     )

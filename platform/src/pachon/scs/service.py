@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pachon.releases.models import Column, Table
     from pachon.releases.service import ReleaseService
     from pachon.scs.models import ConeLimits, ConeRequest
+    from pachon.vo.models import ServiceDescriptor
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +51,26 @@ class ConeRows:
 
 
 class ConeSearchService:
-    """Finds rows around a position."""
+    """Finds rows around a position.
 
-    def __init__(self, queries: QueryService, releases: ReleaseService, limits: ConeLimits) -> None:
+    Parameters
+    ----------
+    services
+        Tells what a person can ask further of rows with some fields.
+    """
+
+    def __init__(
+        self,
+        queries: QueryService,
+        releases: ReleaseService,
+        limits: ConeLimits,
+        *,
+        services: Callable[[Principal, tuple[Field, ...]], tuple[ServiceDescriptor, ...]],
+    ) -> None:
         self._queries = queries
         self._releases = releases
         self.limits = limits
+        self.services = services
 
     def prepare(self, principal: Principal, table_name: str, request: ConeRequest) -> Prepared:
         """Bind a cone search, ready for its turn.

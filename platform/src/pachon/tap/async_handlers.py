@@ -12,8 +12,9 @@ from pachon.identity.handlers import asking_principal
 from pachon.identity.models import Principal
 from pachon.queries.jobs.models import Job
 from pachon.releases.downloads import Downloads, DownloadTurn
-from pachon.tap.handlers import QUERY_PARAMETERS, WithFiles, described
+from pachon.tap.handlers import QUERY_PARAMETERS, WithFiles, described, tap_service
 from pachon.tap.jobs import TapJobs, failure
+from pachon.tap.service import TapService
 from pachon.tap.waiting import Patience, Waiters
 from pachon.vo import uws, votable
 from pachon.vo.dali import Parameters
@@ -187,6 +188,7 @@ def result(
     job: Annotated[Job, Depends(_found)],
     principal: Asking,
     service: Service,
+    tap: Annotated[TapService, Depends(tap_service)],
     place: Annotated[DownloadTurn, Depends(_place)],
 ) -> Response:
     request = service.request(job)
@@ -196,6 +198,7 @@ def result(
         form=request.form,
         heading=request.heading(),
         file_name="result",
+        services=partial(tap.services, principal),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pachon.core.errors import NotFoundError, UsageError
-from pachon.core.fields import DataType
+from pachon.core.fields import DataType, Field
 from pachon.releases.models import Column, Table
 from pachon.tap.schema import query_name
 from pachon.vo import votable
@@ -42,20 +42,36 @@ class LightCurve:
     objects: Table
     id_column: Column
 
-    def descriptor(self, address: str) -> ServiceDescriptor:
-        """How clients ask for it with a row of the objects at hand; `address` answers TABLE, COLUMN and ID."""
-        described = votable.describe(self.id_column.field)
+    @property
+    def origin(self) -> str:
+        """The identifier as `Field.origin` tells it."""
+        return f"{self.objects.qualified_name}.{self.id_column.name}"
+
+    def descriptor(self, address: str, field: Field, *, number: int = 1) -> ServiceDescriptor:
+        """How clients ask for it with a row at hand.
+
+        Parameters
+        ----------
+        address
+            What answers TABLE, COLUMN and ID.
+        field
+            The column of the answer that holds the identifier.
+        number
+            Which such column of the answer it is, from 1.
+        """
+        described = votable.describe(field)
         identifier = ServiceInput(
             name="ID",
             datatype=described["datatype"],
             arraysize=described.get("arraysize", ""),
             ucd="meta.id",
-            column=self.id_column.name,
+            column=field.name,
             description=f"{self.id_column.name} of {self.objects.qualified_name}",
         )
         fixed = {"TABLE": self.sources.qualified_name, "COLUMN": self.column.name}
+        name = f"light-curve.{self.sources.qualified_name}.{self.column.name}"
         return ServiceDescriptor(
-            id=re.sub(r"[^A-Za-z0-9_.-]", "_", f"light-curve.{self.sources.qualified_name}.{self.column.name}"),
+            id=re.sub(r"[^A-Za-z0-9_.-]", "_", name if number == 1 else f"{name}.{number}"),
             name=f"Light curve in {self.sources.qualified_name}",
             description=f"Rows of {self.sources.qualified_name} that belong to this row, by {self.time.name}",
             access_url=address,
@@ -88,23 +104,34 @@ class LightCurve:
         return str(int(identifier))
 
 
-def light_curves(queried: Iterable[Table], tables: Iterable[Table]) -> tuple[LightCurve, ...]:
-    """The light curves of the rows of some tables.
+def light_curves(tables: Iterable[Table]) -> tuple[LightCurve, ...]:
+    """The light curves of the rows of some tables, by those among them that refer to others."""
+    known = tuple(tables)
+    targets = {table.qualified_name: table for table in known}
+    return tuple(curve for table in known for curve in _curves(table, targets))
+
+
+def descriptors(fields: Iterable[Field], tables: Iterable[Table], *, address: str) -> tuple[ServiceDescriptor, ...]:
+    """The service descriptors for an answer.
 
     Parameters
     ----------
-    queried
-        The tables that a query reads.
+    fields
+        Columns of the answer; what is offered depends on their origins, not on their names.
     tables
         All that the person may ask.
+    address
+        Where light curves are asked for.
     """
-    targets = {table.qualified_name: table for table in queried}
-    return tuple(curve for table in tables for curve in _curves(table, targets))
-
-
-def descriptors(queried: Iterable[Table], tables: Iterable[Table], *, base_url: str) -> tuple[ServiceDescriptor, ...]:
-    """The service descriptors for an answer from some tables; `base_url` is that of the TAP service."""
-    return tuple(curve.descriptor(f"{base_url}/light-curve") for curve in light_curves(queried, tables))
+    holding: dict[str, list[Field]] = {}
+    for field in fields:
+        if field.origin:
+            holding.setdefault(field.origin, []).append(field)
+    return tuple(
+        curve.descriptor(address, field, number=number)
+        for curve in (light_curves(tables) if holding else ())
+        for number, field in enumerate(holding.get(curve.origin, ()), 1)
+    )
 
 
 def find(tables: tuple[Table, ...], *, table: str, column: str) -> LightCurve:
@@ -115,7 +142,7 @@ def find(tables: tuple[Table, ...], *, table: str, column: str) -> LightCurve:
     NotFoundError
         If there is none among these tables.
     """
-    for curve in light_curves(tables, tables):
+    for curve in light_curves(tables):
         if (curve.sources.qualified_name.lower(), curve.column.name.lower()) == (table.lower(), column.lower()):
             return curve
     raise NotFoundError(f"There is no light curve by the column '{column[:60]}' of a table '{table[:60]}'.")

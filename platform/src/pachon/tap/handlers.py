@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
@@ -15,18 +16,20 @@ from pachon.identity.handlers import asking_principal, current_principal
 from pachon.identity.models import Principal
 from pachon.queries.handlers import Turns
 from pachon.tap.examples import page
-from pachon.tap.models import TapRequest
+from pachon.tap.models import LightCurveRequest, TapRequest
 from pachon.tap.service import TapService
 from pachon.tap.uploads import Received
 from pachon.vo import vosi
 from pachon.vo.dali import Parameters
 from pachon.vo.http import RowStream, VORoute, parameters
+from pachon.vo.models import Heading
 from pachon.vo.multipart import parameters_and_files
 
 router = APIRouter(prefix="/tap", tags=["tap"], route_class=VORoute)
 
 
-async def _service(request: Request) -> TapService:
+async def tap_service(request: Request) -> TapService:
+    """The TAP service of the application."""
     service: TapService = request.app.state.services.tap
     return service
 
@@ -34,7 +37,7 @@ async def _service(request: Request) -> TapService:
 Asking = Annotated[Principal, Depends(asking_principal)]
 Anybody = Annotated[Principal, Depends(current_principal)]
 Given = Annotated[Parameters, Depends(parameters)]
-Service = Annotated[TapService, Depends(_service)]
+Service = Annotated[TapService, Depends(tap_service)]
 
 
 async def received(request: Request, _principal: Asking, tap: Service) -> AsyncIterator[Received]:
@@ -83,6 +86,30 @@ async def answer_at_once(received: WithFiles, principal: Asking, tap: Service, t
         form=request.form,
         heading=request.heading(),
         file_name="result",
+        services=partial(tap.services, principal),
+    )
+
+
+_CURVE = described(
+    TABLE="The table that refers to the object.",
+    COLUMN="Its column that holds the identifier.",
+    ID="The identifier.",
+    MAXREC=QUERY_PARAMETERS["MAXREC"],
+    RESPONSEFORMAT=QUERY_PARAMETERS["RESPONSEFORMAT"],
+)
+
+
+@router.get("/light-curve", summary="Rows of one object by time", openapi_extra=_CURVE, response_class=Response)
+async def light_curve(given: Given, principal: Asking, tap: Service, turns: Turns) -> Response:
+    request = LightCurveRequest.from_parameters(given, tap.limits)
+    turn = turns(lambda: tap.prepare_light_curve(principal, request))
+    return RowStream(
+        lambda: tap.start(turn.prepared),
+        turn=turn,
+        form=request.form,
+        heading=Heading(),
+        file_name="light-curve",
+        services=partial(tap.services, principal),
     )
 
 

@@ -65,6 +65,51 @@ class TapRequest:
         return Heading(infos=tuple(infos))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LightCurveRequest:
+    """The rows of one object in a table that refers to it; see `tap.descriptors`.
+
+    Parameters
+    ----------
+    table, column
+        Where to look: the table that refers, and its column that holds the identifier.
+    identifier
+        Of the object.
+    max_rows
+        MAXREC within the limits; None for the default, 0 for metadata only.
+    """
+
+    table: str
+    column: str
+    identifier: str
+    form: Format
+    max_rows: int | None = None
+
+    @classmethod
+    def from_parameters(cls, parameters: Parameters, limits: QueryLimits) -> LightCurveRequest:
+        """Read the parameters by the rules of DALI 1.1, section 3; those it does not know are ignored.
+
+        Raises
+        ------
+        UsageError
+            If one is missing or wrong.
+        """
+        return cls(
+            table=_required(parameters, "TABLE", what="the table that refers to the object, such as schema.table"),
+            column=_required(parameters, "COLUMN", what="its column that holds the identifier"),
+            identifier=_required(parameters, "ID", what="the identifier of the object"),
+            form=formats.choose(parameters, default=formats.BINARY2),
+            max_rows=parameters.max_rows(limit=limits.max_rows),
+        )
+
+
+def _required(parameters: Parameters, name: str, *, what: str) -> str:
+    value = parameters.text(name)
+    if not value:
+        raise UsageError(f"{name} is missing: {what}.", parameter=name)
+    return value
+
+
 def _check_request(parameters: Parameters) -> None:
     request = parameters.text("REQUEST")
     if request is not None and request.lower() != "doquery":

@@ -10,7 +10,7 @@ from pachon.queries.estimate.models import Load, TimeClass
 from pachon.queries.models import Protocol
 from pachon.queries.service import Uploads as Tables
 from pachon.rights.models import Access
-from pachon.tap import schema
+from pachon.tap import descriptors, schema
 from pachon.tap.examples import Example, examples
 from pachon.tap.features import FEATURES
 from pachon.tap.jobs import request_of
@@ -18,6 +18,7 @@ from pachon.vo.formats import FORMATS
 from pachon.vo.vosi import Reference, SchemaDescription, TableColumn, TableDescription, TapAbilities
 
 if TYPE_CHECKING:
+    from pachon.core.fields import Field
     from pachon.identity.models import Principal
     from pachon.queries.jobs.models import Job, JobLimits
     from pachon.queries.jobs.runner import FilesOfJob
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
     from pachon.queries.uploads.answer import UploadAnswer
     from pachon.releases.models import Table
     from pachon.releases.service import ReleaseService
-    from pachon.tap.models import TapRequest
+    from pachon.tap.models import LightCurveRequest, TapRequest
     from pachon.tap.uploads import Uploads
+    from pachon.vo.models import ServiceDescriptor
 
 _DAY_S = 86_400
 _NONE: Tables = {}
@@ -160,6 +162,26 @@ class TapService:
             return ask()
         parts = (upload.part for upload in request.uploads)
         return self.uploads.answer(request.uploads, files(job, [part for part in parts if part is not None]), ask)
+
+    def prepare_light_curve(self, principal: Principal, request: LightCurveRequest) -> Prepared:
+        """Bind the query of a light curve, ready for its turn.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such light curve for this person.
+        UsageError
+            If the identifier is not of the column's type.
+        """
+        tables = self._releases.tables(principal, Access.QUERY)
+        curve = descriptors.find(tables, table=request.table, column=request.column)
+        adql = curve.adql(request.identifier)
+        return self._queries.prepare(principal, adql, max_rows=request.max_rows, protocol=Protocol.TAP_SYNC)
+
+    def services(self, principal: Principal, fields: tuple[Field, ...]) -> tuple[ServiceDescriptor, ...]:
+        """What this person can ask further of rows with these fields (DataLink 1.1, section 4)."""
+        tables = self._releases.tables(principal, Access.QUERY)
+        return descriptors.descriptors(fields, tables, address=f"{self._base_url}/light-curve")
 
     def describe(self, principal: Principal) -> tuple[SchemaDescription, ...]:
         """All schemas that this person may ask, TAP_SCHEMA last."""

@@ -49,12 +49,16 @@ def write_fits(rows: Rows, heading: Heading) -> Iterator[bytes]:
     Raises
     ------
     UsageError
-        If there are more columns than FITS can hold.
+        If there are more columns than FITS can hold: at once, before any row is asked for.
     """
     if len(rows.fields) > _MAX_COLUMNS:
         raise UsageError(
             f"FITS holds at most {_MAX_COLUMNS} columns, not {len(rows.fields)}; choose fewer, or votable or parquet."
         )
+    return _document(rows, heading)
+
+
+def _document(rows: Rows, heading: Heading) -> Iterator[bytes]:
     yield header([("SIMPLE", True), ("BITPIX", 8), ("NAXIS", 0), ("EXTEND", True)])
     fields = tuple(_as_text(field) for field in rows.fields)
     schema = pa.schema([pa.field(field.name, field.arrow_type) for field in fields])

@@ -24,13 +24,22 @@ from pachon.vo import errors
 from pachon.vo.dali import Parameters
 from pachon.vo.errors import Failure
 from pachon.vo.formats import Format
-from pachon.vo.models import Heading, Info, Rows
+from pachon.vo.models import Heading, Info, Rows, ServiceDescriptor
 
 _log = logging.getLogger(__name__)
 _THREADS = 2
 """Of one stream: one reads, one closes. How many streams there are is for the turns to say."""
 _STALL_S = 60.0
 """A client that takes nothing for so long is gone."""
+
+
+Services = Callable[[tuple[Field, ...]], tuple[ServiceDescriptor, ...]]
+"""What can be asked further of rows with these fields."""
+
+
+def no_services(_fields: tuple[Field, ...]) -> tuple[ServiceDescriptor, ...]:
+    """Nothing."""
+    return ()
 
 
 class ClosableRows(Rows, Protocol):
@@ -99,6 +108,8 @@ class RowStream(Response):
         What stands around the rows; the id of the run is added.
     file_name
         Suggested name without extension.
+    services
+        Tells what can be asked further of a row, for formats that have room for it; may block.
     """
 
     def __init__(
@@ -109,6 +120,7 @@ class RowStream(Response):
         form: Format,
         heading: Heading,
         file_name: str,
+        services: Services = no_services,
     ) -> None:
         disposition = f'inline; filename="{file_name}.{form.extension}"'
         super().__init__(headers={"Content-Disposition": disposition}, media_type=form.media_type)
@@ -117,7 +129,9 @@ class RowStream(Response):
         self._turn = turn
         self._form = form
         self._heading = heading
+        self._services = services
         self._rows: _GuardedRows | None = None
+        self._chunks: Iterator[bytes] | None = None
         self._is_given_up = False
         self._threads = anyio.CapacityLimiter(_THREADS)
 
@@ -143,17 +157,18 @@ class RowStream(Response):
         await run_sync(self._fetch_first, request_id, limiter=self._threads)
 
     def _fetch_first(self, request_id: str) -> None:
-        self._rows = _GuardedRows(self._open_rows(), request_id)
+        self._rows = rows = _GuardedRows(self._open_rows(), request_id)
         if not self._is_given_up:
-            self._rows.fetch_first()
+            services = self._services(rows.fields) if self._form.is_votable else ()
+            infos = (*self._heading.infos, Info("EXECUTION", rows.execution_id))
+            self._chunks = self._form.write(rows, replace(self._heading, infos=infos, services=services))
+            rows.fetch_first()
 
     async def _send_all(self, send: Send) -> None:
-        rows = self._rows
-        if rows is None:
+        rows, chunks = self._rows, self._chunks
+        if rows is None or chunks is None:
             raise RuntimeError("the document is sent before its rows were asked for")
         self.headers["X-Pachon-Execution"] = rows.execution_id
-        infos = (*self._heading.infos, Info("EXECUTION", rows.execution_id))
-        chunks = self._form.write(rows, replace(self._heading, infos=infos))
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         while (chunk := await run_sync(next, chunks, None, limiter=self._threads)) is not None:
             if rows.is_over:

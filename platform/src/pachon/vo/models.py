@@ -119,4 +119,4 @@ class Heading:
 
 
 Writer = Callable[[Rows, Heading], Iterator[bytes]]
-"""Turns an answer into the bytes of a document, chunk by chunk."""
+"""Turns an answer into the bytes of a document, chunk by chunk; refuses at once what the format cannot hold."""

@@ -4,6 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 proxy=tests/e2e/proxy
+stilts=tests/tap/stilts
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 missing=""
@@ -36,6 +37,29 @@ install_proxy() {
     fi
 }
 
+# A newer STILTS than that of Debian 12, one that can log in: pinned packages of a later Debian, unpacked into a folder that
+# git ignores. They come from the archives that this machine's apt knows; whichever has a package, its digest is checked.
+unpack_stilts() {
+    helper=/usr/lib/apt/apt-helper
+    { [ -x $helper ] && command -v dpkg >/dev/null; } || return 0
+    cmp -s $stilts/packages.txt $stilts/unpacked/.installed && return
+    echo "pachon: unpacking STILTS 3.5 for the tests"
+    rm -rf $stilts/unpacked
+    mkdir $stilts/unpacked
+    archives=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | sort -u)
+    grep -v '^#' $stilts/packages.txt | while read -r digest path; do
+        for archive in $archives none; do
+            $helper -qq download-file "$archive/$path" $stilts/unpacked/.package "SHA256:$digest" >"$log" 2>&1 && break
+        done
+        dpkg -x $stilts/unpacked/.package $stilts/unpacked 2>>"$log" || exit 1
+        rm $stilts/unpacked/.package
+    done || {
+        echo "pachon: STILTS 3.5 could not be unpacked; tests of it are skipped ($(grep . "$log" | tail -n 1))." >&2
+        return 0
+    }
+    cp $stilts/packages.txt $stilts/unpacked/.installed
+}
+
 command -v chromium >/dev/null || need chromium
 command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || need postgresql
 command -v fc-list >/dev/null && fc-list 2>/dev/null | grep -q 'DejaVu Sans' || need "fontconfig fonts-dejavu-core"
@@ -45,3 +69,4 @@ command -v npm >/dev/null || need "nodejs npm"
 
 [ -z "$missing" ] || install_packages
 install_proxy
+unpack_stilts

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,8 +23,6 @@ TAP_TABLES = {
     "tap_schema.key_columns",
 }
 UDF = "ivo://ivoa.net/std/TAPRegExt#features-udf"
-KNOWN_OF_OLD_STILTS = "E-CAP-KEYX"
-"""STILTS 3.4 is older than ADQL 2.1 and does not know its feature type for COALESCE."""
 
 
 @pytest.fixture(scope="module")
@@ -218,15 +213,3 @@ def test_the_service_is_available(site: Site) -> None:
 
     assert document.findtext("{*}available") == "true"
     assert datetime.fromisoformat(str(document.findtext("{*}upSince"))) <= datetime.now(tz=UTC)
-
-
-@pytest.mark.skipif(shutil.which("stilts") is None, reason="STILTS is missing")
-def test_taplint_finds_no_error_in_what_is_offered(site: Site) -> None:
-    stages = "TMV TME TMS TMC CPV CAP AVV QGE QPO QAS UWS MDQ UPL EXA"
-    command = ["stilts", "taplint", f"tapurl={site.url}/api/tap", f"stages={stages}", "format=json", "report=EWF"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
-
-    sections = json.loads(done.stdout)["sections"]
-    found = [f"{r['level'][0]}-{s['code']}-{r['code']}: {r['text']}" for s in sections for r in s.get("reports", ())]
-    assert [report for report in found if not report.startswith(KNOWN_OF_OLD_STILTS)] == []
-    assert len(sections) == len(stages.split())

@@ -152,7 +152,7 @@ def contents(releases: Iterable[Release]) -> dict[str, pa.Table]:
         "tables": _rows("tables", _table_rows(tables)),
         "columns": _rows("columns", (row for table in tables for row in _column_rows(table))),
         "keys": _rows("keys", (_key_row(table, key) for table, key in keys)),
-        "key_columns": _rows("key_columns", (row for _, key in keys for row in _key_column_rows(key))),
+        "key_columns": _rows("key_columns", (row for each in keys for row in _key_column_rows(*each))),
     }
 
 
@@ -173,7 +173,7 @@ def _own_table(name: str) -> Table:
         primary_key=primary_key,
         foreign_keys=tuple(
             ForeignKey(
-                id=f"{SCHEMA}.{start}.{start_column}",
+                id=start_column,
                 target_table=f"{SCHEMA}.{target}",
                 from_columns=(start_column,),
                 target_columns=(target_column,),
@@ -224,10 +224,15 @@ def _column_rows(table: Table) -> Iterator[Sequence[object]]:
         )
 
 
+def _key_id(table: Table, key: ForeignKey) -> str:
+    """An identifier of a key that no other has: releases of one schema name their keys alike."""
+    return f"{table.qualified_name}.{key.id}"
+
+
 def _key_row(table: Table, key: ForeignKey) -> Sequence[object]:
-    return key.id, table.qualified_name, key.target_table, None, key.description
+    return _key_id(table, key), table.qualified_name, key.target_table, None, key.description
 
 
-def _key_column_rows(key: ForeignKey) -> Iterator[Sequence[object]]:
+def _key_column_rows(table: Table, key: ForeignKey) -> Iterator[Sequence[object]]:
     for start, target in zip(key.from_columns, key.target_columns, strict=True):
-        yield key.id, query_name(start), query_name(target)
+        yield _key_id(table, key), query_name(start), query_name(target)

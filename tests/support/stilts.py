@@ -1,4 +1,4 @@
-"""STILTS: Debian's, and a newer one that can log in (`tools/system-packages.sh` unpacks it), and what its taplint finds."""
+"""STILTS, both Debian's and a newer one that can log in (`tools/system-packages.sh` unpacks it), and its taplint."""
 
 from __future__ import annotations
 

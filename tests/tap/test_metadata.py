@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import pyvo
 from lxml import etree, html
@@ -14,6 +16,7 @@ from pachon.queries.adql.functions import GEOMETRY
 from pachon.queries.adql.udfs import USER_FUNCTIONS
 from support.app import AS_HOLDER, DEFAULT_ROWS, MAX_ROWS, Site, running_site
 from support.asking import example_call
+from support.skies import FIRST_ID
 
 TAP_TABLES = {
     "tap_schema.schemas",
@@ -167,6 +170,29 @@ def test_tap_schema_describes_what_is_there_and_itself(site: Site) -> None:
     assert named["ra"] == ["double", None, None, "deg", "pos.eq.ra;meta.main", 1, 0]
     quoted = rows(site, """SELECT "size" AS x FROM tap_schema.columns WHERE column_name = '"size"'""")
     assert quoted == [{"x": None}]
+
+
+def test_value_ranges_are_told_once_they_are_learnt_and_are_exact(site: Site) -> None:
+    adql = "SELECT column_name, min_value, max_value FROM tap_schema.columns WHERE table_name = 'sky.stars'"
+    deadline = time.monotonic() + 30
+    while all(row["max_value"] is None for row in rows(site, adql)):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+    told = {row["column_name"]: (row["min_value"], row["max_value"]) for row in rows(site, adql)}
+    for name in ("ra", "dec", "g_mag", "r_mag"):
+        ends = pc.min_max(site.stars[name]).as_py()
+        assert told[name] == (ends["min"], ends["max"]), name
+    assert told["id"] == (float(FIRST_ID), float(FIRST_ID + site.stars.num_rows - 1))
+    assert told["name"] == told["epoch"] == told["is_variable"] == (None, None)
+
+
+def test_tables_tell_their_numbers_of_rows(site: Site) -> None:
+    document = xml(site.client.get("/api/tap/tables", params={"detail": "min"}))
+
+    told = {table.findtext("name"): table.findtext("nrows") for table in document.iter("table")}
+    assert told["sky.stars"] == "20000"
+    assert told["tap_schema.tables"] is None
 
 
 def test_closed_releases_are_described_to_holders_only(site: Site) -> None:

@@ -68,7 +68,8 @@ async def learn(services: Services) -> None:
     for release, table in [(each, table) for each in queried for table in each.tables]:
         try:
             present.append(await asyncio.to_thread(services.store.snapshot, release, table))
-            await asyncio.to_thread(services.statistics.of, present[-1])
+            found = await asyncio.to_thread(services.statistics.of, present[-1])
+            await asyncio.to_thread(services.ranges.learn, table, found)
         except PachonError as error:
             _log.warning("statistics of %s could not be learnt: %s", table.qualified_name, error)
     await asyncio.to_thread(services.statistics.keep_only, present)

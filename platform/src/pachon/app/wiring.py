@@ -20,6 +20,7 @@ from pachon.queries.engines.engine import Engine
 from pachon.queries.engines.pool import PoolLimits
 from pachon.queries.engines.worker import WorkerConfig, spill_share
 from pachon.queries.estimate.models import TimeClass
+from pachon.queries.estimate.ranges import ValueRanges
 from pachon.queries.estimate.service import EstimateService, Estimator
 from pachon.queries.estimate.statistics import StatisticsStore
 from pachon.queries.jobs.models import JobLimits
@@ -72,6 +73,7 @@ class Services:
     executions: ExecutionStore
     estimates: EstimateService
     statistics: StatisticsStore
+    ranges: ValueRanges
     store: FolderReleaseStore
     tap: TapService
     jobs: TapJobs
@@ -116,12 +118,13 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
     store = FolderReleaseStore(settings.releases_path, settings.mass_path)
     releases = ReleaseService(store, settings.rights.policy(), base_url=settings.base_url, now=now)
     executions = SqlExecutionStore(database)
-    engine = _engine(settings)
+    engine, ranges = _engine(settings), ValueRanges()
     limits = _query_limits(settings)
     statistics = StatisticsStore(settings.home.resolve() / "statistics", SnapshotCatalogue)
     estimator = Estimator(statistics)
+    described_for = TapSchema(releases, ranges=ranges)
     queries = QueryService(
-        releases, engine, executions, limits, classifier=estimator, extra_tables=TapSchema(releases), now=now
+        releases, engine, executions, limits, classifier=estimator, extra_tables=described_for, now=now
     )
     cone_limits = ConeLimits(max_radius_deg=settings.scs.max_radius_deg, max_rows=settings.scs.max_rows)
     job_limits = _job_limits(settings)
@@ -146,6 +149,7 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
         executions=executions,
         estimates=EstimateService(queries, estimator, limits, dispatcher),
         statistics=statistics,
+        ranges=ranges,
         store=store,
         tap=tap,
         jobs=TapJobs(service, limits, uploads=uploads, list_address=_jobs_address(settings)),

@@ -1,7 +1,7 @@
 """Which optional parts of ADQL 2.1 are offered, in the words of TAPRegExt 1.0 and ADQL 2.1, section 4.
 
-COALESCE stands under the key that ADQL 2.1 gives it. Validators older than that standard (STILTS before 3.4.8) call the key
-unknown; to hide the function from the clients that read the list would be worse.
+COALESCE stands under the key that ADQL 2.1 gives it. Validators older than that standard (such as STILTS 3.4) call the
+key unknown; to hide the function from the clients that read the list would be worse.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import pyarrow as pa
 from pachon.core.fields import DataType, Field, arrow_schema
 from pachon.identity.models import Principal
 from pachon.queries.adql.words import RESERVED
+from pachon.queries.estimate.ranges import ValueRange, ValueRanges
 from pachon.queries.plan import MemorySnapshot
 from pachon.releases.models import Column, ForeignKey, Release, Table
 from pachon.releases.service import ReleaseService
@@ -22,10 +23,12 @@ SCHEMA = "tap_schema"
 DESCRIPTION = "What this service holds, in the form of TAP 1.1"
 
 _REGULAR = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_TEXT, _INT, _LONG = DataType.CHAR, DataType.INT, DataType.LONG
+_TEXT, _INT, _LONG, _DOUBLE = DataType.CHAR, DataType.INT, DataType.LONG, DataType.DOUBLE
 
 _MOST_KEPT = 32
-_Made = tuple[tuple[Release, ...], Mapping[str, MemorySnapshot]]
+_OURS = {"nrows", "min_value", "max_value"}
+"""Columns that TAP does not define."""
+_Made = tuple[int, tuple[Release, ...], Mapping[str, MemorySnapshot]]
 
 _Spec = tuple[str, DataType, str]
 _TABLES: dict[str, tuple[str, tuple[_Spec, ...], tuple[str, ...]]] = {
@@ -69,6 +72,8 @@ _TABLES: dict[str, tuple[str, tuple[_Spec, ...], tuple[str, ...]]] = {
             ("principal", _INT, "1 if it is one of the most wanted"),
             ("std", _INT, "1 if a standard defines it"),
             ("column_index", _INT, "Recommended order"),
+            ("min_value", _DOUBLE, "Least value, of numbers; in the unit of the column"),
+            ("max_value", _DOUBLE, "Greatest value, of numbers; in the unit of the column"),
         ),
         ("table_name", "column_name"),
     ),
@@ -114,12 +119,15 @@ class TapSchema:
     ----------
     releases
         What each person may see.
+    ranges
+        What is known of the values of columns.
     most
         Sets of visible releases for which it is kept; the one that was asked for longest ago is forgotten first.
     """
 
-    def __init__(self, releases: ReleaseService, *, most: int = _MOST_KEPT) -> None:
+    def __init__(self, releases: ReleaseService, *, ranges: ValueRanges | None = None, most: int = _MOST_KEPT) -> None:
         self._releases = releases
+        self._ranges = ranges or ValueRanges()
         self._most = most
         self._made: OrderedDict[tuple[str, ...], _Made] = OrderedDict()
         self._lock = Lock()
@@ -128,20 +136,22 @@ class TapSchema:
         """The tables by qualified name, over the releases that this person may ask."""
         visible = self._releases.visible(principal, Access.QUERY)
         key = tuple(release.id for release in visible)
+        version = self._ranges.version
         with self._lock:
-            described, tables = self._made.get(key, ((), {}))
-        if not tables or any(old is not new for old, new in zip(described, visible, strict=True)):
-            rows = contents(visible)
+            made_of, described, tables = self._made.get(key, (version, (), {}))
+        is_as_made = tables and all(old is new for old, new in zip(described, visible, strict=True))
+        if not is_as_made or made_of != version:
+            rows = contents(visible, self._ranges)
             tables = {table.qualified_name: MemorySnapshot(table, rows[table.name]) for table in own_tables()}
         with self._lock:
-            self._made[key] = visible, tables
+            self._made[key] = version, visible, tables
             self._made.move_to_end(key)
             if len(self._made) > self._most:
                 self._made.popitem(last=False)
         return tables
 
 
-def contents(releases: Iterable[Release]) -> dict[str, pa.Table]:
+def contents(releases: Iterable[Release], ranges: ValueRanges) -> dict[str, pa.Table]:
     """Rows that describe these releases and TAP_SCHEMA itself, by unqualified name of its table."""
     visible = tuple(releases)
     tables = (*(table for release in visible for table in release.tables), *own_tables())
@@ -150,7 +160,7 @@ def contents(releases: Iterable[Release]) -> dict[str, pa.Table]:
     return {
         "schemas": _rows("schemas", _schema_rows(visible)),
         "tables": _rows("tables", _table_rows(tables)),
-        "columns": _rows("columns", (row for table in tables for row in _column_rows(table))),
+        "columns": _rows("columns", (row for table in tables for row in _column_rows(table, ranges.of(table)))),
         "keys": _rows("keys", (_key_row(table, key) for table, key in keys)),
         "key_columns": _rows("key_columns", (row for each in keys for row in _key_column_rows(*each))),
     }
@@ -187,7 +197,7 @@ def _own_table(name: str) -> Table:
 def _own_column(name: str, datatype: DataType, description: str, *, indexed: bool) -> Column:
     arraysize = "*" if datatype is DataType.CHAR else None
     field = Field(name=name, datatype=datatype, arraysize=arraysize, description=description)
-    return Column(field=field, principal=True, indexed=indexed, std=name != "nrows")
+    return Column(field=field, principal=True, indexed=indexed, std=name not in _OURS)
 
 
 def _rows(name: str, rows: Iterable[Sequence[object]]) -> pa.Table:
@@ -209,7 +219,7 @@ def _table_rows(tables: Iterable[Table]) -> Iterator[Sequence[object]]:
         yield table.schema, table.qualified_name, "table", None, table.description, index, row_count
 
 
-def _column_rows(table: Table) -> Iterator[Sequence[object]]:
+def _column_rows(table: Table, ranges: Mapping[str, ValueRange]) -> Iterator[Sequence[object]]:
     for index, column in enumerate(table.columns):
         told = votable.describe(column.field)
         size = told.get("arraysize", "")
@@ -221,6 +231,7 @@ def _column_rows(table: Table) -> Iterator[Sequence[object]]:
             *(told.get(name) for name in ("description", "utype", "unit", "ucd")),
             *(int(flag) for flag in (column.indexed, column.principal, column.std)),
             index,
+            *ranges.get(column.name, (None, None)),
         )
 
 

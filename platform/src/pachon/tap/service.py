@@ -215,6 +215,7 @@ def _table(table: Table) -> TableDescription:
     return TableDescription(
         name=table.qualified_name,
         description=table.description,
+        row_count=None if table.schema == schema.SCHEMA else table.row_count,
         columns=tuple(
             TableColumn(name=schema.query_name(column.name), field=column.field, indexed=column.indexed, std=column.std)
             for column in table.columns

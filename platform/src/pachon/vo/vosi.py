@@ -1,4 +1,4 @@
-"""VOSI 1.1 documents: availability, capabilities (with TAPRegExt 1.0) and tables (VODataService 1.1)."""
+"""VOSI 1.1 documents: availability, capabilities (with TAPRegExt 1.0) and tables (VODataService 1.2)."""
 
 from __future__ import annotations
 
@@ -47,12 +47,13 @@ class Reference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableDescription:
-    """A table as metadata services tell it; `name` is qualified."""
+    """A table as metadata services tell it; `name` is qualified, and `row_count` None where rows depend on who asks."""
 
     name: str
     description: str
     columns: tuple[TableColumn, ...]
     references: tuple[Reference, ...] = ()
+    row_count: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +213,8 @@ def _schema(schema: SchemaDescription, *, with_columns: bool) -> str:
 
 def _table_body(description: TableDescription, *, with_columns: bool) -> str:
     body = element("name", description.name) + element("description", description.description)
+    if description.row_count is not None:
+        body += element("nrows", str(description.row_count))
     if not with_columns:
         return body
     columns = "".join(_column(column) for column in description.columns)

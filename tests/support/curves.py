@@ -23,7 +23,7 @@ OBJECTS, DETECTIONS = 40, 600
 
 _TABLES = {
     "objects": {"objectId": ("long", "meta.id;meta.main"), "ra": ("double", "pos.eq.ra;meta.main"),
-                "dec": ("double", "pos.eq.dec;meta.main"), "band": ("string", "instr.bandpass")},
+                "dec": ("double", "pos.eq.dec;meta.main"), "band": ("text", "instr.bandpass")},
     "detections": {"detectionId": ("long", "meta.id;meta.main"), "objectId": ("long", "meta.id.parent"),
                    "mjd": ("double", "time.epoch"), "flux": ("double", "phot.flux")},
 }  # fmt: skip
@@ -36,7 +36,7 @@ def publish_curves(root: Path, *, release_id: str = "curves", audience: Audience
         "objectId": np.arange(FIRST_OBJECT, FIRST_OBJECT + OBJECTS),
         "ra": random.uniform(10, 11, OBJECTS),
         "dec": random.uniform(-1, 1, OBJECTS),
-        "band": ["r"] * OBJECTS,
+        "band": ["é"] * OBJECTS,
     }
     detections = {
         "detectionId": np.arange(DETECTIONS),

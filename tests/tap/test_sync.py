@@ -108,6 +108,15 @@ def test_the_same_rows_come_in_every_format(site: Site) -> None:
         ]
 
 
+def test_texts_are_wide_where_nothing_promises_that_they_are_ascii(site: Site) -> None:
+    columns = "name, name AS other, UPPER(name) AS upper_name, name || ' ' || 'x' AS pair, MIN(name) AS least"
+
+    answer = ask(site, f"SELECT TOP 1 {columns} FROM sky.stars GROUP BY name")
+
+    fields = parse(io.BytesIO(answer.content)).get_first_table().fields
+    assert [field.datatype for field in fields] == ["char", "char", "unicodeChar", "unicodeChar", "unicodeChar"]
+
+
 def test_more_columns_than_fits_can_hold_are_refused_before_the_answer_begins(site: Site) -> None:
     columns = ", ".join(f"id AS c{n}" for n in range(1_000))
 

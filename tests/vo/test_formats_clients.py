@@ -8,6 +8,7 @@ import math
 import shutil
 import subprocess
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -89,6 +90,16 @@ def test_plain_texts_stay_chars_and_late_letters_are_told() -> None:
     for form in (formats.TABLEDATA, formats.CSV, formats.JSON, formats.BINARY):
         assert b"warning" not in document(form, named(["a", "b"], ["ñ"]))
     assert "ñ".encode() in document(formats.TABLEDATA, named(["a", "b"], ["ñ"]))
+
+
+def test_late_letters_of_free_text_are_kept() -> None:
+    free = (TEXT[0], replace(TEXT[1], is_unicode=True))
+    for batches in ([["a", "b"], ["ñ"]], []):
+        rows = replace(named(*batches), fields=free)
+        table = votable.parse(io.BytesIO(document(formats.BINARY2, rows))).get_first_table()
+
+        assert table.get_field_by_id_or_name(NAME).datatype == "unicodeChar"
+        assert list(table.array[NAME]) == [word for words in batches for word in words]
 
 
 @pytest.mark.parametrize("form", [formats.BINARY, formats.FITS], ids=lambda form: form.names[0])

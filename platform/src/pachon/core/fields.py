@@ -69,6 +69,9 @@ class Field:
         As in VOTable; unit in VOUnits syntax.
     nullable
         Whether a row may have no value.
+    is_unicode
+        Of a text: whether letters outside ASCII may stand in it, so that it travels as `unicodeChar`
+        (VOTable 1.4, section 2.1).
     origin
         Of a column of a result whose values are those of a stored column: which, as `schema.table.column`.
     """
@@ -82,6 +85,7 @@ class Field:
     utype: str | None = None
     description: str | None = None
     nullable: bool = True
+    is_unicode: bool = False
     origin: str = ""
 
     @property

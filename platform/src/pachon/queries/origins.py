@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from pachon.core.fields import Field
+from pachon.core.fields import DataType, Field
 from pachon.queries.plan import ColumnRef, Derived, Expression, Join, NamedRows, Plan, Query, Relation, Scan, Select
 
 
-def with_origins(plan: Plan) -> tuple[Field, ...]:
-    """The fields of a plan's result, each with its origin.
+def told_fields(plan: Plan) -> tuple[Field, ...]:
+    """The fields of a plan's result, each with its origin; texts without one are `unicodeChar`, since nobody checked.
 
     An origin is followed through aliases, joins, queries in FROM and WITH, and through set operations whose two sides
     agree; what is computed has none.
     """
     trail = _Trail(plan)
     origins = (trail.of_output(plan.query, place) for place in range(len(plan.fields)))
-    return tuple(replace(field, origin=origin) for field, origin in zip(plan.fields, origins, strict=True))
+    return tuple(_told(field, origin) for field, origin in zip(plan.fields, origins, strict=True))
+
+
+def _told(field: Field, origin: str) -> Field:
+    is_unicode = field.is_unicode or (field.datatype is DataType.CHAR and not origin)
+    return replace(field, origin=origin, is_unicode=is_unicode)
 
 
 class _Trail:

@@ -23,7 +23,7 @@ from pachon.queries.adql.words import suggestion
 from pachon.queries.engines.engine import Engine, OutgrownError, Run, WorkersBusyError
 from pachon.queries.estimate.models import Load, PlanClassifier, TimeClass
 from pachon.queries.models import Answer, Execution, Phase, Protocol, QueryLimits
-from pachon.queries.origins import with_origins
+from pachon.queries.origins import told_fields
 from pachon.queries.plan import Call, ColumnRef, Literal, MemorySnapshot, Op, Output, Plan, Scan, Select
 from pachon.queries.storage import ExecutionStore
 from pachon.releases.models import Snapshot, Table
@@ -275,7 +275,7 @@ class QueryService:
             raise
         answer = Answer(
             execution_id=record.id,
-            fields=with_origins(plan),
+            fields=told_fields(plan),
             batches=iter(()),
             max_rows=plan.max_rows or 0,
             tables=plan.tables,

@@ -32,6 +32,8 @@ _DATATYPES = {
     "unicode": DataType.CHAR,
     "timestamp": DataType.TIMESTAMP,
 }
+_UNICODE = frozenset({"text", "unicode"})
+"""Texts with letters of every script, as Felis maps them to VOTable: `unicodeChar`."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 """A schema of a survey has thousands of columns: the safe loader in C is ten times as fast."""
@@ -211,6 +213,7 @@ def _column(node: _Node, indexed: frozenset[str]) -> Column:
         utype=node.optional_text("votable:utype"),
         description=node.optional_text("description"),
         nullable="nullable" not in node.values or node.flag("nullable"),
+        is_unicode=node.text("datatype") in _UNICODE,
     )
     principal, std = node.flag("tap:principal"), node.flag("tap:std")
     return Column(field=field, principal=principal, indexed=name in indexed, std=std)

@@ -196,7 +196,8 @@ def _own_table(name: str) -> Table:
 
 def _own_column(name: str, datatype: DataType, description: str, *, indexed: bool) -> Column:
     arraysize = "*" if datatype is DataType.CHAR else None
-    field = Field(name=name, datatype=datatype, arraysize=arraysize, description=description)
+    is_unicode = name == "description"
+    field = Field(name=name, datatype=datatype, arraysize=arraysize, description=description, is_unicode=is_unicode)
     return Column(field=field, principal=True, indexed=indexed, std=name not in _OURS)
 
 

@@ -94,11 +94,15 @@ def is_text(field: Field) -> bool:
 
 
 def seen_first(fields: tuple[Field, ...], batch: pa.RecordBatch | None) -> tuple[Column, ...]:
-    """Columns by what their first rows hold: a text with letters outside ASCII is declared wide."""
+    """Columns by their fields and by what their first rows hold: a text with letters outside ASCII is declared wide."""
     if batch is None:
-        return tuple(Column(field) for field in fields)
+        return tuple(Column(field, is_unicode=is_text(field) and field.is_unicode) for field in fields)
     pairs = zip(fields, batch.columns, strict=True)
-    return tuple(Column(field, is_unicode=is_text(field) and not is_ascii(values)) for field, values in pairs)
+    return tuple(Column(field, is_unicode=_is_wide(field, values)) for field, values in pairs)
+
+
+def _is_wide(field: Field, values: pa.Array) -> bool:
+    return is_text(field) and (field.is_unicode or not is_ascii(values))
 
 
 def seen_whole(fields: tuple[Field, ...], facts: tuple[Facts, ...]) -> tuple[Column, ...]:
@@ -115,7 +119,7 @@ def seen_whole(fields: tuple[Field, ...], facts: tuple[Facts, ...]) -> tuple[Col
 def _with_null(field: Field, facts: Facts) -> Column:
     """The column with a spare value for null, in the next wider type if its own has none to spare."""
     if not (facts.null_count and field.datatype.is_integer):
-        return Column(field, is_unicode=is_text(field) and not facts.is_ascii)
+        return Column(field, is_unicode=is_text(field) and (field.is_unicode or not facts.is_ascii))
     low, high = _RANGES[field.datatype]
     if facts.smallest is None or facts.smallest > low:
         return Column(field, null=low)

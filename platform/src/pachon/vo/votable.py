@@ -31,8 +31,10 @@ _BASE64_GROUP = 3
 def write_binary2(rows: Rows, heading: Heading) -> Iterator[bytes]:
     """The document with its rows in BINARY2.
 
-    A text column whose first rows hold letters outside ASCII is `unicodeChar`. Should such letters come later only,
-    they are written in ASCII, and an INFO after the rows names the column.
+    A text is `unicodeChar` if its field says so: a schema does of free text (Felis `text` and `unicode`), and a query
+    of texts that it computes. Of other texts the schema promises ASCII; if the first rows break the promise, the column
+    is `unicodeChar` all the same. Should such letters come later only, they are written in ASCII, and an INFO after the
+    rows names the column.
     """
     yield from _flowing(rows, heading, _BINARY2)
 
@@ -75,7 +77,7 @@ def describe(field: Field) -> dict[str, str]:
     is_text = field.datatype in {DataType.CHAR, DataType.TIMESTAMP}
     attributes = {
         "name": field.name,
-        "datatype": "char" if is_text else field.datatype.value,
+        "datatype": _text_type(field) if is_text else field.datatype.value,
         "arraysize": _text_size(field) if is_text else field.arraysize,
         "xtype": "timestamp" if field.datatype is DataType.TIMESTAMP else field.xtype,
         "unit": field.unit,
@@ -84,6 +86,10 @@ def describe(field: Field) -> dict[str, str]:
         "description": field.description,
     }
     return {name: value for name, value in attributes.items() if value}
+
+
+def _text_type(field: Field) -> str:
+    return "unicodeChar" if field.is_unicode and field.datatype is DataType.CHAR else "char"
 
 
 def _text_size(field: Field) -> str:

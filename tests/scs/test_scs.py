@@ -20,6 +20,7 @@ from pachon.releases.models import Column
 from pachon.releases.models import Table as Described
 from pachon.scs.service import in_old_words
 from support.app import AS_HOLDER, AS_NO_SCOPE, MAX_ROWS, Site, running_site
+from support.skies import make_release
 
 CONES = {
     "north pole": (10.0, 89.99, 0.5),
@@ -82,6 +83,29 @@ def test_the_main_columns_are_told_in_the_words_of_version_1_03(site: Site) -> N
     assert (roles["POS_EQ_RA_MAIN"], roles["POS_EQ_DEC_MAIN"]) == (("ra", "double"), ("dec", "double"))
     assert b"<TABLEDATA>" in answer.content
     assert {int(text) for text in table.array["id"]} <= expected_ids(site, 0, 90, 1)
+
+
+def test_version_1_1_tells_the_main_columns_in_new_words_and_their_own_types(site: Site) -> None:
+    fields = parse(io.BytesIO(cone(site, MAXREC=1, VERSION="1.1").content)).get_first_table().fields
+
+    assert [(field.ucd, field.datatype) for field in fields[:3]] == [
+        ("meta.id;meta.main", "long"),
+        ("pos.eq.ra;meta.main", "double"),
+        ("pos.eq.dec;meta.main", "double"),
+    ]
+
+
+def test_a_table_without_identifiers_has_them_made_of_the_position(site: Site) -> None:
+    stars = make_release(
+        site.services.settings.releases_path, release_id="without_identifiers", rows=500, has_ids=False
+    )
+    expected = {f"{row['ra']!r} {row['dec']!r}" for row in stars.to_pylist() if row["dec"] >= 88}
+
+    found = pyvo.dal.SCSService(f"{site.url}/api/scs/without_identifiers.stars").search((0, 90), 2)
+
+    assert {f"{float(ra)!r} {float(dec)!r}" for ra, dec in (record.id.split() for record in found)} == expected
+    assert len(found) == len(expected) > 10
+    assert columns(cone(site, table="without_identifiers.stars", SR=0))[:4] == ["position_id", "id", "ra", "dec"]
 
 
 def test_there_is_exactly_one_of_each_main_column_whatever_the_table_says() -> None:
@@ -169,6 +193,7 @@ def test_other_formats_are_there_on_request(site: Site) -> None:
         ({"SR": "10.001"}, "SR must be a radius in decimal degrees, 0 (metadata only) to 10, not 10.001."),
         ({"SR": "inf"}, "SR must be a number"),
         ({"VERB": "4"}, "VERB must be 1, 2 or 3, not '4'."),
+        ({"VERSION": "2"}, "VERSION must be 1.03 or 1.1, not '2'."),
         ({"MAXREC": "-5"}, "MAXREC must be a whole number of rows, 0 (metadata only) or more"),
         ({"RESPONSEFORMAT": "xls"}, "RESPONSEFORMAT 'xls' is not known; allowed are votable"),
     ],

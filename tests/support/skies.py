@@ -40,6 +40,7 @@ def make_release(
     release_date: date = date(2020, 1, 1),
     groups: tuple[str, ...] = (),
     partition_rows: int = 4_000,
+    has_ids: bool = True,
 ) -> pa.Table:
     """Write `<root>/<release_id>` with one table `stars` and return its rows, in the order they were made."""
     with publication(root, release_id) as folder:
@@ -56,7 +57,7 @@ def make_release(
             "groups": list(groups),
         }
         (folder / "release.yaml").write_text(yaml.safe_dump(release), encoding="utf-8")
-        (folder / "schema.yaml").write_text(felis(release_id), encoding="utf-8")
+        (folder / "schema.yaml").write_text(felis(release_id, has_ids=has_ids), encoding="utf-8")
         (table,) = read_schema(folder / "schema.yaml")
         schema = arrow_schema(tuple(column.field for column in table.columns))
         stars = make_stars(rows, seed=seed).cast(schema)
@@ -101,15 +102,15 @@ def _positions(rows: int, random: np.random.Generator) -> tuple[np.ndarray, np.n
     return ra, dec
 
 
-def felis(release_id: str) -> str:
-    """The Felis schema of a synthetic sky."""
+def felis(release_id: str, *, has_ids: bool = True) -> str:
+    """The Felis schema of a synthetic sky, whose `id` is its main identifier or not."""
     columns = [
         {
             "name": name,
             "@id": f"#stars.{name}",
             "datatype": datatype,
             "description": description,
-            "ivoa:ucd": ucd,
+            "ivoa:ucd": ucd if has_ids or ucd != "meta.id;meta.main" else "meta.number",
             "tap:principal": int(name in {"id", "ra", "dec", "g_mag"}),
             **({"fits:tunit": unit} if unit else {}),
             **({"length": 64} if datatype == "string" else {}),

@@ -24,6 +24,7 @@ _PARAMETERS = {
     "SR": "Radius, decimal degrees; 0 for the description of the columns alone.",
     "VERB": "1 few columns, 2 the principal ones, 3 all.",
     "MAXREC": "At most this many rows; 0 for the description of the columns alone.",
+    "VERSION": "1.03 for UCD1 and a text as identifier, which is the default; 1.1 for UCD1+ and the table's own types.",
     "RESPONSEFORMAT": "votable (TABLEDATA), votable/b2, votable/b, csv, tsv, fits, json, parquet or arrow.",
 }
 _CONE: dict[str, Any] = {
@@ -50,7 +51,7 @@ async def search(
     request = ConeRequest.from_parameters(given, scs.limits)
     turn = turns(lambda: scs.prepare(principal, table, request))
     return RowStream(
-        lambda: scs.start(principal, table, turn.prepared),
+        lambda: scs.start(principal, table, turn.prepared, has_old_words=request.has_old_words),
         turn=turn,
         form=request.form,
         heading=Heading(),

@@ -10,6 +10,9 @@ from pachon.vo import formats
 from pachon.vo.dali import Parameters
 from pachon.vo.formats import Format
 
+_VERSIONS = ("1.03", "1.1")
+_NEW_VERSION = "1.1"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConeLimits:
@@ -37,16 +40,21 @@ class ConeRequest:
         VERB: 1 few columns, 2 the principal ones, 3 all.
     max_rows
         MAXREC within the limits; 0 for metadata only, which SR=0 means as well; None for the default.
+    has_old_words
+        Whether the main columns are told in the words of version 1.03 (UCD1) or of 1.1 (UCD1+).
     """
 
     cone: Cone
     form: Format
     verbosity: int = 2
     max_rows: int | None = None
+    has_old_words: bool = True
 
     @classmethod
     def from_parameters(cls, parameters: Parameters, limits: ConeLimits) -> ConeRequest:
-        """Read the parameters of Simple Cone Search 1.03, section 2.1; those it does not know are ignored.
+        """Read the parameters of Simple Cone Search 1.03, section 2.1, and MAXREC, RESPONSEFORMAT and VERSION.
+
+        Those it does not know are ignored.
 
         Raises
         ------
@@ -64,6 +72,7 @@ class ConeRequest:
             form=formats.choose(parameters, default=formats.TABLEDATA),
             verbosity=_verbosity(parameters),
             max_rows=max_rows if radius_deg > 0 else 0,
+            has_old_words=_version(parameters) != _NEW_VERSION,
         )
 
 
@@ -87,3 +96,10 @@ def _verbosity(parameters: Parameters) -> int:
     if text not in {"1", "2", "3"}:
         raise UsageError(f"VERB must be 1, 2 or 3, not '{text[:80]}'.", parameter="VERB")
     return int(text)
+
+
+def _version(parameters: Parameters) -> str:
+    version = parameters.text("VERSION") or _VERSIONS[0]
+    if version not in _VERSIONS:
+        raise UsageError(f"VERSION must be {' or '.join(_VERSIONS)}, not '{version[:80]}'.", parameter="VERSION")
+    return version

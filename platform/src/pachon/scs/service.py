@@ -1,4 +1,4 @@
-"""Simple Cone Search 1.03 over every table that has positions."""
+"""Simple Cone Search, 1.03 and on request 1.1, over every table that has positions."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pachon.core.errors import NotFoundError
-from pachon.core.fields import DataType, Field
+from pachon.core.fields import DataType, Field, arrow_schema
 
 if TYPE_CHECKING:
     from pachon.identity.models import Principal
@@ -23,10 +24,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ConeRows:
-    """An answer in the words of version 1.03: UCD1 on the main columns, a text for identifier, double positions."""
+    """An answer in the words of a version, and an identifier made of the position where the table has none.
+
+    Parameters
+    ----------
+    fields
+        Columns of the rows; those of the answer stand last.
+    position
+        Names of the columns of the position, where an identifier is made of them.
+    """
 
     answer: Answer
     fields: tuple[Field, ...]
+    position: tuple[str, str] | None = None
 
     @property
     def execution_id(self) -> str:
@@ -35,10 +45,14 @@ class ConeRows:
 
     @property
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Batches with the main columns in the types of their fields."""
-        schema = pa.schema([pa.field(field.name, field.arrow_type) for field in self.fields])
+        """Batches in the types of their fields."""
+        schema = arrow_schema(self.fields)
         for batch in self.answer.batches:
-            yield batch.cast(schema)
+            columns = batch.columns
+            if self.position is not None:
+                columns = [_identifiers(*(batch.column(name) for name in self.position)), *columns]
+            typed = [column.cast(kind) for column, kind in zip(columns, schema.types, strict=True)]
+            yield pa.record_batch(typed, schema=schema)
 
     @property
     def overflow(self) -> bool:
@@ -89,8 +103,15 @@ class ConeSearchService:
             max_rows=request.max_rows,
         )
 
-    def start(self, principal: Principal, table_name: str, prepared: Prepared) -> ConeRows:
+    def start(
+        self, principal: Principal, table_name: str, prepared: Prepared, *, has_old_words: bool = True
+    ) -> ConeRows:
         """Rows inside the cone, in its turn; the caller closes them.
+
+        Parameters
+        ----------
+        has_old_words
+            As in the request.
 
         Raises
         ------
@@ -101,13 +122,30 @@ class ConeSearchService:
         """
         table = self._table(principal, table_name)
         answer = self._queries.start(prepared)
-        return ConeRows(answer, tuple(in_old_words(field, table) for field in answer.fields))
+        fields = tuple(in_old_words(field, table) for field in answer.fields) if has_old_words else answer.fields
+        if table.id_column is not None or table.ra_column is None or table.dec_column is None:
+            return ConeRows(answer, fields)
+        made = _made_identifier(fields, ucd=_MAIN_UCDS["id_column"] if has_old_words else "meta.id;meta.main")
+        return ConeRows(answer, (made, *fields), (table.ra_column, table.dec_column))
 
     def _table(self, principal: Principal, table_name: str) -> Table:
         table = self._releases.table(principal, table_name)
         if not table.has_position:
             raise NotFoundError(f"The table {table.qualified_name} has no positions; ask it through TAP.")
         return table
+
+
+def _made_identifier(fields: tuple[Field, ...], *, ucd: str) -> Field:
+    """The column of identifiers of a table without them, which the standard wants (section 2.2), under a free name."""
+    taken = {field.name.lower() for field in fields}
+    name = next(name for name in (f"{'_' * n}position_id" for n in range(len(taken) + 1)) if name not in taken)
+    about = "Right ascension and declination: the table has no identifiers"
+    return Field(name=name, datatype=DataType.CHAR, arraysize="*", ucd=ucd, description=about)
+
+
+def _identifiers(ra: pa.Array, dec: pa.Array) -> pa.Array:
+    """Both coordinates, degrees, so that other positions have other identifiers."""
+    return pc.binary_join_element_wise(ra.cast(pa.string()), dec.cast(pa.string()), " ")
 
 
 _MAIN_UCDS = {"id_column": "ID_MAIN", "ra_column": "POS_EQ_RA_MAIN", "dec_column": "POS_EQ_DEC_MAIN"}

@@ -33,7 +33,7 @@ _DATATYPES = {
     "timestamp": DataType.TIMESTAMP,
 }
 _UNICODE = frozenset({"text", "unicode"})
-"""Texts with letters of every script, as Felis maps them to VOTable: `unicodeChar`."""
+"""Texts with letters of every script. Felis itself makes `text` a `char`, which binary VOTables restrict to ASCII."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 """A schema of a survey has thousands of columns: the safe loader in C is ten times as fast."""

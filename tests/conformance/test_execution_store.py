@@ -45,6 +45,7 @@ def execution(
         row_count=2**53 + 1,
         size_bytes=2**40,
         overflow=True,
+        client="STILTS",
     )
 
 
@@ -118,6 +119,7 @@ def test_adding_publishes_that_the_execution_ended_to_its_owner(
         "id": kept.id,
         "protocol": "tap/sync",
         "phase": "COMPLETED",
+        "client": "STILTS",
         "row_count": 2**53 + 1,
         "overflow": True,
     }

@@ -20,7 +20,7 @@ from pachon.vo.http import to_response
 _log = logging.getLogger(__name__)
 
 REQUEST_ID = "X-Request-ID"
-_STREAMS = re.compile(r"/api/(tap/sync|tap/async/|scs/|tiles/|releases/[^/]+/files)")
+_STREAMS = re.compile(r"/api/(tap/sync|tap/async/|scs/|tiles/|releases/[^/]+/files|queries/[^/]+/result$)")
 _UPLOADS = re.compile(r"/api/tap/(sync|async|async/[^/]+/parameters)")
 _SMALLEST_BYTES = 1024
 _NOT_FOUND, _METHOD_NOT_ALLOWED, _TOO_LARGE = 404, 405, 413

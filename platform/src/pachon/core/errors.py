@@ -8,6 +8,7 @@
     ├── AuthenticationError        the credentials are not valid
     ├── ForbiddenError             known, but not allowed: says what is missing
     ├── ConflictError              not possible in the present state
+    │   └── StaleError             somebody else changed it since: nothing was overwritten
     ├── UnavailableError           try again later: says when
     └── SetupError                 the machine or the settings do not allow it (commands exit with code 2)
 
@@ -101,6 +102,10 @@ class ForbiddenError(PachonError):
 
 class ConflictError(PachonError):
     """The request is right but not possible in the present state."""
+
+
+class StaleError(ConflictError):
+    """Somebody else changed the thing since it was read; nothing was overwritten."""
 
 
 class UnavailableError(PachonError):

@@ -25,6 +25,7 @@ from pachon.core.errors import AuthenticationError, UnavailableError, UsageError
 from pachon.identity.handlers import asking_principal, current_principal
 from pachon.identity.models import Principal, Scope
 from pachon.queries.admission import Admission, Asker, Turn
+from pachon.queries.clients import client_of
 from pachon.queries.dispatch import Dispatcher, Prepare, QueryTurn
 from pachon.queries.jobs.storage import JOB_PHASE
 from pachon.queries.listening import Listeners
@@ -68,6 +69,11 @@ async def own_turns(request: Request, principal: Asking) -> Callable[[Prepare], 
 
 
 Turns = Annotated[Callable[[Prepare], QueryTurn], Depends(own_turns)]
+
+
+async def asking_client(request: Request) -> str:
+    """The program that asks, by its own account."""
+    return client_of(request.headers.get("user-agent", ""))
 
 
 async def tile_turn(request: Request, principal: Asking) -> Turn:
@@ -262,6 +268,7 @@ def _document(run: Execution) -> dict[str, Any]:
         "overflow": run.overflow,
         "time_class": run.time_class.value,
         "error": run.error,
+        "client": run.client,
     }
 
 

@@ -96,6 +96,8 @@ class Execution:
         The class of workers that ran it.
     destruction
         When the record may be forgotten.
+    client
+        Program that asked, see `clients.client_of`; empty if it did not say.
     """
 
     id: str
@@ -112,6 +114,7 @@ class Execution:
     overflow: bool = False
     error: str | None = None
     time_class: TimeClass = TimeClass.SHORT
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,7 @@ class _Record:
     protocol: Protocol
     query: str
     started_at: datetime
+    client: str
     tables: tuple[str, ...] = ()
     row_count: int = 0
     size_bytes: int = 0
@@ -148,9 +149,10 @@ class QueryService:
         timeout_s: float | None = None,
         time_class: TimeClass | None = None,
         uploads: Uploads = _NO_UPLOADS,
+        client: str = "",
     ) -> Answer:
         """Bind an ADQL query and run it at once: see `prepare` and `start`."""
-        prepared = self.prepare(principal, adql, max_rows=max_rows, protocol=protocol, uploads=uploads)
+        prepared = self.prepare(principal, adql, max_rows=max_rows, protocol=protocol, uploads=uploads, client=client)
         return self.start(prepared, timeout_s=timeout_s, time_class=time_class)
 
     def prepare(
@@ -161,6 +163,7 @@ class QueryService:
         max_rows: int | None = None,
         protocol: Protocol = Protocol.TAP_SYNC,
         uploads: Uploads = _NO_UPLOADS,
+        client: str = "",
     ) -> Prepared:
         """Bind an ADQL query and find the class it belongs to.
 
@@ -170,6 +173,8 @@ class QueryService:
             MAXREC; None for the default, more than the limit counts as the limit.
         uploads
             Tables of this query alone, by qualified name.
+        client
+            Program that asks, by `clients.client_of`.
 
         Raises
         ------
@@ -180,7 +185,7 @@ class QueryService:
         UsageError, UnavailableError, ForbiddenError
             As their names say.
         """
-        record = self._record(principal, protocol, adql)
+        record = self._record(principal, protocol, adql, client)
         return self._prepared(record, lambda: self._bind(principal, adql, self._rows(max_rows), uploads))
 
     def plan(self, principal: Principal, adql: str, *, max_rows: int | None = None) -> Plan:
@@ -213,6 +218,7 @@ class QueryService:
         *,
         columns: tuple[str, ...] | None = None,
         max_rows: int | None = None,
+        client: str = "",
     ) -> Prepared:
         """The rows of a table inside a cone, boundary included, as a query.
 
@@ -222,6 +228,8 @@ class QueryService:
             Qualified name, in any case.
         columns
             Names of the columns wanted; None for all.
+        client
+            Program that asks, by `clients.client_of`.
 
         Raises
         ------
@@ -236,7 +244,7 @@ class QueryService:
             snapshot = self._releases.snapshot(principal, table_name)
             return cone_plan(snapshot, cone, columns=columns, max_rows=self._rows(max_rows))
 
-        return self._prepared(self._record(principal, Protocol.SCS, request), make)
+        return self._prepared(self._record(principal, Protocol.SCS, request, client), make)
 
     def start(
         self, prepared: Prepared, *, timeout_s: float | None = None, time_class: TimeClass | None = None
@@ -344,11 +352,11 @@ class QueryService:
             raise UsageError(message, parameter="MAXREC")
         return min(max_rows, self._limits.max_rows)
 
-    def _record(self, principal: Principal, protocol: Protocol, query: str) -> _Record:
+    def _record(self, principal: Principal, protocol: Protocol, query: str, client: str) -> _Record:
         if not principal.is_anonymous:
             principal.require(Scope.QUERY)
         kept = query[: self._limits.max_query_chars]
-        return _Record(new_id(), principal, protocol, kept, self._now())
+        return _Record(new_id(), principal, protocol, kept, self._now(), client)
 
     def _rows_of(self, record: _Record, run: Iterator[pa.RecordBatch], answer: Answer) -> Iterator[pa.RecordBatch]:
         try:
@@ -401,6 +409,7 @@ class QueryService:
             size_bytes=record.size_bytes,
             overflow=overflow,
             error=record.error,
+            client=record.client,
             time_class=record.time_class,
         )
         try:

@@ -52,6 +52,7 @@ EXECUTIONS = Table(
     Column("overflow", Boolean, nullable=False),
     Column("error", Words),
     Column("time_class", String(16), nullable=False, server_default=TimeClass.SHORT),
+    Column("client", Words),
     Index(None, "owner", "id"),
     Index(None, "destruction"),
 )
@@ -123,7 +124,7 @@ def _to_row(execution: Execution) -> dict[str, Any]:
 
 
 def _from_row(row: RowMapping) -> Execution:
-    return Execution(**{**row, "tables": tuple(row["tables"]), **_enums(row)})
+    return Execution(**{**row, "tables": tuple(row["tables"]), "client": row["client"] or "", **_enums(row)})
 
 
 def _enums(row: RowMapping) -> dict[str, Any]:
@@ -159,6 +160,7 @@ def _news(execution: Execution) -> Mapping[str, Any]:
         "id": execution.id,
         "protocol": execution.protocol.value,
         "phase": execution.phase.value,
+        "client": execution.client,
         "row_count": execution.row_count,
         "overflow": execution.overflow,
     }

@@ -10,7 +10,7 @@ from pachon.queries.models import Execution, Total
 EXECUTION_ENDED = "execution.ended"
 """Kind of the event that every store publishes with an execution it adds.
 
-Its key is the owner's name; its payload has `id`, `protocol`, `phase`, `row_count` and `overflow`.
+Its key is the owner's name; its payload has `id`, `protocol`, `phase`, `client`, `row_count` and `overflow`.
 """
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from pachon.identity.handlers import asking_principal
 from pachon.identity.models import Principal
-from pachon.queries.handlers import Turns
+from pachon.queries.handlers import Turns, asking_client
 from pachon.scs.models import ConeRequest
 from pachon.scs.service import ConeSearchService
 from pachon.vo.dali import Parameters
@@ -41,15 +41,16 @@ async def _service(request: Request) -> ConeSearchService:
 
 
 @router.get("/{table}", summary="Rows within a radius of a position", openapi_extra=_CONE, response_class=Response)
-async def search(
+async def search(  # noqa: PLR0917 -- the framework passes them by keyword
     table: str,
     given: Annotated[Parameters, Depends(parameters)],
     principal: Annotated[Principal, Depends(asking_principal)],
     scs: Annotated[ConeSearchService, Depends(_service)],
     turns: Turns,
+    client: Annotated[str, Depends(asking_client)],
 ) -> Response:
     request = ConeRequest.from_parameters(given, scs.limits)
-    turn = turns(lambda: scs.prepare(principal, table, request))
+    turn = turns(lambda: scs.prepare(principal, table, request, client=client))
     return RowStream(
         lambda: scs.start(principal, table, turn.prepared, has_old_words=request.has_old_words),
         turn=turn,

@@ -86,8 +86,8 @@ class ConeSearchService:
         self.limits = limits
         self.services = services
 
-    def prepare(self, principal: Principal, table_name: str, request: ConeRequest) -> Prepared:
-        """Bind a cone search, ready for its turn.
+    def prepare(self, principal: Principal, table_name: str, request: ConeRequest, *, client: str = "") -> Prepared:
+        """Bind a cone search, ready for its turn. `client` is the program that asks.
 
         Raises
         ------
@@ -101,6 +101,7 @@ class ConeSearchService:
             request.cone,
             columns=_columns(table, verbosity=request.verbosity),
             max_rows=request.max_rows,
+            client=client,
         )
 
     def start(

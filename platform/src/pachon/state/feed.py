@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import suppress
 
 from pachon.core.errors import UnavailableError
@@ -39,7 +39,9 @@ class Feed:
         self._followers = 0
         self._watch: asyncio.Task[None] | None = None
 
-    async def follow(self, after: int | None = None, *, key: str | None = None) -> AsyncGenerator[Event, None]:
+    async def follow(
+        self, after: int | None = None, *, key: str | Collection[str] | None = None
+    ) -> AsyncGenerator[Event, None]:
         """Events as they come, without end; close the generator (`contextlib.aclosing`) to stop.
 
         Parameters
@@ -47,7 +49,7 @@ class Feed:
         after
             Id of the last event seen (`Last-Event-ID`); None for events from now on.
         key
-            Only events of this key.
+            Only events of this key, or of one of these.
 
         Raises
         ------

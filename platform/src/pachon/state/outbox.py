@@ -10,7 +10,7 @@ the database hold back all events.)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -98,11 +98,17 @@ class Outbox:
         with reading(self._engine) as connection:
             return connection.scalar(select(func.max(OUTBOX.c.id))) or 0
 
-    def read(self, after: int, limit: int = _DEFAULT_LIMIT, *, key: str | None = None) -> tuple[Event, ...]:
-        """At most `limit` events with ids greater than `after`, in order; only those of `key` if it is given."""
+    def read(
+        self,
+        after: int,
+        limit: int = _DEFAULT_LIMIT,
+        *,
+        key: str | Collection[str] | None = None,
+    ) -> tuple[Event, ...]:
+        """At most `limit` events with ids greater than `after`, in order; if given, only those of a key or of some."""
         events = select(OUTBOX).where(OUTBOX.c.id > after).order_by(OUTBOX.c.id).limit(limit)
         if key is not None:
-            events = events.where(OUTBOX.c.key == key)
+            events = events.where(OUTBOX.c.key.in_([key] if isinstance(key, str) else sorted(key)))
         with reading(self._engine) as connection:
             return tuple(Event(**row) for row in connection.execute(events).mappings())
 

@@ -10,6 +10,7 @@ from fastapi.responses import PlainTextResponse, RedirectResponse
 
 from pachon.identity.handlers import asking_principal
 from pachon.identity.models import Principal
+from pachon.queries.handlers import asking_client
 from pachon.queries.jobs.models import Job
 from pachon.releases.downloads import Downloads, DownloadTurn
 from pachon.tap.handlers import QUERY_PARAMETERS, WithFiles, described, tap_service
@@ -71,8 +72,10 @@ def list_jobs(given: Given, principal: Asking, service: Service) -> Response:
     response_class=Response,
     status_code=303,
 )
-def create(given: WithFiles, principal: Asking, service: Service) -> Response:
-    return _see(service.address(service.create(principal, given)))
+def create(
+    given: WithFiles, principal: Asking, service: Service, client: Annotated[str, Depends(asking_client)]
+) -> Response:
+    return _see(service.address(service.create(principal, given, client=client)))
 
 
 @router.get("/{job_id}", summary="One job", openapi_extra=_WAIT, response_class=Response)

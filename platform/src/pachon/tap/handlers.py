@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse
 from pachon.core.errors import UsageError
 from pachon.identity.handlers import asking_principal, current_principal
 from pachon.identity.models import Principal
-from pachon.queries.handlers import Turns
+from pachon.queries.handlers import Turns, asking_client
 from pachon.tap.examples import page
 from pachon.tap.models import LightCurveRequest, TapRequest
 from pachon.tap.service import TapService
@@ -76,10 +76,12 @@ _SYNC = described(**QUERY_PARAMETERS)
 
 @router.get("/sync", summary="Ask in ADQL and wait for the answer", openapi_extra=_SYNC, response_class=Response)
 @router.post("/sync", summary="The same by a form", openapi_extra=_SYNC, response_class=Response)
-async def answer_at_once(received: WithFiles, principal: Asking, tap: Service, turns: Turns) -> Response:
+async def answer_at_once(
+    received: WithFiles, principal: Asking, tap: Service, turns: Turns, client: Annotated[str, Depends(asking_client)]
+) -> Response:
     request = TapRequest.from_parameters(received.parameters, tap.limits, tap.uploads.limits)
     staged = tap.uploads.staged(request.uploads, received.brought)
-    turn = staged.turn(turns(lambda: tap.prepare(principal, request, staged.tables)))
+    turn = staged.turn(turns(lambda: tap.prepare(principal, request, staged.tables, client=client)))
     return RowStream(
         lambda: tap.start(turn.inner.prepared),
         turn=turn,

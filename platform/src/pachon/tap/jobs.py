@@ -69,8 +69,13 @@ class TapJobs:
         )
         return tuple(self.document(job) for job in self.jobs.list(principal, wanted))
 
-    def create(self, principal: Principal, received: Received) -> Job:
+    def create(self, principal: Principal, received: Received, *, client: str = "") -> Job:
         """A new job with these parameters; PHASE=RUN queues it at once (UWS 1.1, section 2.2.3.1).
+
+        Parameters
+        ----------
+        client
+            The program that asks.
 
         Raises
         ------
@@ -81,7 +86,9 @@ class TapJobs:
         phase = given.text("PHASE")
         if phase is not None and phase.upper() != "RUN":
             raise UsageError(f"PHASE of a new job must be RUN or left out, not '{phase[:40]}'.", parameter="PHASE")
-        return self.jobs.create(principal, _kept(given), run=phase is not None, files=received.brought.parts)
+        return self.jobs.create(
+            principal, _kept(given), run=phase is not None, files=received.brought.parts, client=client
+        )
 
     def change_phase(self, principal: Principal, job_id: str, given: Parameters) -> Job:
         """Run or abort a job by PHASE.

@@ -83,18 +83,15 @@ class TapService:
         """Queries that this person can run as they stand."""
         return examples(self._releases.tables(principal, Access.QUERY))
 
-    def prepare(self, principal: Principal, request: TapRequest, tables: Tables) -> Prepared:
+    def prepare(self, principal: Principal, request: TapRequest, tables: Tables, *, client: str = "") -> Prepared:
         """Bind a query, ready for its turn.
 
         Parameters
         ----------
         tables
             Those that came with it.
-
-        Parameters
-        ----------
-        brought
-            The files that came with the request.
+        client
+            The program that asks.
 
         Raises
         ------
@@ -102,7 +99,12 @@ class TapService:
             If the query is wrong, with the place, or larger than synchronous ones may be.
         """
         return self._queries.prepare(
-            principal, request.adql, max_rows=request.max_rows, protocol=Protocol.TAP_SYNC, uploads=tables
+            principal,
+            request.adql,
+            max_rows=request.max_rows,
+            protocol=Protocol.TAP_SYNC,
+            uploads=tables,
+            client=client,
         )
 
     def start(self, prepared: Prepared) -> Answer:
@@ -156,6 +158,7 @@ class TapService:
                 timeout_s=job.duration_s,
                 time_class=job.time_class,
                 uploads=tables,
+                client=job.client,
             )
 
         if not request.uploads:

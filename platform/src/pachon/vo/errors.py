@@ -12,6 +12,7 @@ from pachon.core.errors import (
     ForbiddenError,
     NotFoundError,
     PachonError,
+    StaleError,
     UnavailableError,
     UsageError,
 )
@@ -22,6 +23,7 @@ _STATUS = (
     (AuthenticationError, 401),
     (ForbiddenError, 403),
     (NotFoundError, 404),
+    (StaleError, 412),
     (ConflictError, 409),
     (UnavailableError, 503),
 )

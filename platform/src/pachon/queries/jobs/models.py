@@ -135,6 +135,8 @@ class Job:
         The class of workers it waits for, and how long it is expected to execute.
     error
         One sentence; what became of it, if it has no result.
+    client
+        Program that made it, see `queries.clients.client_of`; empty if it did not say.
     """
 
     id: str
@@ -160,6 +162,7 @@ class Job:
     size_bytes: int = 0
     overflow: bool = False
     error: str | None = None
+    client: str = ""
 
     @property
     def principal(self) -> Principal:

@@ -91,13 +91,17 @@ class JobService:
         self._wake = wake
         self._now = now
 
-    def create(self, principal: Principal, parameters: Pairs, *, run: bool, files: Files = _NO_FILES) -> Job:
+    def create(
+        self, principal: Principal, parameters: Pairs, *, run: bool, files: Files = _NO_FILES, client: str = ""
+    ) -> Job:
         """A new job, which waits for parameters, or for its turn if it is to run.
 
         Parameters
         ----------
         files
             Moved to the job, which keeps them as long as there is one.
+        client
+            Program that makes it, by `queries.clients.client_of`.
 
         Raises
         ------
@@ -113,6 +117,7 @@ class JobService:
             created_at=now,
             destruction=now + timedelta(days=self._limits.default_destruction_days),
             duration_s=self._limits.default_duration_s,
+            client=client,
         )
         job = job.queue(principal, now, self._load(job, principal)) if run else job
         self._spool.keep(job.id, files)

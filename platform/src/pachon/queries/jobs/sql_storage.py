@@ -67,6 +67,7 @@ JOBS = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("overflow", Boolean, nullable=False),
     Column("error", Words),
+    Column("client", Words),
     Index(None, "owner", "id"),
     Index(None, "phase", "queued_at"),
     Index(None, "destruction"),
@@ -255,7 +256,7 @@ def _replace(connection: Connection, old: Job, new: Job) -> None:
 
 
 def _publish(connection: Connection, job: Job, phase: JobPhase) -> None:
-    publish(connection, JOB_PHASE, job.owner, {"id": job.id, "phase": phase.value})
+    publish(connection, JOB_PHASE, job.owner, {"id": job.id, "phase": phase.value, "client": job.client})
 
 
 def _to_row(job: Job) -> dict[str, Any]:
@@ -265,5 +266,5 @@ def _to_row(job: Job) -> dict[str, Any]:
 def _from_row(row: RowMapping) -> Job:
     lists = {name: tuple(row[name]) for name in ("groups", "scopes", "tables")}
     parameters = tuple((name, value) for name, value in row["parameters"])
-    enums = {"phase": JobPhase(row["phase"]), "time_class": TimeClass(row["time_class"])}
-    return Job(**{**row, **lists, "parameters": parameters, **enums})
+    told = {"parameters": parameters, "phase": JobPhase(row["phase"]), "client": row["client"] or ""}
+    return Job(**{**row, **lists, **told, "time_class": TimeClass(row["time_class"])})

@@ -13,7 +13,7 @@ from pachon.queries.jobs.models import Job, JobLimits, JobPhase
 JOB_PHASE = "job.phase"
 """Kind of the event that every store publishes with a change of a job's phase, also when the job is deleted.
 
-Its key is the owner's name (empty for anonymous jobs); its payload has `id` and `phase`.
+Its key is the owner's name (empty for anonymous jobs); its payload has `id`, `phase` and `client`.
 """
 
 

@@ -53,6 +53,7 @@ def forget(services: Services) -> None:
     now = clock.now()
     services.executions.forget(now)
     services.outbox.forget(now - _KEEP_EVENTS)
+    services.saved.runs.tidy()
     remove_replaced(services.registry, at=now, keep=_keep_replaced(services))
 
 

@@ -223,6 +223,20 @@ class UploadSettings(_Group):
     )
 
 
+class SavedQuerySettings(_Group):
+    """Limits of saved queries."""
+
+    path: Path | None = Field(
+        None, description="Folder of kept results, the same for all API processes; default: `saved` in `home`."
+    )
+    kept_per_person: int = Field(10_000, ge=1, description="Queries that one person may keep.")
+    versions_per_query: int = Field(1_000, ge=1, description="Versions of one query.")
+    shares_per_query: int = Field(100, ge=0, description="People, groups and links with which one query is shared.")
+    max_result_bytes_per_person: int = Field(
+        2 * GIBIBYTE, ge=0, description="Size on disk of the results kept with one person's queries."
+    )
+
+
 class ConeSettings(_Group):
     """Limits of Simple Cone Search."""
 
@@ -314,6 +328,7 @@ class Settings(BaseSettings):
     queries: QuerySettings = QuerySettings()
     jobs: JobSettings = JobSettings()
     uploads: UploadSettings = UploadSettings()
+    saved: SavedQuerySettings = SavedQuerySettings()
     scs: ConeSettings = ConeSettings()
     downloads: DownloadSettings = DownloadSettings()
     hub: HubSettings = HubSettings()
@@ -378,6 +393,11 @@ class Settings(BaseSettings):
     def uploads_path(self) -> Path:
         """Folder of uploads while they are read."""
         return self.uploads.path or self.home.resolve() / "uploads"
+
+    @property
+    def saved_path(self) -> Path:
+        """Folder of the results that are kept with saved queries."""
+        return self.saved.path or self.home.resolve() / "saved"
 
     @property
     def releases_path(self) -> Path:

@@ -21,6 +21,9 @@ import pachon.app.pages.handlers
 import pachon.identity.handlers
 import pachon.queries.estimate.handlers
 import pachon.queries.handlers
+import pachon.queries.saved.handlers
+import pachon.queries.saved.result_handlers
+import pachon.queries.saved.share_handlers
 import pachon.releases.handlers
 import pachon.scs.handlers
 import pachon.tap.async_handlers
@@ -34,6 +37,7 @@ from pachon.app.wiring import Services
 from pachon.core import clock, healpix
 from pachon.core.errors import PachonError
 from pachon.identity.credentials import challenges
+from pachon.queries.saved.settling import settle_runs
 
 _SHUTDOWN_S = 5
 _WARM_UP_AFTER_S = 8
@@ -74,6 +78,9 @@ def create_app(services: Services) -> FastAPI:
         pachon.scs.handlers.router,
         pachon.queries.handlers.router,
         pachon.queries.estimate.handlers.router,
+        pachon.queries.saved.handlers.router,
+        pachon.queries.saved.result_handlers.router,
+        pachon.queries.saved.share_handlers.router,
         _status_router,
     ):
         app.include_router(capability, prefix="/api")
@@ -115,7 +122,12 @@ def abandon_stalled(listener: socket.socket, *, timeout_s: float) -> None:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    background = (asyncio.create_task(keep_tidy(app.state.services)), asyncio.create_task(_warm_up(app.state.services)))
+    services = app.state.services
+    background = (
+        asyncio.create_task(keep_tidy(services)),
+        asyncio.create_task(settle_runs(services.events, services.saved.runs)),
+        asyncio.create_task(_warm_up(services)),
+    )
     try:
         yield
     finally:
@@ -150,7 +162,7 @@ def _add_middleware(app: FastAPI) -> None:
     app.add_middleware(
         CORSMiddleware,
         allow_origins=["*"],
-        allow_methods=["GET", "HEAD", "POST", "DELETE"],
+        allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
         expose_headers=_EXPOSED_HEADERS,
     )
     app.add_middleware(middleware.HeadAsGet)

@@ -13,6 +13,7 @@ from pachon.app.settings import Settings, WorkerClassSettings
 from pachon.core import clock
 from pachon.core.clock import Clock
 from pachon.identity.hub import HubPrincipals
+from pachon.identity.models import Principal
 from pachon.queries.admission import Admission, AdmissionLimits
 from pachon.queries.dispatch import Dispatcher
 from pachon.queries.engines.duckdb_engine import DuckDBEngine
@@ -30,6 +31,15 @@ from pachon.queries.jobs.spool import Spool
 from pachon.queries.jobs.sql_storage import SqlJobStore
 from pachon.queries.listening import Listeners
 from pachon.queries.models import QueryLimits
+from pachon.queries.saved.kept_results import KeptResults
+from pachon.queries.saved.models import SavedLimits
+from pachon.queries.saved.reading import ResultService
+from pachon.queries.saved.rerunning import OtherRelease
+from pachon.queries.saved.running import Jobs, RunService
+from pachon.queries.saved.service import SavedQueryService
+from pachon.queries.saved.sql_runs import SqlQueryRunStore
+from pachon.queries.saved.sql_storage import SqlSavedQueryStore
+from pachon.queries.saved.telling import Saved
 from pachon.queries.service import QueryService
 from pachon.queries.sql_storage import SqlExecutionStore
 from pachon.queries.storage import ExecutionStore
@@ -78,6 +88,7 @@ class Services:
     tap: TapService
     jobs: TapJobs
     runner: JobRunner
+    saved: Saved
     waiters: Waiters
     scs: ConeSearchService
     tiles: TileService
@@ -138,6 +149,16 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
     service = JobService(
         jobs, spool, releases, job_limits, described=described, load_of=tap.load_of, places=places, wake=runner.wake
     )
+    saved = _saved(
+        settings,
+        database,
+        Jobs(service, jobs, spool),
+        executions=executions,
+        releases=releases,
+        queries=queries,
+        described=described,
+        now=now,
+    )
     return Services(
         settings=settings,
         principals=_principals(settings),
@@ -154,6 +175,7 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
         tap=tap,
         jobs=TapJobs(service, limits, uploads=uploads, list_address=_jobs_address(settings)),
         runner=runner,
+        saved=saved,
         waiters=Waiters(feed, outbox),
         scs=ConeSearchService(queries, releases, cone_limits, services=tap.services),
         tiles=TileService(releases, SnapshotCatalogue),
@@ -164,6 +186,36 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
         engine=engine,
         outbox=outbox,
         database=database,
+    )
+
+
+def _saved(
+    settings: Settings,
+    database: Database,
+    jobs: Jobs,
+    *,
+    executions: ExecutionStore,
+    releases: ReleaseService,
+    queries: QueryService,
+    described: frozenset[str],
+    now: Clock,
+) -> Saved:
+    limits = SavedLimits(**settings.saved.model_dump(exclude={"path"}), max_adql_chars=settings.queries.max_query_chars)
+    store, results = SqlSavedQueryStore(database), KeptResults(settings.saved_path)
+    service = SavedQueryService(store, limits, now=now)
+
+    def check(principal: Principal, adql: str, max_rows: int | None) -> object:
+        return queries.plan(principal, adql, max_rows=max_rows)
+
+    runs = RunService(
+        store, SqlQueryRunStore(database), results, jobs, executions=executions, limits=limits, check=check, now=now
+    )
+    return Saved(
+        queries=service,
+        runs=runs,
+        results=ResultService(results, releases, described=described),
+        other_release=OtherRelease(service, releases),
+        base_url=settings.base_url,
     )
 
 

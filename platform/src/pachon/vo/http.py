@@ -289,6 +289,16 @@ class VORoute(APIRoute):
         return handle_or_explain
 
 
+class RowRoute(VORoute):
+    """A route that sends rows, but whose errors are JSON: it is of no protocol."""
+
+    @staticmethod
+    def failure(error: PachonError, request: Request) -> Failure:
+        """As `errors.json_failure`."""
+        challenges = request.app.state.challenges
+        return errors.json_failure(error, challenges=challenges, request_id=request_id(request))
+
+
 class SCSRoute(VORoute):
     """A route whose errors are VOTables with an INFO named Error."""
 

@@ -144,6 +144,10 @@ class Spool:
     def _sent(self, job_id: str, part: str) -> Path:
         return self._folder / f"{job_id}.{file_name(part)}.sent"
 
+    def path(self, job: Job) -> Path:
+        """Where the result of a completed job lies."""
+        return self._path(job, _WHOLE)
+
     def remove(self, job_id: str) -> None:
         """Delete all files of a job."""
         for path in self._folder.glob(f"{job_id}.*"):

@@ -233,7 +233,8 @@ def test_everybody_who_may_see_a_query_is_told_of_a_change_and_whoever_lost_it_t
     store.append(made.id, next_version("new"))
     edited = outbox.read(before)
     assert {event.key for event in edited} == {owner, reader, group_key(team), query_key(made.id)}
-    expected = {"id": made.id, "version": 2, "what": "edited"}
+    change = edited[0].payload["change"]
+    expected = {"id": made.id, "version": 2, "state": "DRAFT", "what": "edited", "change": change}
     assert [(event.kind, dict(event.payload)) for event in edited] == [(QUERY_CHANGED, expected)] * 4
     before = outbox.latest_id()
     store.unshare(made.id, lent.id)

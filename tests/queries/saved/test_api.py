@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from queue import Queue
 from typing import Any
 
 import httpx
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from astropy.io.votable import parse
 
 from pachon.core.ids import new_id
 from pachon.identity.models import Scope
@@ -203,7 +207,9 @@ def test_a_change_of_the_view_keeps_the_rows(site: Site) -> None:
     query = ran(site, new(site, run=True)["id"])
     edited = call(site, "PATCH", f"/{query['id']}", json={"view": VIEW}, headers={"If-Match": "*"}).json()
     assert (edited["current"]["number"], edited["current"]["result"]["available"]) == (2, True)
-    other = call(site, "PATCH", f"/{query['id']}", json={"adql": "SELECT 1 AS x FROM sky.stars"}, headers={"If-Match": "*"})
+    other = call(
+        site, "PATCH", f"/{query['id']}", json={"adql": "SELECT 1 AS x FROM sky.stars"}, headers={"If-Match": "*"}
+    )
     assert other.json()["current"]["result"] == {
         "available": False, "reason": "This version was never run.", "address": None, "size_bytes": None,
     }  # fmt: skip
@@ -218,7 +224,9 @@ def test_of_two_people_who_edit_at_once_nobody_loses_a_word(site: Site) -> None:
     theirs = {"notes": "theirs"}
     refused = call(site, "PATCH", f"/{query['id']}", AS_MATE, json=theirs, headers={"If-Match": seen})
     assert "lead saved version 2 since your version 1" in message(refused, 412)
-    both = call(site, "PATCH", f"/{query['id']}", AS_MATE, json=theirs | {"conflict": "keep"}, headers={"If-Match": seen})
+    both = call(
+        site, "PATCH", f"/{query['id']}", AS_MATE, json=theirs | {"conflict": "keep"}, headers={"If-Match": seen}
+    )
     assert (both.json()["current"]["author"], both.json()["current"]["based_on"]) == ("mate", 1)
     listed = call(site, "GET", f"/{query['id']}/versions").json()["versions"]
     assert [version["notes"] for version in listed] == ["theirs", "mine", ""]
@@ -243,7 +251,9 @@ def test_a_private_query_reads_like_none_for_everybody_else(site: Site, kept: di
     for person in (AS_MATE, AS_HOLDER, None):
         for path in paths:
             answers = [call(site, "GET", f"/{each}{path}", person) for each in (kept["id"], missing)]
-            told = [(each.status_code, each.json()["error"]["message"].replace(missing, kept["id"])) for each in answers]
+            told = [
+                (each.status_code, each.json()["error"]["message"].replace(missing, kept["id"])) for each in answers
+            ]
             assert told[0] == told[1]
             assert told[0][0] == (401 if person is None and path == "/shares" else 404)
     assert call(site, "DELETE", f"/{kept['id']}", AS_MATE).status_code == 404
@@ -353,7 +363,12 @@ def test_the_same_question_to_another_release_is_a_version_and_differences_are_t
         (STARS, {"release": "nowhere"}, 404, "There is no release 'nowhere'"),
         ("SELECT 1 AS one FROM sky.stars, future.stars", {"release": "future"}, 400, "names future, sky"),
         (STARS, {"release": "future", "from": "other"}, 400, "does not ask release 'other'"),
-        ("SELECT x FROM sky.other", {"release": "future"}, 400, "Release future lacks what the query asks for: table other"),
+        (
+            "SELECT x FROM sky.other",
+            {"release": "future"},
+            400,
+            "Release future lacks what the query asks for: table other",
+        ),
         ("SELECT nothing FROM sky.stars", {}, 400, "nothing"),
     ],
 )
@@ -395,9 +410,80 @@ def test_lists_are_searched_and_paged(site: Site) -> None:
     assert "before must be" in message(call(site, "GET", "", AS_HOLDER, params={"before": "x"}), 400)
 
 
-def test_votable_rows_say_what_they_answer(site: Site, kept: dict[str, Any]) -> None:
-    from astropy.io.votable import parse
+@contextmanager
+def listening(site: Site, person: Person, **params: str) -> Iterator[Queue[tuple[str, dict[str, Any]]]]:
+    """What a stream of events tells, as it comes; it is open when the block begins."""
+    heard: Queue[tuple[str, dict[str, Any]]] = Queue()
+    client = httpx.Client(base_url=site.url, trust_env=False, timeout=60)
 
+    def listen() -> None:
+        with (
+            suppress(httpx.HTTPError),
+            client.stream("GET", "/api/queries/events", headers=person, params=params) as on,
+        ):
+            kind = ""
+            for line in on.iter_lines():
+                if line == ": connected":
+                    heard.put(("connected", {}))
+                elif line.startswith("event: "):
+                    kind = line.removeprefix("event: ")
+                elif line.startswith("data: "):
+                    heard.put((kind, json.loads(line.removeprefix("data: "))))
+
+    thread = threading.Thread(target=listen, daemon=True)
+    thread.start()
+    assert heard.get(timeout=10)[0] == "connected"
+    try:
+        yield heard
+    finally:
+        client.close()
+
+
+def heard_change(heard: Queue[tuple[str, dict[str, Any]]], within_s: float) -> dict[str, Any]:
+    """The next change of a query."""
+    deadline = time.monotonic() + within_s
+    while True:
+        kind, payload = heard.get(timeout=max(0.01, deadline - time.monotonic()))
+        if kind == "query.changed":
+            return payload
+
+
+def test_owner_person_group_and_whoever_has_the_link_hear_of_a_change_within_a_second_and_nobody_else(
+    site: Site,
+) -> None:
+    query = new(site)
+    call(site, "POST", f"/{query['id']}/shares", json={"audience": "person", "who": "novice"})
+    call(site, "POST", f"/{query['id']}/shares", json={"audience": "group", "who": "team"})
+    link = call(site, "POST", f"/{query['id']}/shares", json={"audience": "link"}).json()["token"]
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(listening(site, person)) for person in (AS_LEAD, AS_HOLDER, AS_MATE)]
+        listeners.append(stack.enter_context(listening(site, None, query=query["id"], link=link)))
+        visitor = stack.enter_context(listening(site, AS_VISITOR))
+        time.sleep(0.3)
+        call(site, "PATCH", f"/{query['id']}", json={"name": "new"}, headers={"If-Match": "*"}).raise_for_status()
+        for heard in listeners:
+            change = heard_change(heard, 1.0)
+            assert (change["id"], change["version"], change["what"]) == (query["id"], 2, "edited")
+        assert visitor.empty()
+
+
+def test_nobody_listens_to_a_query_that_is_not_open_to_them(site: Site) -> None:
+    query = new(site)
+    for person, params, status in ((None, {}, 401), (AS_MATE, {"query": query["id"]}, 404)):
+        answer = site.client.get("/api/queries/events", headers=person, params=params)
+        assert answer.status_code == status
+
+
+def test_the_end_of_a_run_is_heard_by_whoever_the_query_is_shared_with(site: Site) -> None:
+    query = new(site)
+    call(site, "POST", f"/{query['id']}/shares", json={"audience": "group", "who": "team"})
+    with listening(site, AS_MATE) as heard:
+        call(site, "POST", f"/{query['id']}/run").raise_for_status()
+        assert [heard_change(heard, 20)["state"] for _ in range(2)] == ["QUEUED", "COMPLETED"]
+    assert told(site, query["id"], AS_MATE)["state"] == "COMPLETED"
+
+
+def test_votable_rows_say_what_they_answer(site: Site, kept: dict[str, Any]) -> None:
     answer = call(site, "GET", f"/{kept['id']}/result", params={"RESPONSEFORMAT": "votable", "limit": 1})
     infos = {info.name: info.value for info in parse(io.BytesIO(answer.content)).resources[0].infos}
     assert infos["CITATION"] == f"{kept['id']}.v1"

@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from datetime import timedelta
 from functools import partial
@@ -21,7 +21,7 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as ConnectionScope
 
 from pachon.core import clock
-from pachon.core.errors import AuthenticationError, UnavailableError, UsageError
+from pachon.core.errors import AuthenticationError, NotFoundError, UnavailableError, UsageError
 from pachon.identity.handlers import asking_principal, current_principal
 from pachon.identity.models import Principal, Scope
 from pachon.queries.admission import Admission, Asker, Turn
@@ -30,6 +30,8 @@ from pachon.queries.dispatch import Dispatcher, Prepare, QueryTurn
 from pachon.queries.jobs.storage import JOB_PHASE
 from pachon.queries.listening import Listeners
 from pachon.queries.models import Execution, Total
+from pachon.queries.saved.service import Reader, SavedQueryService
+from pachon.queries.saved.storage import QUERY_CHANGED, group_key, query_key
 from pachon.queries.storage import EXECUTION_ENDED, ExecutionStore
 from pachon.queries.tiles import MAX_ORDER, TileService
 from pachon.state.feed import Feed
@@ -42,6 +44,7 @@ _MAX_PAGE = 500
 _MAX_DAYS = 366
 _HEARTBEAT_S = 15.0
 _MAX_DIGITS = 40
+_TOLD = frozenset({EXECUTION_ENDED, JOB_PHASE, QUERY_CHANGED})
 
 Asking = Annotated[Principal, Depends(asking_principal)]
 
@@ -171,29 +174,60 @@ def totals(
 
 @router.get(
     "/queries/events",
-    summary="What begins and ends of what you run, as it happens",
+    summary="What begins and ends of what you run, and changes of queries you may see, as it happens",
     response_class=StreamingResponse,
     responses={
         200: {
             "content": {"text/event-stream": {}},
-            "description": "Server-sent events `execution.ended` and `job.phase`.",
+            "description": "Server-sent events `execution.ended`, `job.phase` and `query.changed`.",
         }
     },
 )
 async def events(
-    principal: Known,
+    principal: Asking,
     request: Request,
     last_event_id: Annotated[str, Header(description="Id of the last event seen: continues after it.")] = "",
+    query: Annotated[
+        str | None, Query(description="Also changes of this query, which is public or opened by `link`.")
+    ] = None,
+    link: Annotated[str, Query(description="Token of a link that the owner made.")] = "",
 ) -> StreamingResponse:
+    saved: SavedQueryService = request.app.state.services.saved.queries
+    if query is None:
+        known_principal(principal)
+    else:
+        await asyncio.to_thread(saved.get, Reader(principal, link), query)
     feed: Feed = request.app.state.services.events
     after = await asyncio.to_thread(request.app.state.services.outbox.latest_id)
     if last_event_id:
         after = min(max(0, _whole_number("Last-Event-ID", last_event_id)), after)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    events = _stream(feed, principal.name, after, still_known=lambda: _still_known(request, principal))
+
+    async def still_welcome() -> bool:
+        return await _still_known(request, principal) and await _still_shown(saved, Reader(principal, link), query)
+
+    events = _stream(feed, _keys(principal, query), after, still_welcome=still_welcome)
     stream = _EventStream(events, headers=headers, media_type="text/event-stream")
-    stream.count(request.app.state.services.listeners, principal.name)
+    stream.count(request.app.state.services.listeners, _asker(request, principal).key)
     return stream
+
+
+def _keys(principal: Principal, query: str | None) -> frozenset[str]:
+    """Keys of the events that somebody may see: their own, those of their groups, and of one query that they look at."""
+    names = [principal.name] if principal.name else []
+    shown = [query_key(query)] if query is not None else []
+    return frozenset([*names, *map(group_key, principal.groups), *shown])
+
+
+async def _still_shown(saved: SavedQueryService, reader: Reader, query: str | None) -> bool:
+    """Whether a query that somebody looks at still is open to them: a link that was taken back ends the stream."""
+    if query is None:
+        return True
+    try:
+        await asyncio.to_thread(saved.get, reader, query)
+    except (NotFoundError, UnavailableError):
+        return False
+    return True
 
 
 class _EventStream(StreamingResponse):
@@ -222,29 +256,33 @@ async def _still_known(request: Request, principal: Principal) -> bool:
 
 
 async def _stream(
-    feed: Feed, owner: str, after: int, *, still_known: Callable[[], Awaitable[bool]]
+    feed: Feed, keys: frozenset[str], after: int, *, still_welcome: Callable[[], Awaitable[bool]]
 ) -> AsyncIterator[str]:
-    """Events of one owner as text (WHATWG HTML, section 9.2.6), with a comment when there is none for a while.
+    """Events of some keys as text (WHATWG HTML, section 9.2.6), with a comment when there is none for a while.
 
-    Who listens is asked again every `_HEARTBEAT_S`; the stream ends when they are not known any more.
+    Who listens is asked again every `_HEARTBEAT_S`; the stream ends when they are not welcome any more. An event that
+    reaches somebody in two ways, as a person and as a member of a group, is told once.
     """
+    told: tuple[str, Mapping[str, Any]] | None = None
     yield ": connected\n\n"
     asked_at = time.monotonic()
-    async with aclosing(feed.follow(after, key=owner)) as followed:
+    async with aclosing(feed.follow(after, key=keys)) as followed:
         upcoming: asyncio.Task[Event] | None = None
         try:
             while True:
                 upcoming = upcoming or asyncio.ensure_future(anext(followed))
                 done, _ = await asyncio.wait({upcoming}, timeout=_HEARTBEAT_S)
                 if time.monotonic() - asked_at >= _HEARTBEAT_S:
-                    if not await still_known():
+                    if not await still_welcome():
                         return
                     asked_at = time.monotonic()
                 if not done:
                     yield ": still here\n\n"
                     continue
                 event, upcoming = upcoming.result(), None
-                if event.kind in {EXECUTION_ENDED, JOB_PHASE}:
+                news = event.kind, event.payload
+                if event.kind in _TOLD and news != told:
+                    told = news
                     yield f"id: {event.id}\nevent: {event.kind}\ndata: {json.dumps(dict(event.payload))}\n\n"
         finally:
             if upcoming is not None:

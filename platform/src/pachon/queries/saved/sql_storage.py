@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, RowMapping, delete, func, insert, select, update
 
 from pachon.core.errors import LimitError, NotFoundError
+from pachon.core.ids import new_id
 from pachon.identity.models import Principal
 from pachon.queries.saved import sql_search
 from pachon.queries.saved.models import Audience, SavedQuery, Share, Summary, Version, Wanted
@@ -177,7 +178,13 @@ def announce(connection: Connection, query: SavedQuery, what: str) -> None:
 
 
 def _tell(connection: Connection, query: SavedQuery, keys: Iterable[str], what: str) -> None:
-    news = {"id": query.id, "version": query.newest.number, "what": what}
+    news = {
+        "id": query.id,
+        "version": query.newest.number,
+        "state": query.state,
+        "what": what,
+        "change": new_id(),
+    }
     for key in sorted(keys):
         publish(connection, QUERY_CHANGED, key, news)
 

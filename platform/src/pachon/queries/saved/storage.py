@@ -13,7 +13,8 @@ QUERY_CHANGED = "query.changed"
 """Kind of the event that every store publishes with a change, in the same transaction.
 
 One event for the owner and each person (key: their name), each group (`group_key`) and, if there are links or the query
-is public, whoever looks at it (`query_key`). Its payload has `id`, `version` and `what`: `created`, `edited`, `run`,
+is public, whoever looks at it (`query_key`). Its payload has `id`, `version`, `state`, `change` (the same for
+all who are told of one change) and `what`: `created`, `edited`, `run`,
 `shared`, `gone` (deleted, or not shared with this audience any more).
 """
 

@@ -8,7 +8,7 @@ import pytest
 
 from support.history import make_history
 from support.hunt import Ground
-from support.job_hunt import keep_jobs
+from support.job_hunt import keep_jobs, keep_queries
 from support.skies import make_release
 from support.worlds import HeldMoment, People, world
 
@@ -23,4 +23,5 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         world(root / "real", root, people, now) as real,
         world(root / "twin", root, people, now) as twin,
     ):
-        yield Ground(real, twin, people, now, open_table="sky.stars", jobs=keep_jobs(real))
+        jobs = keep_jobs(real)
+        yield Ground(real, twin, people, now, open_table="sky.stars", jobs=jobs, saved=keep_queries(real, jobs))

@@ -8,10 +8,13 @@ from datetime import date
 import pytest
 
 from pachon.identity.models import Scope
+from pachon.queries.saved.models import Audience
+from pachon.queries.saved.service import Reader
+from support.asgi import Request, ask
 from support.canaries import NO_PROBE, PROBES, routes
 from support.history import EMBARGO_ENDS_AT, WORDS, canaries, embargoed_canaries
-from support.hunt import Findings, Ground, Situation, nobody, somebody, walk
-from support.job_hunt import walk_jobs
+from support.hunt import Findings, Ground, Situation, Visit, enter, nobody, somebody, walk
+from support.job_hunt import KEEPER, walk_jobs
 
 DAY_BEFORE, DAY_AFTER = date(2027, 6, 14), date(2027, 6, 15)
 """Release `hist_dr2` becomes public on the second."""
@@ -53,6 +56,37 @@ def test_jobs_of_ones_own_tell_nothing_of_a_release_that_one_may_not_see(ground:
     asking = [each for each in others if not each.person or Scope.QUERY in each.scopes]
     walked = asyncio.run(walk_jobs(ground, asking))
     assert walked.findings.leaks == []
+
+
+def test_a_query_that_is_shared_with_everybody_shows_its_rows_to_whoever_may_read_them_and_to_nobody_else(
+    ground: Ground,
+) -> None:
+    """What people wrote is told, whatever it names; what a run found is not. The archived release has no rows."""
+    saved, findings, statuses = ground.real.services.saved, Findings(), dict[tuple[str, str], int]()
+    shares = {
+        query_id: saved.queries.share(KEEPER, query_id, Audience.PUBLIC)[0].id for query_id in ground.saved.values()
+    }
+    for situation in situations(DAY_BEFORE)[1:]:
+        enter(ground, situation)
+        visit = Visit(situation, findings, set())
+        for release_id, query_id in ground.saved.items():
+            text = saved.queries.get(Reader(KEEPER), query_id).newest.content.adql
+            visit.remember(Request(text))
+            for leaf in ("", "/versions", "/versions/1", "/result/count", "/diff?from=1", "/result"):
+                path, _, query = f"/api/queries/{query_id}{leaf}".partition("?")
+                given = (("from", "1"),) if query else ()
+                request = Request(path, given)
+                answer = asyncio.run(ask(ground.real.app, request, situation.credentials))
+                visit.judge(request, answer)
+                statuses[str(situation), release_id] = answer.status
+    for query_id, share_id in shares.items():
+        saved.queries.unshare(KEEPER, query_id, share_id)
+    assert findings.leaks == []
+    asking = [each for each in situations(DAY_BEFORE)[1:] if not each.person or Scope.QUERY in each.scopes]
+    found = [name for name in ground.saved if name != "hist_dr1"]
+    expected = {(str(each), name): 200 if name in each.may_see else 403 for each in asking for name in found}
+    expected |= {(str(each), "hist_dr1"): 404 for each in asking}
+    assert {key: status for key, status in statuses.items() if key in expected} == expected
 
 
 def test_an_image_under_embargo_is_for_nobody_but_the_administrator(ground: Ground) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import gzip
 import itertools
+import json
 import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -53,6 +54,8 @@ class Quarry:
         The paths of all files of the release.
     job
         The id of a job that somebody else, who may see everything, made of the table.
+    query
+        The id of a query that they saved of it, with its rows.
     """
 
     release: str
@@ -64,6 +67,7 @@ class Quarry:
     file_etag: str
     files: tuple[str, ...]
     job: str
+    query: str
 
     @property
     def name(self) -> str:
@@ -260,8 +264,51 @@ def _executions(_: Quarry) -> Iterator[Request]:
     yield Request("/api/queries/executions", (("before", "z" * 26), ("owner", "admin")))
 
 
-def _events(_: Quarry) -> Iterator[Request]:
+def _events(q: Quarry) -> Iterator[Request]:
     yield Request("/api/queries/events", headers=(("last-event-id", "0"),))
+    yield Request("/api/queries/events", (("query", q.query), ("link", "x" * 32)))
+
+
+def _json(path: str, document: object, method: str = "POST", **headers: str) -> Request:
+    given = tuple((name.replace("_", "-"), value) for name, value in headers.items())
+    body = json.dumps(document).encode()
+    return Request(path, method=method, body=body, headers=(("content-type", "application/json"), *given))
+
+
+def _queries(q: Quarry) -> Iterator[Request]:
+    """Saving a text tells nothing of what it names; running it tells as much as asking it."""
+    path = "/api/queries"
+    yield Request(path, (("whose", "all"), ("limit", "200")))
+    for given in (("text", q.table), ("release", q.release), ("state", "COMPLETED"), ("whose", "shared")):
+        yield Request(path, (given,))
+    yield _json(path, {"adql": f"SELECT * FROM {q.name}"})
+    for name in (q.near, q.table, _mistyped(q.release)):
+        yield _json(path, {"adql": f"SELECT * FROM {name}", "run": True})
+    yield _json(path, {"job": q.job})
+    yield _json(path, {"execution": q.job})
+
+
+def _query(q: Quarry) -> Iterator[Request]:
+    path = f"/api/queries/{q.query}"
+    yield Request(path)
+    yield Request(path, (("link", "x" * 32),))
+    yield Request(path.replace(q.query, q.query.upper()))
+    yield Request(path, headers=(("if-none-match", "*"),))
+    yield _json(path, {"name": "mine"}, "PATCH", if_match="*")
+    yield Request(path, method="DELETE")
+
+
+def _of_query(leaf: str, *more: tuple[str, object]) -> Callable[[Quarry], Iterator[Request]]:
+    """One part of somebody else's query, and requests that would change it: it must be as good as none."""
+
+    def probe(q: Quarry) -> Iterator[Request]:
+        path = f"/api/queries/{q.query}{leaf}"
+        yield Request(path)
+        yield Request(path, (("link", ""), ("from", "1"), ("version", "1"), ("number", "1"), ("limit", "9")))
+        for method, document in more:
+            yield _json(path, document, method)
+
+    return probe
 
 
 def _page(path: str) -> Callable[[Quarry], Iterator[Request]]:
@@ -330,6 +377,20 @@ PROBES: Mapping[str, Probe] = {
     "/api/queries/executions": _executions,
     "/api/queries/totals": _totals,
     "/api/queries/events": _events,
+    "/api/queries": _queries,
+    "/api/queries/schema": _page("/api/queries/schema"),
+    "/api/queries/quota": _page("/api/queries/quota"),
+    "/api/queries/{query_id}": _query,
+    "/api/queries/{query_id}/versions": _of_query("/versions"),
+    "/api/queries/{query_id}/versions/{number}": _of_query("/versions/1"),
+    "/api/queries/{query_id}/versions/{number}/restore": _of_query("/versions/1/restore", ("POST", {})),
+    "/api/queries/{query_id}/fork": _of_query("/fork", ("POST", {})),
+    "/api/queries/{query_id}/run": _of_query("/run", ("POST", {}), ("POST", {"release": "sky"})),
+    "/api/queries/{query_id}/result": _of_query("/result", ("DELETE", {})),
+    "/api/queries/{query_id}/result/count": _of_query("/result/count"),
+    "/api/queries/{query_id}/diff": _of_query("/diff"),
+    "/api/queries/{query_id}/shares": _of_query("/shares", ("POST", {"audience": "public"})),
+    "/api/queries/{query_id}/shares/{share_id}": _of_query("/shares/1", ("DELETE", {})),
 }
 
 
@@ -434,9 +495,9 @@ _VOLATILE = re.compile(
     rb"(?<![a-z0-9])0[0-9a-hjkmnp-tv-z]{25}(?![a-z0-9])|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*(?:Z|\+00:00)?"
     rb"|(?:(?<=boundary=)|(?<=--))[0-9a-f]{32}|(?<=pachon-login-)[\w-]+|(?<=state=)[\w-]+|(?<=code_challenge=)[\w-]+"
 )
-_LOG = "/api/queries/"
+_LOG = "/api/queries"
 _OF_ONE_RUN = re.compile(
-    rb'"phase": ?"[A-Z]+"|"(?:row_count|size_bytes)": ?\d+|"overflow": ?\w+|^id: \d+'
+    rb'"(?:phase|state)": ?"[A-Z]+"|"next_before": ?"\d+"|"(?:row_count|size_bytes)": ?\d+|"overflow": ?\w+|^id: \d+'
     rb'|"error": ?(?:"The query was stopped\."|null)',
     re.MULTILINE,
 )
@@ -448,6 +509,7 @@ def as_told(answer: Answer, request: Request) -> tuple[int, tuple[tuple[bytes, b
     """An answer without what differs from one time to the next: ids of requests and runs, and moments."""
     is_log = request.path.startswith(_LOG)
     volatile = _VOLATILE_HEADERS | ({b"content-length"} if is_log else set())
+    volatile |= {b"etag"} if is_log else set()
     headers = sorted((k, _VOLATILE.sub(b"#", v)) for k, v in answer.headers if k.lower() not in volatile)
     body = plain_body(answer)
     if body.startswith(b"PAR1"):

@@ -60,6 +60,8 @@ class Ground:
     open_table: str
     jobs: Mapping[str, str]
     """For each release the id of a job of the keeper; the twin has none of them."""
+    saved: Mapping[str, str]
+    """For each release the id of a query that the keeper saved from that job."""
 
     def quarries(self) -> tuple[Quarry, ...]:
         """All releases, as somebody knows them who has seen everything."""
@@ -74,8 +76,10 @@ class Ground:
             path = self.real.store.snapshot(release, table).partitions[0].path
             inside = "/".join(path.parts[path.parts.index("tables") :])
             digest = f'"{hashlib.sha256(path.read_bytes()).hexdigest()}"'
-            job = self.jobs[release.id]
-            found.append(Quarry(release.id, table.name, known[0], self.open_table, etag, inside, digest, files, job))
+            job, saved = self.jobs[release.id], self.saved[release.id]
+            found.append(
+                Quarry(release.id, table.name, known[0], self.open_table, etag, inside, digest, files, job, saved)
+            )
         return tuple(found)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from pachon.identity.models import ANONYMOUS, Principal, Scope
 from pachon.queries.jobs.service import JobService
+from pachon.queries.saved.service import Reader
 from support.asgi import Answer, Pairs, Request, ask
 from support.canaries import Quarry
 from support.history import GROUPS, WORDS
@@ -32,6 +33,17 @@ def keep_jobs(real: World) -> Mapping[str, str]:
     for job_id in jobs.values():
         asyncio.run(_ended(service, KEEPER, job_id))
     return jobs
+
+
+def keep_queries(real: World, jobs: Mapping[str, str]) -> Mapping[str, str]:
+    """Have the keeper save a query from each job, with its rows if it found any, and return their ids."""
+    saved, kept = real.services.saved, {}
+    for release_id, job_id in jobs.items():
+        content, run, _ = saved.runs.of_job(KEEPER, job_id)
+        query = saved.queries.create(KEEPER, content, run=run)
+        assert saved.query(Reader(KEEPER), query).state in {"COMPLETED", "ERROR"}
+        kept[release_id] = query.id
+    return kept
 
 
 @dataclass

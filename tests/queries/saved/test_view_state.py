@@ -1,4 +1,4 @@
-"""View state in is view state out, through the API's checks and every database, and its schema is the documented one."""
+"""View state in is view state out, through all checks and every database, and its schema is the documented one."""
 
 from __future__ import annotations
 

@@ -13,11 +13,14 @@ from pachon_client.errors import (
     PachonClientError,
     RequestError,
     SetupError,
+    StaleError,
     UnavailableError,
     UnreachableError,
 )
-from pachon_client.models import Column, Execution, File, Release, Table
+from pachon_client.models import Column, Difference, Execution, File, QuerySummary, QueryVersion, Release, Share, Table
+from pachon_client.queries import Query
 from pachon_client.result import Result
+from pachon_client.view import View
 
 __version__ = "0.1.0"
 
@@ -26,18 +29,28 @@ __all__ = [
     "AuthenticationError",
     "Client",
     "Column",
+    "Difference",
     "Execution",
     "File",
     "ForbiddenError",
     "NotFoundError",
     "PachonClientError",
+    "Query",
+    "QuerySummary",
+    "QueryVersion",
     "Release",
     "RequestError",
     "Result",
     "SetupError",
+    "Share",
+    "StaleError",
     "Table",
     "UnavailableError",
     "UnreachableError",
+    "View",
+    "ask",
+    "open",
+    "queries",
     "query",
 ]
 
@@ -45,6 +58,21 @@ __all__ = [
 def query(adql: str, max_rows: int | None = None) -> Result:
     """Run an ADQL query on the platform this session belongs to (`PACHON_API_URL`); see `Client.query`."""
     return _session_client().query(adql, max_rows)
+
+
+def ask(adql: str, name: str = "", *, max_rows: int | None = None) -> Query:
+    """Save a query and run it as a job; see `Client.ask`."""
+    return _session_client().ask(adql, name, max_rows=max_rows)
+
+
+def queries(text: str = "", *, limit: int = 50, **conditions: str) -> tuple[QuerySummary, ...]:
+    """Saved queries of yours and those shared with you; see `Client.queries`."""
+    return _session_client().queries(text, limit=limit, **conditions)
+
+
+def open(query: str) -> Query:  # noqa: A001 -- the verb that people look for
+    """A saved query by its id or a link; see `Client.open`."""
+    return _session_client().open(query)
 
 
 @cache

@@ -13,7 +13,8 @@ from urllib.parse import quote
 import numpy as np
 
 from pachon_client.errors import AnswerError, RequestError, SetupError
-from pachon_client.models import Execution, File, Release, Table
+from pachon_client.models import Execution, File, QuerySummary, Release, Table
+from pachon_client.queries import Query, list_queries, new_query, open_query
 from pachon_client.reading import read_result
 from pachon_client.result import Result
 from pachon_client.saving import save
@@ -40,6 +41,8 @@ class Client:
         A token of the platform; by default `JUPYTERHUB_API_TOKEN`. Without one, world-public data can be asked.
     timeout_s
         Longest silence of the server that is waited for.
+    agent
+        What this program calls itself; people see it in their history.
 
     Raises
     ------
@@ -47,13 +50,20 @@ class Client:
         No address is known.
     """
 
-    def __init__(self, api_url: str | None = None, token: str | None = None, *, timeout_s: float = 600.0) -> None:
+    def __init__(
+        self,
+        api_url: str | None = None,
+        token: str | None = None,
+        *,
+        timeout_s: float = 600.0,
+        agent: str = "pachon-client",
+    ) -> None:
         address = api_url or os.environ.get("PACHON_API_URL")
         if not address:
             raise SetupError("No address is known: give api_url or set PACHON_API_URL.")
         self.api_url = address.rstrip("/")
         self._token = token if token is not None else os.environ.get("JUPYTERHUB_API_TOKEN")
-        self._transport = Transport(self.api_url, self._token, timeout_s=timeout_s)
+        self._transport = Transport(self.api_url, self._token, timeout_s=timeout_s, agent=agent)
 
     def query(self, adql: str, max_rows: int | None = None) -> Result:
         """Run an ADQL query and wait for its rows.
@@ -75,6 +85,70 @@ class Client:
             form["MAXREC"] = str(max_rows)
         with self._transport.stream("POST", "tap/sync", data=form) as response:
             return read_result(response)
+
+    def ask(self, adql: str, name: str = "", *, max_rows: int | None = None, **more: Any) -> Query:  # noqa: ANN401 -- members differ
+        """Save a query and run it as a job; `Query.result` waits for its rows, which stay with it.
+
+        Parameters
+        ----------
+        adql
+            ADQL 2.1 text.
+        name
+            Default: the beginning of the text.
+        max_rows
+            Most rows to find; None leaves it to the server.
+        more
+            Any of `notes`, `tags`, `view` and `uploads`.
+
+        Raises
+        ------
+        RequestError
+            The query is wrong; the message has line and column.
+        """
+        return new_query(self._transport, {"adql": adql, "name": name, "max_rows": max_rows, "run": True, **more})
+
+    def save(self, run: Result | Execution | str, name: str = "", **more: Any) -> Query:  # noqa: ANN401 -- members differ
+        """Save what was run before, here or by any other program.
+
+        Parameters
+        ----------
+        run
+            A result of `query`, an entry of `executions`, or the id of an execution.
+        name
+            Default: the beginning of the text.
+        more
+            Any of `notes`, `tags` and `view`.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such run of this person any more.
+        """
+        execution_id = run if isinstance(run, str) else run.execution_id if isinstance(run, Result) else run.id
+        return new_query(self._transport, {"execution": execution_id, "name": name, **more})
+
+    def open(self, query: str) -> Query:
+        """A saved query by its id, or by a link of the Portal or of somebody who shares it.
+
+        Raises
+        ------
+        NotFoundError
+            There is none that this token may see.
+        """
+        return open_query(self._transport, query)
+
+    def queries(self, text: str = "", *, limit: int = 50, **conditions: str) -> tuple[QuerySummary, ...]:
+        """Saved queries of this person and those shared with them, newest change first.
+
+        Parameters
+        ----------
+        text
+            Words in name, tags, notes or ADQL; the last may be a beginning.
+        conditions
+            Any of `whose` (`mine` or `shared`), `release`, `tag`, `state`, `since` and `until` (ISO 8601).
+        """
+        given = {"text": text, **conditions} if text else conditions
+        return list_queries(self._transport, limit, given)
 
     def cone(self, table: str, ra_deg: float, dec_deg: float, radius_deg: float, max_rows: int | None = None) -> Result:
         """Rows within a radius of a position, by Simple Cone Search.

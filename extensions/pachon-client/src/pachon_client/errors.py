@@ -4,7 +4,8 @@ PachonClientError
 ├── SetupError              no address, or an optional library is missing
 ├── UnreachableError        nothing answers at the address
 ├── RequestError            the request is wrong (HTTP 400 and the like)
-│   └── NotFoundError       no such table or release, or none this token may see (404)
+│   ├── NotFoundError       no such table or release, or none this token may see (404)
+│   └── StaleError          others changed it since it was read; nothing was overwritten (412)
 ├── AuthenticationError     the token is missing or not valid (401)
 ├── ForbiddenError          the token is valid but may not do this (403)
 ├── UnavailableError        try again later (429, 502, 503, 504)
@@ -32,6 +33,10 @@ class RequestError(PachonClientError):
 
 class NotFoundError(RequestError):
     """No such thing, or none that this token may see."""
+
+
+class StaleError(RequestError):
+    """Others changed the thing since it was read; nothing was overwritten."""
 
 
 class AuthenticationError(PachonClientError):

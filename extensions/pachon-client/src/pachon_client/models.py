@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 
@@ -188,6 +188,7 @@ class Execution:
     size_bytes: int = 0
     overflow: bool = False
     error: str | None = None
+    client: str = ""
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
@@ -195,6 +196,101 @@ class Execution:
         return cls(**{**_known(cls, document), "tables": tuple(document.get("tables", ()))})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuerySummary:
+    """A saved query as a list tells it; times are ISO 8601, UTC. `row_count` is told of one's own only."""
+
+    id: str
+    owner: str = ""
+    name: str = ""
+    adql: str = ""
+    tags: tuple[str, ...] = ()
+    releases: tuple[str, ...] = ()
+    state: str = ""
+    version: int = 0
+    row_count: int | None = None
+    created_at: str | None = None
+    changed_at: str | None = None
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read what the API says; keys of a newer API are left aside."""
+        lists = {name: tuple(document.get(name, ())) for name in ("tags", "releases")}
+        return cls(**{**_known(cls, document), **lists})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryVersion:
+    """One version of a saved query; `based_on` is the version that its author had before them."""
+
+    number: int
+    name: str = ""
+    adql: str = ""
+    notes: str = ""
+    note: str = ""
+    author: str = ""
+    created_at: str | None = None
+    based_on: int = 0
+    citation: str = ""
+    view: Mapping[str, Any] | None = None
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read what the API says; keys of a newer API are left aside."""
+        return cls(**_known(cls, document))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """With whom a query is shared; `token` and `address` of a link are told when it is made, and never again."""
+
+    id: str
+    audience: str = ""
+    who: str | None = None
+    may_edit: bool = False
+    expires_at: str | None = None
+    token: str | None = None
+    address: str | None = None
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read what the API says; keys of a newer API are left aside."""
+        return cls(**_known(cls, document))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """What differs between two results.
+
+    Parameters
+    ----------
+    row_counts
+        Rows of the `old` and the `new` one.
+    key
+        Column by which rows were matched; None if they were not, for the `reason`.
+    sample
+        At most twenty changed rows: the key, and for each changed column the old and the new value.
+    """
+
+    columns_added: tuple[str, ...] = ()
+    columns_removed: tuple[str, ...] = ()
+    columns_changed: tuple[Mapping[str, str], ...] = ()
+    row_counts: Mapping[str, int] = field(default_factory=dict)
+    key: str | None = None
+    rows_added: int | None = None
+    rows_removed: int | None = None
+    rows_changed: int | None = None
+    sample: tuple[Mapping[str, Any], ...] = ()
+    reason: str = ""
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read what the API says; keys of a newer API are left aside."""
+        known = _known(cls, document)
+        lists: dict[str, Any] = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+        return cls(**{**known, **lists})
+
+
 def _known(model: type, document: Mapping[str, Any]) -> dict[str, Any]:
     """The entries of `document` that `model` has a field for."""
-    return {field.name: document[field.name] for field in fields(model) if field.name in document}
+    return {each.name: document[each.name] for each in fields(model) if each.name in document}

@@ -21,6 +21,7 @@ from pachon_client.errors import (
     NotFoundError,
     PachonClientError,
     RequestError,
+    StaleError,
     UnavailableError,
     UnreachableError,
 )
@@ -29,6 +30,7 @@ _BY_STATUS: dict[int, type[PachonClientError]] = {
     401: AuthenticationError,
     403: ForbiddenError,
     404: NotFoundError,
+    412: StaleError,
 }
 _TRY_LATER = frozenset({429, 502, 503, 504})
 _CONNECT_TIMEOUT_S = 10.0
@@ -45,11 +47,13 @@ class Transport:
         Sent as bearer token; None asks anonymously.
     timeout_s
         Longest silence of the server that is waited for.
+    agent
+        What this program calls itself (`User-Agent`).
     """
 
-    def __init__(self, api_url: str, token: str | None, *, timeout_s: float) -> None:
+    def __init__(self, api_url: str, token: str | None, *, timeout_s: float, agent: str = "pachon-client") -> None:
         self.api_url = api_url
-        headers = {"User-Agent": "pachon-client"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        headers = {"User-Agent": agent} | ({"Authorization": f"Bearer {token}"} if token else {})
         self._http = httpx.Client(headers=headers, timeout=httpx.Timeout(timeout_s, connect=_CONNECT_TIMEOUT_S))
         self._sockets: WeakSet[socket.socket] = WeakSet()
         self._is_closed = False
@@ -58,6 +62,20 @@ class Transport:
     def get(self, path: str, *, params: Mapping[str, str | int] | None = None) -> httpx.Response:
         """The whole answer of `GET <api_url>/<path>`."""
         with self.stream("GET", path, params=params) as response:
+            response.read()
+            return response
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """The whole answer of `<method> <api_url>/<path>`, with a body of JSON unless it is None."""
+        with self.stream(method, path, params=params, body=body, headers=headers) as response:
             response.read()
             return response
 
@@ -90,12 +108,16 @@ class Transport:
         *,
         params: Mapping[str, str | int] | None = None,
         data: Mapping[str, str] | None = None,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Iterator[httpx.Response]:
-        """The answer of `<method> <api_url>/<path>`, with a query or a form, still to be read."""
+        """The answer of `<method> <api_url>/<path>`, with a query, a form or a body of JSON, still to be read."""
         url = f"{self.api_url}/{path}"
         try:
             traced = {"trace": self._trace}
-            with self._http.stream(method, url, params=params, data=data, extensions=traced) as response:
+            with self._http.stream(
+                method, url, params=params, data=data, json=body, headers=headers, extensions=traced
+            ) as response:
                 if not response.is_success:
                     response.read()
                     _fail(response)

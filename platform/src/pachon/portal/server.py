@@ -155,7 +155,7 @@ def serve(settings: Settings) -> None:
     server = build(
         settings,
         logins,
-        open_source=lambda token: Client(settings.api_url, token),
+        open_source=lambda token: Client(settings.api_url, token, agent="pachon-portal"),
         person_of=lambda request: request.person,
         remember=logins.remember,
         forget=logins.forget,

@@ -213,7 +213,7 @@ async def events(
 
 
 def _keys(principal: Principal, query: str | None) -> frozenset[str]:
-    """Keys of the events that somebody may see: their own, those of their groups, and of one query that they look at."""
+    """Keys of the events that somebody may see: their own, their groups', and those of a query that they look at."""
     names = [principal.name] if principal.name else []
     shown = [query_key(query)] if query is not None else []
     return frozenset([*names, *map(group_key, principal.groups), *shown])

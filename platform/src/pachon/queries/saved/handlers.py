@@ -63,6 +63,8 @@ def create(given: NewQuery, principal: Known, saved: Service, client: Client) ->
     content, run, known = _origin(saved, principal, given)
     if known is not None:
         return _told(saved, Reader(principal), saved.queries.get(Reader(principal), known))
+    if given.run:
+        saved.runs.check(principal, content)
     query = saved.queries.create(principal, content, run=run)
     if given.run:
         saved.runs.run(principal, query, client=client)

@@ -83,10 +83,9 @@ class RunService:
             If it is running.
         """
         version = query.newest
+        self.check(principal, version.content)
         if version.run is not None and not self.settled(version.run).is_over:
             raise ConflictError(f"Version {version.number} of this query is running already.")
-        if not version.content.uploads:
-            self._check(principal, version.content.adql, version.content.max_rows)
         job = self._jobs.service.create(principal, _parameters(query.id, version.content), run=False, client=client)
         run = QueryRun(
             id=new_id(),
@@ -104,6 +103,17 @@ class RunService:
         if version.run is not None:
             self.drop(version.run)
         return run
+
+    def check(self, principal: Principal, content: Content) -> None:
+        """Say what is wrong with a query before it becomes a job; one with uploads is checked when it runs.
+
+        Raises
+        ------
+        QuerySyntaxError, LimitError
+            With the place.
+        """
+        if not content.uploads:
+            self._check(principal, content.adql, content.max_rows)
 
     def of_job(self, principal: Principal, job_id: str) -> tuple[Content, QueryRun, str | None]:
         """What a job of this person asks, its run, and the query that was made from it before, if one was.

@@ -1,0 +1,150 @@
+"""Saved queries by the Python client, against real Web APIs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow.compute as pc
+import pytest
+
+from pachon.identity.models import Scope
+from pachon_client import (
+    Client,
+    ForbiddenError,
+    NotFoundError,
+    Query,
+    RequestError,
+    StaleError,
+    UnavailableError,
+    View,
+)
+from support.app import HOLDER, VISITOR, Site, running_site
+from support.skies import FIRST_ID
+
+STARS = f"SELECT id, ra, dec FROM sky.stars WHERE id < {FIRST_ID + 500}"
+NORTH = View({"filters": [{"column": "dec", "op": ">", "value": 0}], "columns": [{"name": "ra"}], "sky": None})
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with running_site(tmp_path_factory.mktemp("site")) as running:
+        running.hub.know("token-of-mate", "mate", groups=("rights-holders",), scopes=(Scope.QUERY,))
+        yield running
+
+
+def client_of(site: Site, token: str | None) -> Iterator[Client]:
+    with Client(f"{site.url}/api", token or "") as client:
+        yield client
+
+
+@pytest.fixture
+def client(site: Site) -> Iterator[Client]:
+    yield from client_of(site, HOLDER)
+
+
+@pytest.fixture
+def visitor(site: Site) -> Iterator[Client]:
+    yield from client_of(site, VISITOR)
+
+
+def test_a_question_is_saved_and_its_rows_come_by_the_arrow_road(client: Client) -> None:
+    states = list[str]()
+    query = client.ask(STARS, "half a thousand", tags=["test"])
+    query.wait(30, on_change=lambda now: states.append(now.state))
+    assert states[-1] == "COMPLETED"
+    assert (query.name, query.tags, query.row_count, len(query.result())) == ("half a thousand", ("test",), 500, 500)
+    assert query.result(columns=["ra"], limit=3, offset=2).table == query.result().table.select(["ra"]).slice(2, 3)
+    assert client.open(query.id).adql == STARS
+    assert client.open(query.portal_url).id == query.id
+
+
+def test_rows_as_shown_are_those_that_pass_the_filters_of_the_view(client: Client) -> None:
+    query = client.ask(STARS).wait(30, on_change=lambda _: None).edit(view=NORTH, note="north")
+    whole = query.result(version=1).table
+    assert query.view.filters == NORTH.filters
+    assert query.view.columns == ("ra",)
+    assert query.result(shown=True).table == whole.filter(pc.greater(whole["dec"], 0))
+
+
+def test_what_was_run_before_can_be_saved_and_found(client: Client) -> None:
+    result = client.query(STARS)
+    query = _within(lambda: client.save(result, "from a result", notes="perihelion"))
+    assert query.state == "COMPLETED"
+    assert [found.id for found in client.queries("perihel", whose="mine")] == [query.id]
+    with pytest.raises(NotFoundError, match="run it to have them here"):
+        query.result()
+    assert len(query.run().result()) == 500
+
+
+def _within(act: object, tries: int = 100) -> Query:
+    """A run is recorded a moment after its answer."""
+    for _ in range(tries):
+        try:
+            return act()
+        except NotFoundError:
+            continue
+    raise AssertionError
+
+
+def test_every_change_is_a_version_and_changes_of_others_are_not_lost(client: Client) -> None:
+    mine = client.ask(STARS, "first")
+    theirs = client.open(mine.id)
+    mine.note("seen by me")
+    with pytest.raises(StaleError, match="saved version 2"):
+        theirs.note("seen by them")
+    theirs.edit(notes="seen by them", keep_both=True)
+    assert [version.notes for version in mine.versions()] == ["seen by them", "seen by me", ""]
+    mine.refresh().restore(2)
+    assert (mine.version, mine.notes, mine.citation) == (4, "seen by me", f"{mine.id}.v4")
+
+
+def test_the_same_on_another_release_tells_differences_and_what_is_missing(client: Client) -> None:
+    query = client.ask(STARS).wait(30, on_change=lambda _: None)
+    query.rerun("future").wait(30, on_change=lambda _: None)
+    assert "FROM future.stars" in query.adql
+    found = query.diff(1)
+    old, new = (query.result(version=number).table.sort_by("id").to_pylist() for number in (1, 2))
+    changed = sum(one != two for one, two in zip(old, new, strict=True))
+    assert (found.key, found.row_counts, found.rows_changed) == ("id", {"old": 500, "new": 500}, changed)
+    with pytest.raises(RequestError, match="does not ask release 'sky'"):
+        query.rerun("future", instead_of="sky")
+
+
+def test_a_shared_query_is_read_by_others_as_far_as_their_rights_reach(client: Client, visitor: Client) -> None:
+    query = client.ask("SELECT id FROM future.stars").wait(30, on_change=lambda _: None)
+    share = query.share(person="visitor")
+    seen = visitor.open(query.id)
+    assert (seen.adql, seen.row_count) == ("SELECT id FROM future.stars", None)
+    with pytest.raises(ForbiddenError, match=r"not yours to read: future\.stars"):
+        seen.result()
+    with pytest.raises(ForbiddenError, match="fork it"):
+        seen.note("mine")
+    assert visitor.open(query.id).fork().owner == "visitor"
+    query.unshare(share)
+    with pytest.raises(NotFoundError, match="There is no query"):
+        seen.refresh()
+
+
+def test_a_link_opens_a_query_without_a_login(client: Client, site: Site) -> None:
+    query = client.ask(STARS).wait(30, on_change=lambda _: None)
+    address = query.share().address
+    assert address is not None
+    for visitor in client_of(site, None):
+        opened = visitor.open(address)
+        assert len(opened.result()) == 500
+        assert [version.number for version in opened.versions()] == [1]
+    assert [share.audience for share in query.shares()] == ["link"]
+
+
+def test_waiting_has_an_end_and_what_is_no_query_is_said(client: Client) -> None:
+    query = client.ask(STARS)
+    query.document = {**query.document, "state": "QUEUED"}
+    with pytest.raises(UnavailableError, match=r"is still QUEUED after -1 s"):
+        query.wait(-1, on_change=lambda _: None)
+    with pytest.raises(RequestError, match="neither the id of a query nor a link"):
+        client.open("my query")
+    with pytest.raises(RequestError, match="Give one of person, group and public"):
+        query.share(person="a", group="b")
+    query.delete()
+    with pytest.raises(NotFoundError):
+        query.refresh()

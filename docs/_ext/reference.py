@@ -25,6 +25,7 @@ from pachon.core import errors
 from pachon.hub import roles
 from pachon.identity.models import Scope
 from pachon.queries.adql.udfs import USER_FUNCTIONS
+from pachon.queries.saved.documents import query_schema
 from pachon.vo.errors import status_of
 
 if TYPE_CHECKING:
@@ -221,7 +222,46 @@ def figures_page() -> str:
     return "\n".join(lines)
 
 
+def query_schema_page() -> str:
+    """Every part of a saved query with its members."""
+    schema = query_schema()
+    parts = {"Query": schema} | schema["$defs"]
+    lines: list[str] = []
+    for name, part in parts.items():
+        if "properties" in part:
+            lines += [
+                f"### {name}\n",
+                f"{part.get('description', '')}\n",
+                "| member | type | meaning |",
+                "|---|---|---|",
+            ]
+            lines += [_member(member, about) for member, about in part["properties"].items()]
+            lines.append("")
+    return "\n".join(lines)
+
+
+def _member(name: str, about: dict[str, Any]) -> str:
+    return f"| `{name}` | {_cell(_type_of(about))} | {_cell(about.get('description', ''))} |"
+
+
+def _type_of(about: dict[str, Any]) -> str:
+    """The type of a member in words."""
+    if "$ref" in about:
+        return str(about["$ref"]).rpartition("/")[2]
+    for choice in ("anyOf", "oneOf"):
+        if choice in about:
+            return " or ".join(_type_of(each) for each in about[choice])
+    if "enum" in about:
+        return " or ".join(f"`{value}`" for value in about["enum"])
+    if "const" in about:
+        return f"`{about['const']}`"
+    if about.get("type") == "array":
+        return f"list of {_type_of(about['items'])}"
+    return str(about.get("type", "any"))
+
+
 PAGES = {
+    "query_schema": query_schema_page,
     "figures": figures_page,
     "settings": settings_page,
     "commands": commands_page,

@@ -13,6 +13,7 @@ from bench.figures import Figure, save
 from bench.timing import interleaved, median_ms, p95_ms
 from pachon.identity.models import Principal
 from pachon.queries.saved.models import Wanted, Whose
+from pachon.queries.saved.sql_search import markers
 from pachon.queries.saved.sql_storage import SqlSavedQueryStore
 from pachon.queries.saved.sql_tables import LABELS, QUERIES
 from pachon.queries.saved.words import words_of
@@ -58,7 +59,10 @@ def _filled(url: str) -> Iterator[SqlSavedQueryStore]:
 def _fill(engine: Engine, numbers: range, chance: random.Random) -> None:
     """Rows as the store makes them, many at once; the versions behind them are not listed and are left out."""
     rows = [_row(number, chance) for number in numbers]
-    words = [words_of(row["name"], *row["tags"], row["adql"]) for row in rows]
+    words = [
+        (*words_of(row["name"], *row["tags"], row["adql"]), *markers(row["owner"], row["tags"], row["releases"]))
+        for row in rows
+    ]
     with writing(engine) as connection:
         connection.execute(insert(QUERIES), rows)
         labels = [{"query_id": row["id"], "kind": "tag", "label": tag} for row in rows for tag in row["tags"]]

@@ -18,15 +18,20 @@ def listed(connection: Connection, reader: Principal, wanted: Wanted, *, limit: 
     """
     found: list[Summary] = []
     if wanted.whose is not Whose.SHARED:
-        found += _page(connection, QUERIES.c.owner == reader.name, wanted, limit=limit)
-    if wanted.whose is not Whose.MINE:
-        found += _page(connection, _is_shared_with(reader), wanted, limit=limit)
+        found += _page(connection, QUERIES.c.owner == reader.name, wanted, limit=limit, owner=reader.name)
+    shared = _shared_with(reader)
+    if wanted.whose is not Whose.MINE and connection.scalar(select(shared.exists())):
+        is_theirs = and_(QUERIES.c.id.in_(shared), QUERIES.c.owner != reader.name)
+        found += _page(connection, is_theirs, wanted, limit=limit, owner=None)
     return tuple(sorted(found, key=lambda each: each.place, reverse=True)[:limit])
 
 
-def _page(connection: Connection, audience: ColumnElement[bool], wanted: Wanted, *, limit: int) -> list[Summary]:
+def _page(
+    connection: Connection, audience: ColumnElement[bool], wanted: Wanted, *, limit: int, owner: str | None
+) -> list[Summary]:
     statement = select(*SUMMARY).where(audience, *_conditions(wanted)).limit(limit)
-    words = sql_search.asked(connection, wanted.text)
+    tags, releases = ([each] if each is not None else [] for each in (wanted.tag, wanted.release))
+    words = sql_search.asked(connection, wanted.text, sql_search.markers(owner, tags, releases))
     if words:
         rows = connection.execute(_searched(connection, statement), {"words": words}).mappings()
     else:
@@ -58,10 +63,9 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _is_shared_with(reader: Principal) -> ColumnElement[bool]:
-    """Whether a query is another person's who shared it with this one or a group of theirs."""
+def _shared_with(reader: Principal) -> Select[tuple[str]]:
+    """Ids of the queries that are shared with this person or a group of theirs."""
     person = and_(SHARES.c.audience == Audience.PERSON.value, SHARES.c.who == reader.name)
     group = and_(SHARES.c.audience == Audience.GROUP.value, SHARES.c.who.in_(sorted(reader.groups)))
     counts = or_(SHARES.c.expires_at.is_(None), SHARES.c.expires_at > clock.now())
-    shared = select(SHARES.c.query_id).where(or_(person, group), counts)
-    return and_(QUERIES.c.id.in_(shared), QUERIES.c.owner != reader.name)
+    return select(SHARES.c.query_id).where(or_(person, group), counts)

@@ -6,11 +6,13 @@ query, so that the newest of many hits come first without sorting.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import ColumnElement, Connection, FromClause, column, table, text
 
-from pachon.queries.saved.models import Content
+from pachon.queries.saved.models import SavedQuery
 from pachon.queries.saved.sql_tables import QUERIES
-from pachon.queries.saved.words import asked_words, words_of
+from pachon.queries.saved.words import asked_words, marker, words_of
 
 TABLE = "query_words"
 
@@ -20,16 +22,24 @@ def is_postgresql(connection: Connection) -> bool:
     return connection.dialect.name == "postgresql"
 
 
-def keep_words(connection: Connection, query_id: str, place: int, content: Content, *, old_place: int | None) -> None:
+def keep_words(connection: Connection, query: SavedQuery, place: int, *, old_place: int | None) -> None:
     """Let a query be found by what it holds now, instead of what it held at `old_place`."""
-    forget_words(connection, query_id, old_place)
+    forget_words(connection, query.id, old_place)
+    content = query.newest.content
     words = words_of(content.name, " ".join(content.tags), content.notes, content.adql)
+    words = (*words, *markers(query.owner, content.tags, query.releases))
     if is_postgresql(connection):
         statement = f"INSERT INTO {TABLE} (query_id, words) VALUES (:id, array_to_tsvector(:words))"  # noqa: S608 -- a constant
-        connection.execute(text(statement), {"id": query_id, "words": list(words)})
+        connection.execute(text(statement), {"id": query.id, "words": list(words)})
     else:
         statement = f"INSERT INTO {TABLE} (rowid, words) VALUES (:place, :words)"  # noqa: S608 -- a constant
         connection.execute(text(statement), {"place": place, "words": " ".join(words)})
+
+
+def markers(owner: str | None, tags: Iterable[str], releases: Iterable[str]) -> tuple[str, ...]:
+    """Words by which a search is narrowed before any row is read."""
+    owners = [marker("owner", owner)] if owner is not None else []
+    return (*owners, *(marker("tag", tag) for tag in tags), *(marker("release", each) for each in releases))
 
 
 def move_words(connection: Connection, place: int, *, old_place: int) -> None:
@@ -66,11 +76,17 @@ def condition(connection: Connection) -> str:
     return f"{TABLE} MATCH :words"
 
 
-def asked(connection: Connection, given: str) -> str:
-    """The value of `:words`; empty if nothing is asked for. The last word may be the start of one."""
+def asked(connection: Connection, given: str, narrowed: tuple[str, ...]) -> str:
+    """The value of `:words`; empty if no word is asked for. The last word may be the start of one.
+
+    Parameters
+    ----------
+    narrowed
+        Markers that must be there as well.
+    """
     words = asked_words(given)
     if not words:
         return ""
     if is_postgresql(connection):
-        return " & ".join(f"'{word}'" for word in words) + ":*"
-    return " ".join(f'"{word}"' for word in words) + "*"
+        return " & ".join(f"'{word}'" for word in (*narrowed, *words)) + ":*"
+    return " ".join(f'"{word}"' for word in (*narrowed, *words)) + "*"

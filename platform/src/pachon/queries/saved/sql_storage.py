@@ -138,7 +138,7 @@ class SqlSavedQueryStore:
         labels = [("tag", tag) for tag in query.newest.content.tags] + [("release", each) for each in query.releases]
         if labels:
             connection.execute(insert(LABELS), [{"query_id": query.id, "kind": k, "label": v} for k, v in labels])
-        sql_search.keep_words(connection, query.id, place, query.newest.content, old_place=old_place)
+        sql_search.keep_words(connection, query, place, old_place=old_place)
 
 
 def lock(connection: Connection, query_id: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 
@@ -9,6 +10,7 @@ _WORD = re.compile(r"[^\W_]+")
 _MAX_CHARS = 64
 _MAX_WORDS = 5_000
 _MAX_ASKED = 20
+_PRIVATE = "\ue000"
 
 
 def words_of(*texts: str) -> tuple[str, ...]:
@@ -26,6 +28,14 @@ def words_of(*texts: str) -> tuple[str, ...]:
 def asked_words(text: str) -> tuple[str, ...]:
     """The words to look for; at most twenty count."""
     return words_of(text)[:_MAX_ASKED]
+
+
+def marker(kind: str, label: str) -> str:
+    """A word that `words_of` never makes, for a property by which a search is narrowed: owner, tag or release.
+
+    It begins with a letter for private use, which both databases take for a letter.
+    """
+    return f"{_PRIVATE}{hashlib.sha256(f'{kind} {label}'.encode()).hexdigest()[:24]}"
 
 
 def _folded(text: str) -> str:

@@ -380,6 +380,7 @@ PROBES: Mapping[str, Probe] = {
     "/api/queries": _queries,
     "/api/queries/schema": _page("/api/queries/schema"),
     "/api/queries/quota": _page("/api/queries/quota"),
+    "/api/queries/running": _page("/api/queries/running"),
     "/api/queries/{query_id}": _query,
     "/api/queries/{query_id}/versions": _of_query("/versions"),
     "/api/queries/{query_id}/versions/{number}": _of_query("/versions/1"),

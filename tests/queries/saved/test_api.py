@@ -398,6 +398,23 @@ def test_deleting_a_result_frees_its_room_and_deleting_a_query_all_of_it(site: S
     assert call(site, "GET", f"/{query['id']}", AS_MATE).status_code == 404
 
 
+def test_what_runs_is_listed_with_its_program_and_its_query_until_it_has_ended(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site.services.runner._store, "claim", lambda *_, **__: None)
+    path = make(site, STARS, headers=AS_MATE | {"User-Agent": "TOPCAT/4.10 Java"}, PHASE="RUN")
+    query = new(site, AS_MATE, run=True)
+    told_now = call(site, "GET", "/running", AS_MATE).json()["running"]
+    assert [(each["client"], each["query"], each["phase"]) for each in told_now] == [
+        ("python-httpx", query["id"], "QUEUED"),
+        ("TOPCAT", None, "QUEUED"),
+    ]
+    for job in (path, f"/api/tap/async/{told_now[0]['job']}"):
+        site.client.post(f"{job}/phase", data={"PHASE": "ABORT"}, headers=AS_MATE)
+    assert call(site, "GET", "/running", AS_MATE).json() == {"running": []}
+    assert told(site, query["id"], AS_MATE)["state"] == "ABORTED"
+
+
 def test_lists_are_searched_and_paged(site: Site) -> None:
     for number in range(5):
         new(site, AS_HOLDER, name=f"nebula {number}", tags=["fog"])

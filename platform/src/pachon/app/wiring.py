@@ -145,20 +145,11 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
     jobs, spool, feed = SqlJobStore(database), Spool(settings.jobs_path), Feed(outbox)
     runner = JobRunner(jobs, spool, tap.ask_for, job_limits, places=places, occupy=dispatcher.occupy_for)
     runner.start()
-    described = frozenset(table.qualified_name for table in own_tables())
+    described = _described()
     service = JobService(
         jobs, spool, releases, job_limits, described=described, load_of=tap.load_of, places=places, wake=runner.wake
     )
-    saved = _saved(
-        settings,
-        database,
-        Jobs(service, jobs, spool),
-        executions=executions,
-        releases=releases,
-        queries=queries,
-        described=described,
-        now=now,
-    )
+    saved = _saved(settings, database, Jobs(service, jobs, spool), queries=queries, releases=releases, now=now)
     return Services(
         settings=settings,
         principals=_principals(settings),
@@ -189,20 +180,23 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
     )
 
 
+def _described() -> frozenset[str]:
+    """Tables that belong to no release."""
+    return frozenset(table.qualified_name for table in own_tables())
+
+
 def _saved(
     settings: Settings,
     database: Database,
     jobs: Jobs,
     *,
-    executions: ExecutionStore,
-    releases: ReleaseService,
     queries: QueryService,
-    described: frozenset[str],
+    releases: ReleaseService,
     now: Clock,
 ) -> Saved:
     limits = SavedLimits(**settings.saved.model_dump(exclude={"path"}), max_adql_chars=settings.queries.max_query_chars)
     store, results = SqlSavedQueryStore(database), KeptResults(settings.saved_path)
-    service = SavedQueryService(store, limits, now=now)
+    service, executions = SavedQueryService(store, limits, now=now), SqlExecutionStore(database)
 
     def check(principal: Principal, adql: str, max_rows: int | None) -> object:
         return queries.plan(principal, adql, max_rows=max_rows)
@@ -213,7 +207,7 @@ def _saved(
     return Saved(
         queries=service,
         runs=runs,
-        results=ResultService(results, releases, described=described),
+        results=ResultService(results, releases, described=_described()),
         other_release=OtherRelease(service, releases),
         base_url=settings.base_url,
     )

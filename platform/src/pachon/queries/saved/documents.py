@@ -163,7 +163,7 @@ class SummaryDocument(_Told):
     id: str
     owner: str
     name: str
-    adql: str
+    adql: str = Field(description="The beginning of the text, 2,000 characters at most.")
     tags: list[str]
     releases: list[str]
     state: str
@@ -171,6 +171,18 @@ class SummaryDocument(_Told):
     row_count: int | None = Field(None, description="Of queries of one's own.")
     created_at: datetime
     changed_at: datetime
+
+
+class RunningDocument(_Told):
+    """A job that has not ended, of any client; `POST /api/tap/async/<job>/phase` with PHASE=ABORT stops it."""
+
+    job: str
+    phase: str
+    client: str
+    adql: str
+    created_at: datetime
+    started_at: datetime | None
+    query: str | None = Field(description="The saved query that it is a run of.")
 
 
 def query_schema() -> dict[str, Any]:

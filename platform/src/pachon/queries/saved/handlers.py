@@ -26,7 +26,7 @@ from pachon.queries.saved.documents import (
 from pachon.queries.saved.models import Content, QueryRun, SavedQuery, Upload, Wanted, Whose
 from pachon.queries.saved.service import Edit, Reader
 from pachon.queries.saved.sharing import Role
-from pachon.queries.saved.telling import Saved, summary_document
+from pachon.queries.saved.telling import Saved, running_document, summary_document
 
 router = APIRouter(prefix="/queries", tags=["saved queries"])
 
@@ -123,6 +123,11 @@ def find(  # noqa: PLR0917 -- the framework passes them by keyword
 @router.get("/schema", summary="JSON Schema of a query and its view state")
 def schema() -> dict[str, Any]:
     return query_schema()
+
+
+@router.get("/running", summary="What runs or waits of yours, from any program, newest first")
+def running(principal: Known, saved: Service) -> dict[str, Any]:
+    return {"running": [running_document(job, query_id) for job, query_id in saved.runs.running(principal)]}
 
 
 @router.get("/quota", summary="What you keep, and how much you may")

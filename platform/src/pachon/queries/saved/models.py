@@ -206,7 +206,10 @@ class SavedQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """A query as a list tells it. `place` grows with every change: pages go by it, newest change first."""
+    """A query as a list tells it, with the beginning of its text.
+
+    `place` grows with every change: pages go by it, newest change first.
+    """
 
     id: str
     owner: str

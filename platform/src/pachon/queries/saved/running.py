@@ -24,6 +24,7 @@ from pachon.queries.storage import ExecutionStore
 _LOG = logging.getLogger(__name__)
 _MEBIBYTE = 1024**2
 _KNOWN_AT_ONCE = 1_000
+_MAX_RUNNING = 50
 
 Check = Callable[[Principal, str, int | None], object]
 """Binds ADQL with a row limit for a person, and raises what is wrong with it."""
@@ -157,6 +158,12 @@ class RunService:
         known = self._runs.of_execution(principal.name, job_id=None, execution_id=execution_id)
         content = Content(name="", adql=execution.query)
         return content, _ran(execution, principal), known
+
+    def running(self, principal: Principal) -> tuple[tuple[Job, str | None], ...]:
+        """Jobs of this person that wait or execute, newest first, each with the id of the query that it is a run of."""
+        phases = frozenset({JobPhase.QUEUED, JobPhase.EXECUTING})
+        jobs = self._jobs.service.list(principal, JobFilter(phases=phases, last=_MAX_RUNNING))
+        return tuple((job, next((run.query_id for run in self._runs.of_job(job.id)), None)) for job in jobs)
 
     def settled(self, run: QueryRun) -> QueryRun:
         """A run as it is now: what its job became is taken note of."""

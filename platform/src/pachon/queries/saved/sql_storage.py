@@ -32,6 +32,8 @@ from pachon.queries.saved.storage import QUERY_CHANGED, group_key, missing, quer
 from pachon.state.database import reading, writing
 from pachon.state.outbox import publish
 
+_LISTED_CHARS = 2_000
+
 
 class SqlSavedQueryStore:
     """Keeps the promise of `storage.SavedQueryStore` on SQLite and PostgreSQL."""
@@ -221,7 +223,7 @@ def _head(query: SavedQuery) -> dict[str, Any]:
         "id": query.id,
         "owner": query.owner,
         "name": content.name,
-        "adql": content.adql,
+        "adql": content.adql[:_LISTED_CHARS],
         "tags": list(content.tags),
         "releases": list(query.releases),
         "state": query.state,

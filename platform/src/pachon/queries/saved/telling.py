@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from pachon.queries.jobs.models import Job
 from pachon.queries.saved.documents import (
     QueryDocument,
     ResultDocument,
     RunDocument,
+    RunningDocument,
     ShareDocument,
     SummaryDocument,
     UploadDocument,
@@ -152,6 +154,19 @@ def share_document(share: Share) -> ShareDocument:
         may_edit=share.may_edit,
         expires_at=share.expires_at,
         created_at=share.created_at,
+    )
+
+
+def running_document(job: Job, query_id: str | None) -> RunningDocument:
+    """A job that has not ended."""
+    return RunningDocument(
+        job=job.id,
+        phase=job.phase.value,
+        client=job.client,
+        adql=next((value for name, value in job.parameters if name == "QUERY"), ""),
+        created_at=job.created_at,
+        started_at=job.started_at,
+        query=query_id,
     )
 
 

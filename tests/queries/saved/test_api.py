@@ -370,12 +370,14 @@ def test_the_same_question_to_another_release_is_a_version_and_differences_are_t
             "Release future lacks what the query asks for: table other",
         ),
         ("SELECT nothing FROM sky.stars", {}, 400, "nothing"),
+        ("SELECT x FROM TAP_UPLOAD.mine", {}, 409, "Table mine was sent as a file with its job"),
     ],
 )
 def test_what_cannot_be_run_is_explained_and_nothing_changes(
     site: Site, adql: str, given: dict[str, Any], status: int, words: str
 ) -> None:
-    query = new(site, adql=adql)
+    uploads = [{"name": "mine", "uri": "param:mine"}] if "UPLOAD" in adql else []
+    query = new(site, adql=adql, uploads=uploads)
     assert words in message(call(site, "POST", f"/{query['id']}/run", json=given), status)
     assert told(site, query["id"])["current"]["number"] == 1
 

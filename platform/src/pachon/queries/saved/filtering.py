@@ -125,7 +125,7 @@ def _comparable(column: pa.Array, values: list[Value], wanted: Filter) -> tuple[
     kind = column.type
     try:
         if pa.types.is_floating(kind) or (pa.types.is_integer(kind) and any(isinstance(v, float) for v in values)):
-            return column.cast(pa.float64()), pa.array([_number(v, float) for v in values], pa.float64())
+            return column.cast(pa.float64(), safe=False), pa.array([_number(v, float) for v in values], pa.float64())
         if pa.types.is_integer(kind):
             return column.cast(pa.int64()), pa.array([_number(v, int) for v in values], pa.int64())
         if pa.types.is_timestamp(kind):
@@ -162,7 +162,7 @@ def _inside(batch: pa.RecordBatch, polygon: PolygonSelection) -> pa.Array:
 def _plane(column: pa.Array, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         raise UsageError(f"Column '{name}' holds no numbers, so a polygon cannot select in it.", parameter="filter")
-    return np.asarray(pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy(zero_copy_only=False))
+    return np.asarray(pc.fill_null(column.cast(pa.float64(), safe=False), np.nan).to_numpy(zero_copy_only=False))
 
 
 def _wrong(wanted: Filter, why: str) -> UsageError:

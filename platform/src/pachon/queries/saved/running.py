@@ -112,7 +112,15 @@ class RunService:
         ------
         QuerySyntaxError, LimitError
             With the place.
+        ConflictError
+            If a table of it came as a file, which went with its job.
         """
+        sent = [upload.name for upload in content.uploads if upload.uri.lower().startswith("param:")]
+        if sent:
+            message = (
+                f"Table {sent[0]} was sent as a file with its job and is not kept; give uploads an address for it."
+            )
+            raise ConflictError(message)
         if not content.uploads:
             self._check(principal, content.adql, content.max_rows)
 

@@ -13,12 +13,13 @@ from pachon.queries.saved.filtering import Condition
 from pachon.queries.saved.view_state import Filter, ViewState
 
 BIG = 2**53 + 1
+DAYS = [datetime(2026, 1, day, tzinfo=UTC).replace(tzinfo=None) for day in (1, 2, 3, 4)]
 ROWS = pa.record_batch({
     "id": pa.array([BIG, BIG + 1, BIG + 2, None], pa.int64()),
     "x": pa.array([0.0, 1.0, float("nan"), None], pa.float64()),
     "y": pa.array([0.5, 0.5, 0.5, 0.5], pa.float32()),
     "name": ["Sirius", "sirius B", None, "Vega"],
-    "at": pa.array([datetime(2026, 1, day, tzinfo=UTC).replace(tzinfo=None) for day in (1, 2, 3, 4)], pa.timestamp("us")),
+    "at": pa.array(DAYS, pa.timestamp("us")),
     "corner": [[1.0], [2.0], [3.0], None],
 })  # fmt: skip
 

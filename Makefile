@@ -1,6 +1,6 @@
 # The commands people type. Each is a few lines: the work is in `pachon`, pytest and tools/.
 .DEFAULT_GOAL := help
-.PHONY: help up test check bench docs format lock clean environment
+.PHONY: help up test check bench bench-tap docs format lock clean environment
 MAKEFLAGS += --no-print-directory
 
 export PYTHON ?= python3
@@ -8,7 +8,7 @@ BIN := .venv/bin
 SUITE := PYTHONPATH=tests $(BIN)/pytest -p support.strict_skips -p support.suite_order
 
 help:  ## List these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up:  ## Install what is missing, build the default data if absent, start everything; Ctrl-C stops it
 	@tools/environment.sh platform
@@ -30,7 +30,12 @@ check: environment  ## Lint, formatting, types, imports, docs, sizes and shape
 
 bench: environment  ## Measure, and write the figures into docs/reference
 	@$(BIN)/pachon data build
-	$(SUITE) -o python_files='bench_*.py' tests/bench
+	$(SUITE) -o python_files='bench_*.py' --ignore=tests/bench/tap tests/bench
+
+bench-tap: environment  ## Measure catalogue queries beside raw DuckDB and PostgreSQL with q3c
+	@tools/system-packages.sh q3c
+	@$(BIN)/pachon data build
+	$(SUITE) -q -s -o python_files='bench_*.py' tests/bench/tap
 
 docs: environment  ## Build the documentation into docs/_build/html; warnings are errors
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --builder html docs docs/_build/html

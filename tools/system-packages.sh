@@ -1,5 +1,8 @@
 #!/bin/sh
 # Programs the tests drive that are not Python packages: installed when run as root on Debian or Ubuntu, else named.
+#
+#   tools/system-packages.sh       what the suite drives; it skips the tests of what is missing
+#   tools/system-packages.sh q3c   PostgreSQL with q3c, which make bench-tap cannot do without: exit code 2 if missing
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -12,6 +15,10 @@ need() { missing="$missing $1"; }
 
 install_packages() {
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        if [ "$1" = required ]; then
+            echo "pachon: this needs$missing: install them with your package manager (Debian: apt-get install$missing)." >&2
+            exit 2
+        fi
         echo "pachon: missing on this machine:$missing. Tests that need them are skipped; install them with your package manager (Debian: apt-get install$missing)." >&2
         return
     fi
@@ -59,6 +66,11 @@ unpack_stilts() {
     }
     cp $stilts/packages.txt $stilts/unpacked/.installed
 }
+if [ "${1:-}" = q3c ]; then
+    ls /usr/share/postgresql/*/extension/q3c.control >/dev/null 2>&1 || need "postgresql postgresql-15-q3c"
+    [ -z "$missing" ] || install_packages required
+    exit 0
+fi
 
 command -v chromium >/dev/null || need chromium
 command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || need postgresql
@@ -67,6 +79,6 @@ command -v git >/dev/null || need git
 command -v stilts >/dev/null || need stilts
 command -v npm >/dev/null || need "nodejs npm"
 
-[ -z "$missing" ] || install_packages
+[ -z "$missing" ] || install_packages optional
 install_proxy
 unpack_stilts

@@ -1,7 +1,8 @@
 """Figures: what a benchmark measured, on which machine, at which commit; and whether they still hold.
 
-`docs/reference/benchmarks.json` keeps the newest figure of each name. A figure is *stale* when its capability's files
-have changed since the commit at which it was measured.
+`docs/reference/benchmarks.json` keeps the newest figure of each name, `bench-tap.json` beside it those of
+`make bench-tap`. A figure is *stale* when its capability's files have changed since the commit at which it was
+measured.
 """
 
 from __future__ import annotations
@@ -11,18 +12,22 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 STORE = ROOT / "docs" / "reference" / "benchmarks.json"
+TAP_STORE = STORE.with_name("bench-tap.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One measured number: `passed` compares it with its target, `paths` are the files it depends on."""
+    """One measured number: `passed` compares it with its target, `paths` are the files it depends on.
+
+    `times_ms` are median and 95th percentile of each candidate that took part.
+    """
 
     name: str
     value: float
@@ -31,23 +36,33 @@ class Figure:
     passed: bool
     paths: tuple[str, ...]
     note: str = ""
+    times_ms: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Bar, figure and verdict in one line."""
+        times = ", ".join(f"{name} {median:.1f} ({p95:.1f})" for name, (median, p95) in self.times_ms.items())
+        verdict = "held" if self.passed else "FAILED"
+        about = "; ".join(filter(None, (times and f"{times} ms", self.note)))
+        return f"{verdict}: {self.name}: {self.value:g} {self.unit} (bar {self.target}); {about}"
 
 
-def save(figures: Iterable[Figure]) -> None:
-    """Add figures to the store, each replacing the one of the same name."""
-    stored = load()
+def save(figures: Iterable[Figure], store: Path = STORE) -> None:
+    """Add figures to a store, each replacing the one of the same name, and print them."""
+    stored = load(store)
     for figure in figures:
         commit = _git("rev-parse", "--short", "HEAD")
         if _git("status", "--porcelain", "--", *figure.paths):
             commit += "+dirty"  # no commit holds what was measured: stale from the start
         date = f"{datetime.now(tz=UTC):%Y-%m-%d}"
-        stored[figure.name] = {**asdict(figure), "commit": commit, "date": date, "machine": machine()}
-    STORE.write_text(json.dumps(dict(sorted(stored.items())), indent=1) + "\n")
+        about = {"commit": commit, "date": date, "machine": machine(), "load": round(os.getloadavg()[0], 1)}
+        stored[figure.name] = {**asdict(figure), **about}
+        sys.stdout.write(f"{figure}\n")
+    store.write_text(json.dumps(dict(sorted(stored.items())), indent=1) + "\n")
 
 
-def load() -> dict[str, dict[str, object]]:
+def load(store: Path = STORE) -> dict[str, dict[str, object]]:
     """The stored figures by name."""
-    return dict(json.loads(STORE.read_text())) if STORE.exists() else {}
+    return dict(json.loads(store.read_text())) if store.exists() else {}
 
 
 def machine() -> str:
@@ -58,7 +73,8 @@ def machine() -> str:
 
 def stale() -> list[str]:
     """Names of figures older than the last change of their capability."""
-    return [name for name, figure in load().items() if _changed_since(str(figure["commit"]), figure["paths"])]
+    stored = load() | load(TAP_STORE)
+    return [name for name, figure in stored.items() if _changed_since(str(figure["commit"]), figure["paths"])]
 
 
 def _changed_since(commit: str, paths: object) -> bool:

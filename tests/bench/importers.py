@@ -16,6 +16,7 @@ from pachon.releases.felis import parse_schema
 from pachon.releases.importing import import_table
 
 BANDS = "ugrizy"
+FIRST_ID = 1 << 57
 _BLOCK_ROWS = 500_000
 _SEED = 20261125
 
@@ -27,7 +28,7 @@ def write_sky(path: Path, rows: int) -> None:
     for first in range(0, rows, _BLOCK_ROWS):
         count = min(_BLOCK_ROWS, rows - first)
         block = {
-            "id": np.arange(first, first + count) + (1 << 57),
+            "id": np.arange(first, first + count) + FIRST_ID,
             "ra": random.uniform(0, 360, count),
             "dec": np.degrees(np.arcsin(random.uniform(-1, 1, count))),
         }
@@ -39,15 +40,20 @@ def write_sky(path: Path, rows: int) -> None:
         writer.close()
 
 
-def ours(file: Path, folder: Path) -> None:
-    """Import with all checks, against a schema."""
+def sky_schema() -> str:
+    """The Felis schema of the invented objects: the table `sky.objects`."""
     kinds = {"id": "long", "ra": "double", "dec": "double"} | {f"{band}_mag": "float" for band in BANDS}
     ucds = {"id": "meta.id;meta.main", "ra": "pos.eq.ra;meta.main", "dec": "pos.eq.dec;meta.main"}
     columns = [
         {"name": name, "@id": f"#{name}", "datatype": kind, "ivoa:ucd": ucds.get(name)} for name, kind in kinds.items()
     ]
     tables = [{"name": "objects", "@id": "#objects", "description": "Invented", "columns": columns}]
-    (table,) = parse_schema(yaml.safe_dump({"name": "sky", "tables": tables}))
+    return yaml.safe_dump({"name": "sky", "tables": tables})
+
+
+def ours(file: Path, folder: Path) -> None:
+    """Import with all checks, against a schema."""
+    (table,) = parse_schema(sky_schema())
     import_table([file], table, folder)
 
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,11 +43,12 @@ class PostgresServer:
     def create_database(self) -> str:
         """A fresh, empty database; returns its SQLAlchemy URL."""
         name = f"test_{next(self._numbers)}"
-        with psycopg.connect(self._conninfo("postgres"), autocommit=True) as connection:
+        with psycopg.connect(self.conninfo("postgres"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}")
         return f"postgresql+psycopg://postgres@/{name}?host={self.folder}"
 
-    def _conninfo(self, database: str) -> str:
+    def conninfo(self, database: str) -> str:
+        """How libpq finds a database."""
         return f"host={self.folder} user=postgres dbname={database}"
 
     def wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
@@ -55,7 +56,7 @@ class PostgresServer:
         give_up_at = time.monotonic() + _START_TIMEOUT_S
         while True:
             try:
-                psycopg.connect(self._conninfo("postgres")).close()
+                psycopg.connect(self.conninfo("postgres")).close()
             except psycopg.OperationalError:
                 if process.poll() is not None or time.monotonic() > give_up_at:
                     raise RuntimeError((self.folder / "log").read_text()) from None
@@ -65,8 +66,8 @@ class PostgresServer:
 
 
 @contextmanager
-def running_postgres(bin_folder: Path) -> Iterator[PostgresServer]:
-    """A fresh server without durability; stopped by its process id, its folder removed."""
+def running_postgres(bin_folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[PostgresServer]:
+    """A fresh server without durability, with further settings; stopped by its process id, its folder removed."""
     account = "postgres" if os.geteuid() == 0 else None
     folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
     try:
@@ -88,10 +89,10 @@ def running_postgres(bin_folder: Path) -> Iterator[PostgresServer]:
         ]
         subprocess.run(initdb, check=True, cwd=folder, user=account, group=account, stdout=subprocess.DEVNULL)
         options = {"listen_addresses": "", "fsync": "off", "full_page_writes": "off", "unix_socket_directories": folder}
-        settings = [f"--{name}={value}" for name, value in options.items()]
+        words = [f"--{name}={value}" for name, value in {**options, **(settings or {})}.items()]
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
-                [bin_folder / "postgres", "-D", data, *settings], cwd=folder, user=account, group=account, stderr=log
+                [bin_folder / "postgres", "-D", data, *words], cwd=folder, user=account, group=account, stderr=log
             )
         try:
             server = PostgresServer(folder)

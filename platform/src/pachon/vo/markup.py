@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
+
+_SPECIAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f&<>\"]")
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 def text(content: str) -> str:
     """Escaped for an attribute or an element."""
-    allowed = "".join(letter if letter >= " " or letter in "\t\n\r" else "\ufffd" for letter in content)
-    return escape(allowed, quote=False).replace('"', "&quot;")
+    if _SPECIAL.search(content) is None:
+        return content
+    return escape(_FORBIDDEN.sub("\ufffd", content), quote=False).replace('"', "&quot;")
 
 
 def element(name: str, content: str, **attributes: str) -> str:

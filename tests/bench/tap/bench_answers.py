@@ -10,6 +10,7 @@ import pytest
 
 from bench.tap.conftest import Arena
 from bench.tap.record import ANSWERS, Trial, keep_beside_raw, keep_factor
+from bench.tap.server import rows_of
 from bench.timing import interleaved
 from pachon.core.sky import Cone
 
@@ -77,6 +78,7 @@ def test_a_cone_costs_little_more_than_raw_duckdb(arena: Arena, catalogue: Catal
     raw_sql = [arena.raw.cone_sql(catalogue.table, cone) for cone in cones]
     rows = [arena.raw.fetch(sql).num_rows for sql in raw_sql]
     assert [len(arena.postgres.fetch(_q3c_cone(catalogue, cone))) for cone in cones] == rows
+    assert [_rows_of_ours(arena, catalogue, cone) for cone in cones] == rows
     trial = measure(
         {
             "ours": lambda number: arena.client.tap(_adql_cone(catalogue, cones[number]), MAXREC=_MAX_ROWS),
@@ -87,6 +89,10 @@ def test_a_cone_costs_little_more_than_raw_duckdb(arena: Arena, catalogue: Catal
     )
     note = f"{_CENTRES} random centres, all columns, {sum(rows)} rows"
     keep_beside_raw(f"cone {size}, {catalogue.title}", trial, paths=ANSWERS, note=note)
+
+
+def _rows_of_ours(arena: Arena, catalogue: Catalogue, cone: Cone) -> int:
+    return arena.client.tap(_adql_cone(catalogue, cone), read=rows_of, MAXREC=_MAX_ROWS, RESPONSEFORMAT="csv")
 
 
 def _adql_cone(catalogue: Catalogue, cone: Cone) -> str:

@@ -80,6 +80,14 @@ def keep_factor(name: str, trial: Trial, *, least: float, paths: tuple[str, ...]
     keep([figure])
 
 
+def keep_unanswered(name: str, reason: str, *, paths: tuple[str, ...]) -> None:
+    """Keep that the service refused: a bar that is not reached, without a time."""
+    figure = Figure(
+        name=name, value=0, unit="answers", target="answered", passed=False, paths=paths, note=f"refused: {reason}"
+    )
+    keep([figure])
+
+
 def keep(figures: Iterable[Figure]) -> None:
     """Keep figures, write the page anew, and fail if a bar was missed."""
     figures = list(figures)

@@ -8,7 +8,7 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,41 +27,57 @@ class RefusedError(Exception):
     """The service did not answer 200."""
 
 
+Answer = http.client.HTTPResponse
+Reader = Callable[[Answer], int]
+
+
+def size_of(answer: Answer) -> int:
+    """Bytes of an answer, none of which is kept."""
+    size_bytes = 0
+    while piece := answer.read(_READ_BYTES):
+        size_bytes += len(piece)
+    return size_bytes
+
+
+def rows_of(answer: Answer) -> int:
+    """Rows of an answer in CSV without line breaks in its texts."""
+    return answer.read().count(b"\n") - 1
+
+
 class Client:
-    """One kept connection to the API's port; reads answers to their end and keeps nothing of them."""
+    """One kept connection to the API's port; answers are read to their end by `read`, which returns a number."""
 
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
 
-    def get(self, path: str, query: Mapping[str, object] | None = None) -> int:
-        """Bytes of an answer.
+    def get(self, path: str, query: Mapping[str, object] | None = None, *, read: Reader = size_of) -> int:
+        """What is read of an answer.
 
         Raises
         ------
         RefusedError
             If it is no 200, with what the service said.
         """
-        return self._send("GET", f"{path}?{urlencode(query)}" if query else path)
+        return read(self._send("GET", f"{path}?{urlencode(query)}" if query else path))
 
-    def tap(self, adql: str, **parameters: object) -> int:
-        """Bytes of the answer to a synchronous query."""
-        return self.get("/api/tap/sync", {"LANG": "ADQL", "QUERY": adql, **parameters})
+    def tap(self, adql: str, *, read: Reader = size_of, **parameters: object) -> int:
+        """What is read of the answer to a synchronous query."""
+        return self.get("/api/tap/sync", {"LANG": "ADQL", "QUERY": adql, **parameters}, read=read)
 
-    def post(self, path: str, body: bytes, *, media_type: str) -> int:
-        """Bytes of an answer, as `get`."""
-        return self._send("POST", path, body, {"Content-Type": media_type})
+    def post(self, path: str, body: bytes, *, media_type: str, read: Reader = size_of) -> int:
+        """What is read of an answer, as `get`."""
+        return read(self._send("POST", path, body, {"Content-Type": media_type}))
 
-    def _send(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> int:
+    def _send(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
         self._connection.request(method, path, body, dict(headers or {}))
-        response = self._connection.getresponse()
-        if response.status != http.HTTPStatus.OK:
-            said = re.sub(r"<[^>]+>|\s+", " ", response.read(4_000).decode(errors="replace")).strip()
+        answer = self._connection.getresponse()
+        if answer.status != http.HTTPStatus.OK:
+            said = re.sub(r"<[^>]+>|\s+", " ", answer.read(4_000).decode(errors="replace")).strip()
             self._connection.close()
-            raise RefusedError(f"{response.status}: {said[:300]}")
-        size_bytes = 0
-        while piece := response.read(_READ_BYTES):
-            size_bytes += len(piece)
-        return size_bytes
+            raise RefusedError(f"{answer.status}: {said[:300]}")
+        return answer
 
     def close(self) -> None:
         """Let go of the connection."""

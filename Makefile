@@ -35,7 +35,7 @@ bench: environment  ## Measure, and write the figures into docs/reference
 bench-tap: environment  ## Measure catalogue queries beside raw DuckDB and PostgreSQL with q3c
 	@tools/system-packages.sh q3c
 	@$(BIN)/pachon data build
-	$(SUITE) -q -s -o python_files='bench_*.py' tests/bench/tap
+	$(SUITE) -q -s -o python_files='bench_*.py' -o timeout=1800 tests/bench/tap
 
 docs: environment  ## Build the documentation into docs/_build/html; warnings are errors
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --builder html docs docs/_build/html

@@ -18,7 +18,7 @@ import psutil
 
 from support.stack import PACHON, free_ports
 
-_START_TIMEOUT_S = 60.0
+_START_TIMEOUT_S = 150.0
 _SAMPLE_S = 0.02
 _READ_BYTES = 1 << 20
 

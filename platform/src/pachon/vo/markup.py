@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html import escape
 
-_SPECIAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f&<>\"]")
+_SPECIAL = re.compile('[\x00-\x08\x0b\x0c\x0e-\x1f&<>"]')
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 

@@ -40,7 +40,7 @@ def api(releases: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ap
 
 @pytest.fixture(scope="session")
 def arena(api: Api, releases: Path) -> Iterator[Arena]:
-    raw = RawDuckDB(releases, threads=QuerySettings().threads_per_worker)
+    raw = RawDuckDB(releases, threads=QuerySettings().short.threads)
     with running_rival() as postgres, api.client() as client:
         postgres.load("objects", raw.snapshot("sky.objects"))
         postgres.load("stars", raw.snapshot("tycho2.stars"))

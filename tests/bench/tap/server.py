@@ -65,7 +65,8 @@ class Client:
         return self.get("/api/tap/sync", {"LANG": "ADQL", "QUERY": adql, **parameters}, read=read)
 
     def post(self, path: str, body: bytes, *, media_type: str, read: Reader = size_of) -> int:
-        """What is read of an answer, as `get`."""
+        """What is read of an answer, as `get`, on a connection of its own: the server ends those that rest."""
+        self._connection.close()
         return read(self._send("POST", path, body, {"Content-Type": media_type}))
 
     def _send(

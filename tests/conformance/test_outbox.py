@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import aclosing
 from datetime import timedelta
+from itertools import chain, repeat
 
 import pytest
 from sqlalchemy import Engine
@@ -182,7 +183,7 @@ def test_a_follower_outlasts_a_database_that_is_away_for_a_moment(
     outbox: Outbox, database: Engine, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish_now(database, key, 3)
-    answers = iter([UnavailableError("away"), UnavailableError("away"), outbox.latest_id()])
+    answers = chain([UnavailableError("away"), UnavailableError("away")], repeat(outbox.latest_id()))
 
     def latest_id(_: Outbox) -> int:
         answer = next(answers)
@@ -199,7 +200,7 @@ def test_a_follower_outlasts_a_fault_of_the_watch_which_is_logged(
     outbox: Outbox, database: Engine, key: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     publish_now(database, key, 4)
-    answers = iter([ZeroDivisionError("a fault of ours"), outbox.latest_id()])
+    answers = chain([ZeroDivisionError("a fault of ours")], repeat(outbox.latest_id()))
 
     def latest_id(_: Outbox) -> int:
         answer = next(answers)

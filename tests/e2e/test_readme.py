@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -59,6 +60,14 @@ def test_the_python_of_the_quick_start_finds_rows_in_a_process_like_a_labs_kerne
     with hub_client(platform, "novice") as hub:
         in_a_lab = {"PACHON_API_URL": f"{platform.base_url}/api", "JUPYTERHUB_API_TOKEN": token_of(hub)}
         assert printed(f"{block}\nprint(len(stars.to_astropy()))", in_a_lab) == "1000\n"
+
+
+def test_every_example_over_the_real_catalogues_finds_rows(tap: pyvo.dal.TAPService) -> None:
+    examples = tap.examples
+    assert {"histogram", "coverage", "crossmatch"} <= set(
+        re.findall(r'id="(\w+)"', httpx.get(f"{tap.baseurl}/examples").text)
+    )
+    assert [str(example) for example in examples if len(example.execute()) == 0] == []
 
 
 @pytest.mark.usefixtures("with_tycho2")

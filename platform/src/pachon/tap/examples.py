@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 
 from pachon.releases.models import Table
 from pachon.tap.schema import query_name
@@ -24,7 +25,9 @@ class Example:
 
 def examples(tables: Iterable[Table]) -> tuple[Example, ...]:
     """Examples for these tables; the list of tables itself is always among them."""
-    return (*(example for table in tables for example in _table_examples(table)), _LIST)
+    given = tuple(tables)
+    placed = [table for table in given if table.ra_column and table.dec_column]
+    return (*(example for table in given for example in _table_examples(table)), *_sky_examples(placed), _LIST)
 
 
 def page(shown: Iterable[Example], *, base_url: str) -> str:
@@ -54,13 +57,44 @@ def _table_examples(table: Table) -> Iterator[Example]:
     yield Example(f"top-{name}", f"A look at {name}", f"SELECT TOP 10 {columns}\nFROM {name}")
     yield Example(f"count-{name}", f"How many rows {name} has", f"SELECT COUNT(*) AS n\nFROM {name}")
     if table.ra_column and table.dec_column:
-        ra, dec = query_name(table.ra_column), query_name(table.dec_column)
+        ra, dec = _position(table)
         inside = f"1 = CONTAINS(POINT('ICRS', {ra}, {dec}), CIRCLE('ICRS', {_CENTRE}, 1))"
         yield Example(
             f"cone-{name}",
             f"Rows of {name} within one degree of the Pleiades",
             f"SELECT TOP 100 {columns}\nFROM {name}\nWHERE {inside}",
         )
+
+
+def _sky_examples(placed: list[Table]) -> Iterator[Example]:
+    """What positions are good for: a histogram of the sky, a map of coverage, and one table beside another."""
+    for table in placed[:1]:
+        name, (ra, dec) = table.qualified_name, _position(table)
+        pixel = f"ivo_healpix_index(4, {ra}, {dec})"
+        yield Example(
+            "histogram",
+            f"Rows of {name} in each HEALPix pixel of order 4",
+            f"SELECT {pixel} AS pixel, COUNT(*) AS n\nFROM {name}\nGROUP BY {pixel}\nORDER BY n DESC",
+        )
+        yield Example(
+            "coverage",
+            f"Rows of {name} in a map of coverage (MOC)",
+            f"SELECT COUNT(*) AS n\nFROM {name}\nWHERE 1 = CONTAINS(POINT({ra}, {dec}), MOC('4/30-33 38 7/324-334'))",
+        )
+    for first, second in pairwise(placed[:2]):
+        (ra, dec), (other_ra, other_dec) = _position(first), _position(second)
+        apart = f"DISTANCE(POINT(a.{ra}, a.{dec}), POINT(b.{other_ra}, b.{other_dec}))"
+        yield Example(
+            "crossmatch",
+            f"Pairs of {first.qualified_name} and {second.qualified_name} within 2 arc seconds near the Pleiades",
+            f"SELECT TOP 100 a.{ra}, a.{dec}, b.{other_ra}, b.{other_dec}, IN_UNIT({apart}, 'arcsec') AS separation\n"
+            f"FROM {first.qualified_name} AS a\nJOIN {second.qualified_name} AS b ON {apart} < 2 / 3600.0\n"
+            f"WHERE 1 = CONTAINS(POINT(a.{ra}, a.{dec}), CIRCLE({_CENTRE}, 2))",
+        )
+
+
+def _position(table: Table) -> tuple[str, str]:
+    return query_name(table.ra_column or ""), query_name(table.dec_column or "")
 
 
 def _columns(table: Table) -> list[str]:

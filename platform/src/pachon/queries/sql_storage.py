@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -135,6 +136,7 @@ def _enums(row: RowMapping) -> dict[str, Any]:
     }
 
 
+@cache
 def _addition(dialect: str) -> Executable:
     """A row of the totals, or more of what is there (both databases know ON CONFLICT, each in its own module)."""
     row = postgresql.insert(QUERY_TOTALS) if dialect == "postgresql" else sqlite.insert(QUERY_TOTALS)

@@ -190,6 +190,8 @@ class SelectBinder:
             unique = f"{name}_{number}"
         taken[name.lower()] = number
         taken.setdefault(unique.lower(), 1)
+        if expression.field.name == unique:
+            return Output(unique, expression)
         return Output(unique, replace(expression, field=replace(expression.field, name=unique)))
 
     def _order(self, outputs: tuple[Output, ...]) -> tuple[Ordering, ...]:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import pairwise
-from operator import itemgetter
 from typing import assert_never
 
 import pyarrow as pa
 
 from pachon.core.fields import DataType, Field
+from pachon.queries.engines.duckdb_files import as_far_as_needed, index_filter, paths_of, read_sql
 from pachon.queries.engines.duckdb_functions import call_sql, coarser, string_literal, type_sql
 from pachon.queries.engines.duckdb_near import (
     INDEX_COLUMN,
@@ -34,7 +32,6 @@ from pachon.queries.plan import (
     Derived,
     Exists,
     Expression,
-    IndexRanges,
     InQuery,
     Join,
     Literal,
@@ -51,11 +48,7 @@ from pachon.queries.plan import (
     Select,
     SetOperation,
 )
-from pachon.releases.hats.layout import index_range
-from pachon.releases.models import Partition, Snapshot, Table
-
-_MAX_RANGE_TERMS = 6
-"""Planning time grows with the terms of a filter; a handful already skips every row group worth skipping."""
+from pachon.releases.models import Snapshot, Table
 
 
 @dataclass(slots=True)
@@ -77,28 +70,16 @@ def write(plan: Plan) -> Statement:
     for number in reversed(range(len(plan.named))):
         text = writer.query(plan.named[number], indexed=frozenset(writer.indexed_names.get(number, ())))
         named = [*writer.take_levels(), f"q{number} AS MATERIALIZED ({text})", *named]
-    files = [f"{name} AS NOT MATERIALIZED (SELECT * FROM {_read(paths)})" for paths, name in writer.shared.items()]  # noqa: S608 -- from a plan
+    files = [f"{name} AS NOT MATERIALIZED (SELECT * FROM {read_sql(paths)})" for paths, name in writer.shared.items()]  # noqa: S608 -- from a plan
     prefix = f"WITH {', '.join((*files, *named))} " if files or named else ""
     return Statement(prefix + query, writer.rows, limit)
 
 
 def _shared_files(plan: Plan) -> dict[tuple[str, ...], str]:
     """Names for the lists of files that several scans read; each is written once, however long."""
-    lists = Counter(_paths(scan) for scan in plan.scans if isinstance(scan.snapshot, Snapshot))
+    lists = Counter(paths_of(scan) for scan in plan.scans if isinstance(scan.snapshot, Snapshot))
     repeated = [paths for paths, count in lists.items() if count > 1 and paths]
     return {paths: f"f{number}" for number, paths in enumerate(repeated)}
-
-
-def _paths(scan: Scan) -> tuple[str, ...]:
-    """The files a scan of a stored table must open."""
-    if not isinstance(scan.snapshot, Snapshot):
-        return ()
-    ranges = scan.ranges
-    return tuple(str(part.path) for part in scan.snapshot.partitions if ranges is None or _overlaps(part, ranges))
-
-
-def _read(paths: tuple[str, ...]) -> str:
-    return f"read_parquet([{', '.join(map(string_literal, paths))}], hive_partitioning=false, union_by_name=false)"
 
 
 def _name(relation: Relation) -> str:
@@ -176,17 +157,25 @@ class _Writer:
             position = select.outputs[ra].expression, select.outputs[dec].expression
             outputs.append(f"{self._index(position, select.source)} AS {_hidden(ra, dec)}")
         parts = [f"SELECT {'DISTINCT ' if select.distinct else ''}{', '.join(outputs)}"]
-        parts.append(f"FROM {self._relation(select.source)}")
-        if select.where is not None:
-            parts.append(f"WHERE {self._value(select.where)}")
+        least = min((n for n in (select.limit, limit) if n is not None), default=None)
+        parts += self._source(as_far_as_needed(select, least), select.where)
         if select.groups:
             parts.append(f"GROUP BY {', '.join(self._value(group) for group in select.groups)}")
         if select.having is not None:
             parts.append(f"HAVING {self._value(select.having)}")
-        least = min((n for n in (select.limit, limit) if n is not None), default=None)
         places = {output.expression: place for place, output in enumerate(select.outputs, 1)} if select.order else {}
         keys = [self._ordering(key, places.get(key.expression)) for key in select.order]
         return " ".join(parts) + _tail(keys, least, select.offset)
+
+    def _source(self, source: Relation, where: Expression | None) -> list[str]:
+        """FROM and WHERE; the ranges of a table that stands alone join the conditions, which is planned sooner."""
+        if isinstance(source, Scan) and isinstance(source.snapshot, Snapshot) and source.ranges is not None:
+            text, conditions = f"{self._files(source)} AS s{source.source}", [index_filter(source, source.ranges)]
+        else:
+            text, conditions = self._relation(source), []
+        if where is not None:
+            conditions.append(self._value(where))
+        return [f"FROM {text}", *([f"WHERE {' AND '.join(f'({each})' for each in conditions)}"] if conditions else [])]
 
     def _ordering(self, key: Ordering, place: int | None) -> str:
         text = self._value(key.expression) if place is None else f"{place}"
@@ -195,7 +184,7 @@ class _Writer:
     def _relation(self, relation: Relation) -> str:
         match relation:
             case Scan():
-                return f"{self._scan(relation)} AS s{relation.source}"
+                return self._scan(relation)
             case Derived():
                 indexed = frozenset(self.indexed.get(relation.source, ()))
                 return f"({self.query(relation.query, indexed=indexed)}) AS s{relation.source}"
@@ -274,20 +263,26 @@ class _Writer:
         return [table.columns[index].name for index in columns] == [table.ra_column, table.dec_column]
 
     def _scan(self, scan: Scan) -> str:
+        files, name = self._files(scan), f"s{scan.source}"
+        if scan.ranges is None or not isinstance(scan.snapshot, Snapshot):
+            return f"{files} AS {name}"
+        return f"(SELECT * FROM {files} AS {name} WHERE {index_filter(scan, scan.ranges)}) AS {name}"  # noqa: S608 -- from a plan
+
+    def _files(self, scan: Scan) -> str:
+        """All rows of the files that a scan opens, or of a table in memory."""
         if isinstance(scan.snapshot, MemorySnapshot):
             name = f"m{scan.source}"
             self.rows[name] = scan.snapshot.rows.rename_columns(
                 [f"c{i}" for i in range(scan.snapshot.rows.num_columns)]
             )
             return name
-        paths = _paths(scan)
+        paths = paths_of(scan)
         if not paths:
             columns = [(c.name, type_sql(c.field)) for c in scan.snapshot.table.columns]
             columns += [(INDEX_COLUMN.strip('"'), "BIGINT")]
             nothing = ", ".join(f"CAST(NULL AS {type_name}) AS {_quoted(name)}" for name, type_name in columns)
             return f"(SELECT {nothing} WHERE false)"
-        files = self.shared.get(paths) or _read(paths)
-        return files if scan.ranges is None else f"(SELECT * FROM {files} WHERE {_index_filter(scan.ranges)})"  # noqa: S608 -- from a plan
+        return self.shared.get(paths) or read_sql(paths)
 
     def _value(self, expression: Expression) -> str:
         match expression:
@@ -347,28 +342,6 @@ def _shape(field: Field) -> tuple[DataType, bool]:
 def _tail(keys: list[str], limit: int | None, offset: int | None) -> str:
     order = f" ORDER BY {', '.join(keys)}" if keys else ""
     return f"{order}{'' if limit is None else f' LIMIT {limit}'}{'' if offset is None else f' OFFSET {offset}'}"
-
-
-def _overlaps(part: Partition, ranges: IndexRanges) -> bool:
-    first, stop = index_range(part)
-    place = bisect_right(ranges, first, key=itemgetter(1))
-    return place < len(ranges) and ranges[place][0] < stop
-
-
-def _index_filter(ranges: IndexRanges) -> str:
-    merged = _widest_gaps_kept(ranges)
-    terms = [f"({INDEX_COLUMN} >= {low} AND {INDEX_COLUMN} < {high})" for low, high in merged]
-    if len(terms) <= 1:
-        return terms[0] if terms else "false"
-    bounds = f"{INDEX_COLUMN} >= {merged[0][0]} AND {INDEX_COLUMN} < {merged[-1][1]}"
-    return f"{bounds} AND ({' OR '.join(terms)})"
-
-
-def _widest_gaps_kept(ranges: IndexRanges) -> IndexRanges:
-    """Fewer, wider ranges that cover the same: only the widest gaps stay."""
-    gaps = sorted(range(1, len(ranges)), key=lambda i: ranges[i - 1][1] - ranges[i][0])[: _MAX_RANGE_TERMS - 1]
-    cuts = [0, *sorted(gaps), len(ranges)]
-    return tuple((ranges[low][0], ranges[high - 1][1]) for low, high in pairwise(cuts) if low < high)
 
 
 def literal_sql(literal: Literal) -> str:

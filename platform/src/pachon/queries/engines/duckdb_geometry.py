@@ -37,12 +37,23 @@ def _separation(_call: Call, args: list[str]) -> str:
 
 
 def _in_circle(call: Call, args: list[str]) -> str:
-    ra, dec, ra0, dec0, radius = args
     constant = constant_of(call.arguments[4])
     if constant is None:
-        return f"({_separation(call, args[:4])} <= {radius})"
-    squared_sine = math.sin(math.radians(constant) / 2) ** 2 if constant < _HALF_TURN_DEG else _MORE_THAN_ANY_SINE
-    return f"({_known(_haversine(ra, dec, ra0, dec0))} <= {squared_sine!r}::DOUBLE)"
+        return f"({_separation(call, args[:4])} <= {args[4]})"
+    return f"({_known(_haversine(*args[:4]))} <= {_squared_sine(constant)!r}::DOUBLE)"
+
+
+def circle_filter(call: Call, args: list[str]) -> str:
+    """`_in_circle` where NULL and false are one, as for a term of WHERE: NaN is in no circle anyway."""
+    constant = constant_of(call.arguments[4])
+    if constant is None:
+        return _in_circle(call, args)
+    return f"({_haversine(*args[:4])} <= {_squared_sine(constant)!r}::DOUBLE)"
+
+
+def _squared_sine(radius_deg: float) -> float:
+    """Of half the radius; of one that holds all the sky, more than there is."""
+    return math.sin(math.radians(radius_deg) / 2) ** 2 if radius_deg < _HALF_TURN_DEG else _MORE_THAN_ANY_SINE
 
 
 def _in_box(_call: Call, args: list[str]) -> str:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from pachon.core.fields import DataType, Field
 from pachon.queries.engines.duckdb_files import as_far_as_needed, index_filter, paths_of, read_sql
 from pachon.queries.engines.duckdb_functions import call_sql, coarser, string_literal, type_sql
+from pachon.queries.engines.duckdb_geometry import circle_filter
 from pachon.queries.engines.duckdb_near import (
     INDEX_COLUMN,
     PIXEL,
@@ -47,6 +48,7 @@ from pachon.queries.plan import (
     Scan,
     Select,
     SetOperation,
+    terms_of,
 )
 from pachon.releases.models import Snapshot, Table
 
@@ -173,9 +175,14 @@ class _Writer:
             text, conditions = f"{self._files(source)} AS s{source.source}", [index_filter(source, source.ranges)]
         else:
             text, conditions = self._relation(source), []
-        if where is not None:
-            conditions.append(self._value(where))
+        conditions += [self._condition(term) for term in terms_of(where)]
         return [f"FROM {text}", *([f"WHERE {' AND '.join(f'({each})' for each in conditions)}"] if conditions else [])]
+
+    def _condition(self, term: Expression) -> str:
+        """A term of WHERE: NULL is as good as false."""
+        if isinstance(term, Call) and term.op is Op.IN_CIRCLE:
+            return circle_filter(term, [self._value(argument) for argument in term.arguments])
+        return self._value(term)
 
     def _ordering(self, key: Ordering, place: int | None) -> str:
         text = self._value(key.expression) if place is None else f"{place}"

@@ -1,6 +1,6 @@
 # The commands people type. Each is a few lines: the work is in `pachon`, pytest and tools/.
 .DEFAULT_GOAL := help
-.PHONY: help up test check bench bench-tap docs format lock clean environment
+.PHONY: help up test check front bench bench-tap docs format lock clean environment
 MAKEFLAGS += --no-print-directory
 
 export PYTHON ?= python3
@@ -27,6 +27,10 @@ check: environment  ## Lint, formatting, types, imports, docs, sizes and shape
 	@$(MAKE) docs
 	$(SUITE) -q -rN tests/test_shape.py tests/test_docs.py
 	@$(BIN)/python tests/bench/figures.py
+
+front: environment  ## Build the front end of the lab extension from its TypeScript (needs npm)
+	@tools/system-packages.sh
+	@cd extensions/pachon-lab && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent build
 
 bench: environment  ## Measure, and write the figures into docs/reference
 	@$(BIN)/pachon data build

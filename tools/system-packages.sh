@@ -6,7 +6,6 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-proxy=tests/e2e/proxy
 stilts=tests/tap/stilts
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
@@ -32,15 +31,16 @@ install_packages() {
     fi
 }
 
-# The second proxy is a Node program: exactly what its lock file says, in a folder that git ignores.
-install_proxy() {
+# Node programs: exactly what a lock file says, in a folder that git ignores, anew only when the lock has changed.
+install_node() {
+    folder=$1 what=$2 without=$3
     command -v npm >/dev/null || return 0
-    cmp -s $proxy/package-lock.json $proxy/node_modules/.installed && return
-    echo "pachon: installing configurable-http-proxy for the tests"
-    if (cd $proxy && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error) >"$log" 2>&1; then
-        cp $proxy/package-lock.json $proxy/node_modules/.installed
+    cmp -s "$folder/package-lock.json" "$folder/node_modules/.installed" && return
+    echo "pachon: installing $what"
+    if (cd "$folder" && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error) >"$log" 2>&1; then
+        cp "$folder/package-lock.json" "$folder/node_modules/.installed"
     else
-        echo "pachon: configurable-http-proxy could not be installed; tests of it are skipped ($(tail -n 1 "$log"))." >&2
+        echo "pachon: $what could not be installed; $without ($(tail -n 1 "$log"))." >&2
     fi
 }
 
@@ -80,5 +80,6 @@ command -v stilts >/dev/null || need stilts
 command -v npm >/dev/null || need "nodejs npm"
 
 [ -z "$missing" ] || install_packages optional
-install_proxy
+install_node tests/e2e/proxy "configurable-http-proxy for the tests" "tests of it are skipped"
+install_node extensions/pachon-lab "what builds the front end of the lab" "the test of its bundle is skipped"
 unpack_stilts

@@ -1,18 +1,15 @@
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-TOKEN = "a-token-of-the-test"
-START_TIMEOUT_S = 60
+from support.lab_server import AS_OWNER, running_lab
+
+BUNDLE = Path(__file__).resolve().parents[2] / "extensions" / "pachon-lab" / "src" / "pachon_lab" / "labextension"
 
 
 @pytest.fixture(scope="module")
@@ -22,59 +19,38 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def lab(home: Path) -> Iterator[str]:
-    """Address of a JupyterLab server that runs alone, as the hub would start it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = ["--no-browser", "--allow-root", f"--port={port}", "--ServerApp.port_retries=0", "--ip=127.0.0.1"]
-    environment = {
-        **os.environ,
-        "HOME": str(home),
-        "JUPYTER_TOKEN": TOKEN,
-        "PACHON_API_URL": "http://127.0.0.1:8000/api",
-    }
-    with (home.parent / "lab.log").open("wb") as log:
-        command = [sys.executable, "-m", "jupyterlab", *options, "--ServerApp.base_url=/user/ada/"]
-        process = subprocess.Popen(command, cwd=home, env=environment, stdout=log, stderr=log)
-        try:
-            address = f"http://127.0.0.1:{port}/user/ada"
-            _wait_until_it_answers(process, f"{address}/api")
-            yield address
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
-
-
-def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            httpx.get(url)
-        except httpx.TransportError:
-            time.sleep(0.2)
-        else:
-            return
-    pytest.fail(f"JupyterLab did not answer at {url}; exit status {process.poll()}")
+    with running_lab(home, {"PACHON_API_URL": "http://127.0.0.1:9/api"}) as address:
+        yield address
 
 
 def test_the_front_end_learns_where_the_doors_lead(lab: str) -> None:
-    answer = httpx.get(f"{lab}/pachon/config", headers={"Authorization": f"token {TOKEN}"})
+    answer = httpx.get(f"{lab}/pachon/config", headers=AS_OWNER)
     assert answer.json() == {
-        "portal": "http://127.0.0.1:8000/portal/",
-        "api": "http://127.0.0.1:8000/api/docs",
-        "documentation": "http://127.0.0.1:8000/",
+        "portal": "http://127.0.0.1:9/portal/",
+        "api": "http://127.0.0.1:9/api/docs",
+        "documentation": "http://127.0.0.1:9/",
         "tutorial": "tutorials/01-first-light.ipynb",
     }
 
 
-def test_strangers_learn_nothing(lab: str) -> None:
-    assert httpx.get(f"{lab}/pachon/config").status_code == 403
+@pytest.mark.parametrize("address", ["config", "queries", "queries/events", "queries/abc"])
+def test_strangers_learn_nothing(lab: str, address: str) -> None:
+    assert httpx.get(f"{lab}/pachon/{address}").status_code == 403
+
+
+@pytest.mark.parametrize("address", ["queries", "queries/events", "queries/abc"])
+def test_a_platform_that_is_away_is_told_in_one_sentence(lab: str, address: str) -> None:
+    answer = httpx.get(f"{lab}/pachon/{address}", headers=AS_OWNER)
+    assert answer.status_code == 502
+    assert answer.json()["message"].startswith("The platform at http://127.0.0.1:9/api cannot be reached")
 
 
 def test_the_tutorials_are_in_the_home_and_the_front_end_is_served(lab: str, home: Path) -> None:
     assert (home / "tutorials" / "01-first-light.ipynb").is_file()
-    page = httpx.get(f"{lab}/lab", headers={"Authorization": f"token {TOKEN}"}).text
+    page = httpx.get(f"{lab}/lab", headers=AS_OWNER).text
     assert '"name": "pachon-lab"' in page
-    module = httpx.get(f"{lab}/lab/extensions/pachon-lab/static/remoteEntry.js")
+    entry = json.loads((BUNDLE / "package.json").read_text())["jupyterlab"]["_build"]["load"]
+    assert entry in page
+    module = httpx.get(f"{lab}/lab/extensions/pachon-lab/{entry}")
     assert module.status_code == 200
-    assert "pachon-lab:doors" in module.text
+    assert "pachon-lab" in module.text

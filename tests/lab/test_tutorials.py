@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 from pachon_lab.doors import Doors
-from pachon_lab.extension import FIRST_TUTORIAL, tutorials_folder
+from pachon_lab.extension import FIRST_TUTORIAL, folder_in_home
 from pachon_lab.tutorials import install, shipped_tutorials
 
 
@@ -72,9 +72,9 @@ def test_a_link_is_never_written_through(source: Path, tmp_path: Path) -> None:
 
 
 def test_the_folder_is_in_the_home_where_the_lab_can_see_it() -> None:
-    assert tutorials_folder(Path("/"), Path("/home/ada")) == Path("/home/ada/tutorials")
-    assert tutorials_folder(Path("/home/ada"), Path("/home/ada")) == Path("/home/ada/tutorials")
-    assert tutorials_folder(Path("/data"), Path("/home/ada")) == Path("/data/tutorials")
+    assert folder_in_home("tutorials", Path("/"), Path("/home/ada")) == Path("/home/ada/tutorials")
+    assert folder_in_home("tutorials", Path("/home/ada"), Path("/home/ada")) == Path("/home/ada/tutorials")
+    assert folder_in_home("tutorials", Path("/data"), Path("/home/ada")) == Path("/data/tutorials")
 
 
 def test_doors_are_built_from_the_address_of_the_apis() -> None:

@@ -1,0 +1,139 @@
+"""Saved queries as the lab shows, makes and runs them: everything is asked of the platform."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from pachon_lab.errors import LabError
+from pachon_lab.jobs import JobReference, query_text, references
+from pachon_lab.snippets import snippets
+from pachon_lab.web_api import Params, WebApi
+
+_LISTED = 50
+_RUNNING = ("QUEUED", "EXECUTING")
+_MAX_RUNNING = 20
+_MAX_NAMED = 8
+_GONE = frozenset({403, 404})
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tie:
+    """The query that a cell was sent as before, and the version that its author saw."""
+
+    query_id: str
+    version: int
+
+
+class QueryService:
+    """What the front end asks for.
+
+    Parameters
+    ----------
+    api
+        The platform.
+    """
+
+    def __init__(self, api: WebApi) -> None:
+        self._api = api
+
+    async def panel(self, text: str) -> Document:
+        """What the panel shows: `running`, `mine`, `shared` and `runs`, each newest first.
+
+        Parameters
+        ----------
+        text
+            Words to search for; then `runs`, which have no name, are left out.
+        """
+        found = [("text", text), ("limit", str(_LISTED))]
+        mine, shared, jobs, runs = await asyncio.gather(
+            self._list([*found, ("whose", "mine")]),
+            self._list([*found, ("whose", "shared")]),
+            self._api.text(
+                "GET", "tap/async", params=[*(("PHASE", phase) for phase in _RUNNING), ("LAST", str(_MAX_RUNNING))]
+            ),
+            self._executions() if not text else _none(),
+        )
+        names = {query["id"]: query["name"] for query in (*mine, *shared)}
+        return {"running": await self._running(references(jobs), names), "mine": mine, "shared": shared, "runs": runs}
+
+    async def get(self, query_id: str, link: str = "") -> Document:
+        """A query with its newest version, and `snippets`: it as text for other programs."""
+        query = await self._api.json("GET", f"queries/{query_id}", params=_link(link))
+        address = f"{query['links']['portal']}&link={link}" if link else query_id
+        return {**query, "snippets": snippets(query, self._api.url, address), "address": address}
+
+    async def send(self, adql: str, name: str, tie: Tie | None) -> Document:
+        """Save a text and run it: as a new version of the query that it is tied to, else as a new query.
+
+        Whoever may only read that query gets a copy of their own; what others wrote meanwhile stays as a version.
+        """
+        if tie is None:
+            return await self._api.json("POST", "queries", body={"adql": adql, "name": name, "run": True})
+        try:
+            query = await self._api.json("GET", f"queries/{tie.query_id}")
+        except LabError as error:
+            if error.status in _GONE:
+                return await self.send(adql, name, None)
+            raise
+        if query["access"] == "reader":
+            query = await self._api.json("POST", f"queries/{tie.query_id}/fork")
+            tie = Tie(query_id=query["id"], version=query["current"]["number"])
+        if query["current"]["adql"] != adql:
+            changed = {"adql": adql, "note": "Sent from a notebook", "conflict": "keep"}
+            seen = {"If-Match": f'"{tie.version}"'}
+            query = await self._api.json("PATCH", f"queries/{tie.query_id}", body=changed, headers=seen)
+        return await self.run(query["id"]) if query["state"] not in {*_RUNNING, "COMPLETED"} else query
+
+    async def keep(self, kind: str, run_id: str) -> Document:
+        """The query of a run of any program: `kind` is `execution` or `job`; the same run is kept once."""
+        return await self._api.json("POST", "queries", body={kind: run_id})
+
+    async def run(self, query_id: str) -> Document:
+        """Run the newest version."""
+        return await self._api.json("POST", f"queries/{query_id}/run", body={})
+
+    async def cancel(self, job_id: str) -> None:
+        """Abort a job of this person (UWS 1.1, section 2.2.3.5)."""
+        await self._api.text("POST", f"tap/async/{job_id}/phase", form={"PHASE": "ABORT"})
+
+    async def _list(self, params: Params) -> list[Document]:
+        queries: list[Document] = (await self._api.json("GET", "queries", params=params))["queries"]
+        return queries
+
+    async def _executions(self) -> list[Document]:
+        listed = await self._api.json("GET", "queries/executions", params=[("limit", str(_LISTED))])
+        runs: list[Document] = listed["executions"]
+        return runs
+
+    async def _running(self, jobs: tuple[JobReference, ...], names: dict[str, str]) -> list[Document]:
+        """Jobs under way, each with the name of its query or the beginning of its text."""
+        strange = [job.id for job in jobs if job.run_id not in names][:_MAX_NAMED]
+        texts = dict(zip(strange, await asyncio.gather(*map(self._text_of, strange)), strict=True))
+        return [
+            {
+                "job": job.id,
+                "query": job.run_id if job.run_id in names else None,
+                "name": names.get(job.run_id) or texts.get(job.id) or f"Job {job.id}",
+                "state": job.phase,
+                "since": job.created_at,
+            }
+            for job in jobs
+        ]
+
+    async def _text_of(self, job_id: str) -> str:
+        try:
+            return " ".join(query_text(await self._api.text("GET", f"tap/async/{job_id}")).split())[:200]
+        except LabError:  # it was deleted meanwhile
+            return ""
+
+
+async def _none() -> list[Document]:
+    return []
+
+
+def _link(link: str) -> Params:
+    return [("link", link)] if link else []

@@ -19,3 +19,14 @@ def test_a_labs_doors_lead_to_the_portal_the_web_apis_and_the_handbook(tmp_path:
     assert Doors.from_environment(config.Spawner.environment) == Doors(
         portal=f"{public_url}/portal/", api=f"{public_url}/api/docs", documentation=f"{public_url}/docs/"
     )
+
+
+def test_labs_are_told_where_an_administrators_templates_are_if_there_are_any(tmp_path: Path) -> None:
+    secrets = {"proxy_token": "p" * 32, "labs_token": "l" * 32}
+    for hub, told in (
+        (HubSettings(**secrets, notebook_templates_path=tmp_path / "templates"), str(tmp_path / "templates")),
+        (HubSettings(**secrets), None),
+    ):
+        config = Config()
+        configure(config, Settings(home=tmp_path, hub=hub))
+        assert config.Spawner.environment.get("PACHON_NOTEBOOK_TEMPLATES") == told

@@ -42,9 +42,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
     addCommands(app, panel, tracker);
     app.shell.add(panel, 'left', { rank: 150 });
     restorer?.add(panel, panel.id);
-    QUERY_MENU.forEach((command, rank) =>
-      app.contextMenu.addItem({ command, selector: '.pachon-Query, .pachon-Run', rank })
-    );
+    for (const selector of ['.pachon-Query', '.pachon-Run']) {
+      QUERY_MENU.forEach((command, rank) => app.contextMenu.addItem({ command, selector, rank }));
+    }
     app.contextMenu.addItem({ command: COMMANDS.cancel, selector: '.pachon-Running', rank: QUERY_MENU.length });
     app.contextMenu.addItem({ command: COMMANDS.send, selector: '.jp-Notebook .jp-CodeCell', rank: 20 });
 
@@ -72,12 +72,12 @@ function addMenu(app: JupyterFrontEnd, mainMenu: IMainMenu): void {
   mainMenu.addMenu(menu, true, { rank: 900 });
 }
 
-/** Opens the notebook of `/lab?query=<id>`, and forgets the address so that a reload does not open it again. */
+/** Opens the notebook of `/lab?query=<id>`, then forgets the address so that a reload does not open it again. */
 async function openLinked(app: JupyterFrontEnd, query: string, link: string): Promise<void> {
+  await app.commands.execute(COMMANDS.open, { query, link });
   const address = new URL(window.location.href);
   ['query', 'link'].forEach(name => address.searchParams.delete(name));
   window.history.replaceState({}, '', address);
-  await app.commands.execute(COMMANDS.open, { query, link });
 }
 
 export default plugin;

@@ -277,6 +277,9 @@ class HubSettings(_Group):
         {}, description="Passwords of the demo accounts, by name (secret); only the demo authenticator reads them."
     )
     lab_memory_bytes: int = Field(4 * GIBIBYTE, ge=0, description="Memory limit told to a lab.")
+    notebook_templates_path: Path | None = Field(
+        None, description="Folder of templates, `<name>.ipynb`, by which labs make notebooks of queries."
+    )
 
     @property
     def administrators(self) -> frozenset[str]:

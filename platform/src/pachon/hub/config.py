@@ -95,8 +95,14 @@ def _configure_labs(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- trai
         "PACHON_API_URL": f"{settings.base_url}/api",
         "PACHON_DOCS_URL": f"{settings.base_url}/docs/",
         "PANEL_INLINE": "true",  # a lab may reach no other host
+        **_notebook_templates(settings),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
     }
+
+
+def _notebook_templates(settings: Settings) -> dict[str, str]:
+    path = settings.hub.notebook_templates_path
+    return {} if path is None else {"PACHON_NOTEBOOK_TEMPLATES": str(path.resolve())}
 
 
 def _secret(value: SecretStr | None, name: str) -> str:

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import ast
+import shlex
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pachon_lab.cells import adql_of
+from pachon_lab.errors import LabError
+from pachon_lab.snippets import python_literal, snippets
+
+ADQL = "SELECT TOP 5 ra\nFROM sky.stars"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"%%adql --name r --maxrec 5\n{ADQL}",
+        f"\n  {ADQL}\n",
+        f'rows = pachon_client.query("""{ADQL}""")',
+        f"%matplotlib inline\n!ls\nx = 'SELECTED'\nadql = '''\n{ADQL}\n'''\nother = 'SELECT 2'",
+        'tap.search("SELECT TOP 5 ra\\n"\n           "FROM sky.stars")',
+        f"rows = await client.ask({ADQL!r})",
+        f"if here:\n    %timeit run()\n    adql = {ADQL!r}",
+    ],
+)
+def test_the_query_of_a_cell_is_found_in_every_way_people_write_it(source: str) -> None:
+    assert adql_of(source) == ADQL
+
+
+def test_comments_of_adql_belong_to_the_query() -> None:
+    assert adql_of(f"-- bright stars\n{ADQL}") == f"-- bright stars\n{ADQL}"
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("", "There is no ADQL in this cell"),
+        ("# SELECT a comment FROM python\nx = 'not SELECT'", "There is no ADQL in this cell"),
+        ("def broken(:", "There is no ADQL in this cell"),
+        ("%%adql --name r\n \n", "There is nothing below %%adql"),
+        ("q = f'SELECT ra FROM {table} WHERE x = {\"SELECT 1\"}'", "is an f-string"),
+        ("q = f'SELECT {what} FROM t'", "is an f-string"),
+    ],
+)
+def test_a_cell_without_a_query_is_told_so_in_one_sentence(source: str, told: str) -> None:
+    with pytest.raises(LabError, match=told):
+        adql_of(source)
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_any_text_survives_as_a_literal_of_python(text: str) -> None:
+    assert ast.literal_eval(python_literal(text)) == text
+
+
+@given(st.text(st.sampled_from("\"'\\\n\r\t {}$a"), max_size=12))
+def test_a_query_of_any_letters_reaches_pyvo_and_stilts_as_it_is(adql: str) -> None:
+    query = {"current": {"adql": adql, "max_rows": 7}}
+    told = snippets(query, "https://sky.example.org/api", "01abc")
+    tree = ast.parse(told["pyvo"])
+    (value,) = (node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "adql")
+    assert ast.literal_eval(value) == adql
+    command = told["topcat"].partition("stilts ")[2]
+    assert shlex.split(command)[-1] == f"adql={adql}"
+    assert shlex.split(command)[-3] == "tapurl=https://sky.example.org/api/tap"

@@ -60,7 +60,9 @@ def test_a_query_of_any_letters_reaches_pyvo_and_stilts_as_it_is(adql: str) -> N
     query = {"current": {"adql": adql, "max_rows": 7}}
     told = snippets(query, "https://sky.example.org/api", "01abc")
     tree = ast.parse(told["pyvo"])
-    (value,) = (node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "adql")
+    (value,) = (
+        node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "adql"
+    )
     assert ast.literal_eval(value) == adql
     command = told["topcat"].partition("stilts ")[2]
     assert shlex.split(command)[-1] == f"adql={adql}"

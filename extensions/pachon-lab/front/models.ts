@@ -12,8 +12,10 @@ export interface Running {
   job: string;
   query: string | null;
   name: string;
-  state: string;
-  since: string;
+  adql: string;
+  phase: string;
+  client: string;
+  created_at: string;
 }
 
 /** A saved query as a list tells it. */

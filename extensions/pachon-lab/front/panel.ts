@@ -53,9 +53,13 @@ export class QueriesPanel extends Widget {
     try {
       const panel = await ask<Panel>(`queries?text=${encodeURIComponent(text)}`);
       if (asked === this.asked) {
-        this.templates = panel.templates;
-        this.fill(panel, text);
         this.status.textContent = '';
+        const shown = JSON.stringify([text, panel]);
+        if (shown !== this.shown) {
+          this.shown = shown;
+          this.templates = panel.templates;
+          this.fill(panel, text);
+        }
       }
     } catch (error) {
       if (asked === this.asked) {
@@ -135,11 +139,12 @@ export class QueriesPanel extends Widget {
   }
 
   private running(job: Running): HTMLElement {
-    const row = this.row(job.job, oneLine(job.name), told(job.state), job.name, '');
+    const facts = [job.client, told(job.phase)].filter(Boolean).join(' · ');
+    const row = this.row(job.job, oneLine(job.name), facts, job.adql, '');
     const passed = element('span', 'pachon-passed');
     const bar = element('progress', '') as HTMLProgressElement;
     bar.setAttribute('aria-label', `${job.name} is running`);
-    passed.dataset.since = job.since;
+    passed.dataset.since = job.created_at;
     row.dataset.job = job.job;
     row.classList.add('pachon-Running');
     if (job.query) {
@@ -206,6 +211,7 @@ export class QueriesPanel extends Widget {
   private readonly ticking: number;
   private waiting = 0;
   private asked = 0;
+  private shown = '';
 }
 
 function element(tag: string, className: string, text = ''): HTMLElement {
@@ -233,7 +239,7 @@ function told(state: string): string {
 }
 
 function ago(when: string): HTMLElement {
-  const time = element('time', '', new Date(when).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' }));
+  const time = element('time', '', new Date(when).toLocaleString([], { dateStyle: 'short', timeStyle: 'short' }));
   time.setAttribute('datetime', when);
   return time;
 }

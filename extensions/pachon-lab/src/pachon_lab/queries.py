@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pachon_lab.errors import LabError
-from pachon_lab.jobs import JobReference, query_text, references
 from pachon_lab.snippets import snippets
 from pachon_lab.web_api import Params, WebApi
 
 _LISTED = 50
-_RUNNING = ("QUEUED", "EXECUTING")
-_MAX_RUNNING = 20
-_MAX_NAMED = 8
+_HAS_ROWS_OR_WILL = frozenset({"QUEUED", "EXECUTING", "COMPLETED"})
 _GONE = frozenset({403, 404})
 
 Document = dict[str, Any]
@@ -49,16 +46,16 @@ class QueryService:
             Words to search for; then `runs`, which have no name, are left out.
         """
         found = [("text", text), ("limit", str(_LISTED))]
-        mine, shared, jobs, runs = await asyncio.gather(
-            self._list([*found, ("whose", "mine")]),
-            self._list([*found, ("whose", "shared")]),
-            self._api.text(
-                "GET", "tap/async", params=[*(("PHASE", phase) for phase in _RUNNING), ("LAST", str(_MAX_RUNNING))]
-            ),
-            self._executions() if not text else _none(),
+        mine, shared, running, runs = await asyncio.gather(
+            self._list("queries", "queries", [*found, ("whose", "mine")]),
+            self._list("queries", "queries", [*found, ("whose", "shared")]),
+            self._list("queries/running", "running", []),
+            _nothing() if text else self._list("queries/executions", "executions", [("limit", str(_LISTED))]),
         )
         names = {query["id"]: query["name"] for query in (*mine, *shared)}
-        return {"running": await self._running(references(jobs), names), "mine": mine, "shared": shared, "runs": runs}
+        for job in running:
+            job["name"] = names.get(job["query"]) or " ".join(job["adql"].split())
+        return {"running": running, "mine": mine, "shared": shared, "runs": runs}
 
     async def get(self, query_id: str, link: str = "") -> Document:
         """A query with its newest version, and `snippets`: it as text for other programs."""
@@ -86,7 +83,7 @@ class QueryService:
             changed = {"adql": adql, "note": "Sent from a notebook", "conflict": "keep"}
             seen = {"If-Match": f'"{tie.version}"'}
             query = await self._api.json("PATCH", f"queries/{tie.query_id}", body=changed, headers=seen)
-        return await self.run(query["id"]) if query["state"] not in {*_RUNNING, "COMPLETED"} else query
+        return query if query["state"] in _HAS_ROWS_OR_WILL else await self.run(query["id"])
 
     async def keep(self, kind: str, run_id: str) -> Document:
         """The query of a run of any program: `kind` is `execution` or `job`; the same run is kept once."""
@@ -98,40 +95,14 @@ class QueryService:
 
     async def cancel(self, job_id: str) -> None:
         """Abort a job of this person (UWS 1.1, section 2.2.3.5)."""
-        await self._api.text("POST", f"tap/async/{job_id}/phase", form={"PHASE": "ABORT"})
+        await self._api.post_form(f"tap/async/{job_id}/phase", {"PHASE": "ABORT"})
 
-    async def _list(self, params: Params) -> list[Document]:
-        queries: list[Document] = (await self._api.json("GET", "queries", params=params))["queries"]
-        return queries
-
-    async def _executions(self) -> list[Document]:
-        listed = await self._api.json("GET", "queries/executions", params=[("limit", str(_LISTED))])
-        runs: list[Document] = listed["executions"]
-        return runs
-
-    async def _running(self, jobs: tuple[JobReference, ...], names: dict[str, str]) -> list[Document]:
-        """Jobs under way, each with the name of its query or the beginning of its text."""
-        strange = [job.id for job in jobs if job.run_id not in names][:_MAX_NAMED]
-        texts = dict(zip(strange, await asyncio.gather(*map(self._text_of, strange)), strict=True))
-        return [
-            {
-                "job": job.id,
-                "query": job.run_id if job.run_id in names else None,
-                "name": names.get(job.run_id) or texts.get(job.id) or f"Job {job.id}",
-                "state": job.phase,
-                "since": job.created_at,
-            }
-            for job in jobs
-        ]
-
-    async def _text_of(self, job_id: str) -> str:
-        try:
-            return " ".join(query_text(await self._api.text("GET", f"tap/async/{job_id}")).split())[:200]
-        except LabError:  # it was deleted meanwhile
-            return ""
+    async def _list(self, path: str, key: str, params: Params) -> list[Document]:
+        listed: list[Document] = (await self._api.json("GET", path, params=params))[key]
+        return listed
 
 
-async def _none() -> list[Document]:
+async def _nothing() -> list[Document]:
     return []
 
 

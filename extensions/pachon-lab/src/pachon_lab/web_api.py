@@ -55,11 +55,9 @@ class WebApi:
             raise LabError(f"The answer of {response.url} is no JSON.", status=_BAD_GATEWAY) from None
         return document
 
-    async def text(
-        self, method: str, path: str, *, params: Params | None = None, form: Mapping[str, str] | None = None
-    ) -> str:
-        """The answer of `<method> <url>/<path>`, as text; one that leads elsewhere (UWS 1.1) has done its work."""
-        return (await self._ask(method, path, params=params, data=form)).text
+    async def post_form(self, path: str, form: Mapping[str, str]) -> None:
+        """Send a form; an answer that leads elsewhere (UWS 1.1) has done its work."""
+        await self._ask("POST", path, data=form)
 
     @asynccontextmanager
     async def stream(self, path: str, headers: Mapping[str, str]) -> AsyncIterator[AsyncIterator[bytes]]:

@@ -6,12 +6,14 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from support.browser import Visit, chromium, count_colours, visiting
+from support.labs import hub_client
 from support.stack import Platform
 
 pytestmark = [pytest.mark.stack, pytest.mark.catalogues, pytest.mark.browser, pytest.mark.timeout(420)]
@@ -20,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PERSON = "novice"
 SPAWN_TIMEOUT_MS = 120_000
 RUN_TIMEOUT_S = 180
-DOORS = ["Tutorials", "Open Portal", "Web APIs", "Documentation"]
+DOORS = ["Tutorials", "Open Portal", "Web APIs", "Documentation", "Queries", "Send Cell to Portal"]
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +53,28 @@ def test_first_light_runs_in_the_lab_with_every_figure_painted_and_no_other_host
         stop_server(page, platform.base_url)
 
 
-def log_in_and_spawn(page: Page, base_url: str, password: str) -> None:
-    page.goto(f"{base_url}/hub/login?next=/hub/spawn")
+def test_a_link_to_a_query_starts_the_lab_and_opens_its_notebook(platform: Platform, visit: Visit) -> None:
+    adql = "SELECT TOP 100 hip, ra, dec FROM hipparcos.stars ORDER BY hp_mag"
+    with hub_client(platform, PERSON) as client:
+        given = {"adql": adql, "name": "brightest stars", "run": True}
+        query = client.post("/api/queries", json=given).raise_for_status().json()
+    page = visit.page
+    link = urlsplit(query["links"]["lab"])
+    log_in_and_spawn(page, platform.base_url, platform.accounts[PERSON], then=f"{link.path}?{link.query}")
+    try:
+        expect(page.locator(".jp-Notebook h1", has_text="brightest stars")).to_be_visible(timeout=SPAWN_TIMEOUT_MS)
+        expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60_000)
+        run_all_cells(page)
+        expect(page.locator(".jp-RenderedImage img")).to_have_count(1)
+        expect(page.locator(".jp-RenderedHTMLCommon", has_text="100 rows x 3 columns")).to_be_visible()
+        visit.picture("lab-linked")
+        visit.assert_clean()
+    finally:
+        stop_server(page, platform.base_url)
+
+
+def log_in_and_spawn(page: Page, base_url: str, password: str, *, then: str = "/hub/spawn") -> None:
+    page.goto(f"{base_url}/hub/login?next={quote(then, safe='')}")
     page.locator("input[name=username]").fill(PERSON)
     page.locator("input[name=password]").fill(password)
     page.locator("input[type=submit], button[type=submit]").first.click()
@@ -64,7 +86,7 @@ def see_the_doors(visit: Visit, base_url: str) -> None:
     page = visit.page
     expect(page.locator(".jp-LauncherCard", has_text="Open Portal")).to_be_visible(timeout=SPAWN_TIMEOUT_MS)
     open_menu(page)
-    assert page.locator(".lm-Menu-itemLabel").all_inner_texts() == DOORS
+    assert page.locator(".lm-Menu-item[data-type=command] .lm-Menu-itemLabel").all_inner_texts() == DOORS
     visit.picture("lab-menu")
     with page.context.expect_page() as opened:
         choose(page, "Open Portal")

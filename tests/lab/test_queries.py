@@ -15,7 +15,7 @@ import pytest
 from pachon.identity.models import Scope
 from pachon_client import Client
 from support.app import HOLDER, Site, running_site
-from support.jobs import finished, make
+from support.jobs import finished, make, until
 from support.lab_server import AS_OWNER, running_lab
 from support.skies import FIRST_ID
 
@@ -223,6 +223,7 @@ def test_a_run_of_any_program_is_told_within_a_second_and_kept(lab: httpx.Client
 def test_what_runs_is_shown_with_its_text_and_cancelled(lab: httpx.Client, site: Site, novice: Client) -> None:
     query = novice.ask(LONG, "a long wait")
     job = make(site, LONG, PHASE="RUN").rpartition("/")[2]
+    until(lambda: next(iter(lab.get("queries").json()["mine"]))["state"] == "EXECUTING")
     running = {entry["query"]: entry for entry in lab.get("queries").json()["running"]}
     assert (running[query.id]["name"], running[None]["job"], running[None]["name"]) == ("a long wait", job, LONG)
     for entry in running.values():

@@ -23,14 +23,17 @@ from pachon.core.fields import DataType, Field
 from pachon.identity.models import ANONYMOUS
 from pachon.queries.engines.duckdb_engine import DuckDBEngine
 from pachon.queries.engines.duckdb_worker import _kind_of, connect
-from pachon.queries.engines.worker import spill_share
+from pachon.queries.engines.engine import WorkersBusyError
+from pachon.queries.engines.worker import WorkerProcess, spill_share
+from pachon.queries.estimate.models import TimeClass
 from pachon.queries.models import Phase, QueryLimits
 from pachon.queries.plan import Aggregate, AggregateOp, Output, Plan, Scan, Select
 from pachon.queries.service import QueryService
 from support.asking import Sky
 
 LONG = "SELECT COUNT(*) AS n FROM sky.stars AS a, sky.stars AS b, sky.stars AS c WHERE a.ra + b.ra + c.ra > 1e9"
-
+SORT = "SELECT TOP 1 a.name, b.name, a.id FROM sky.stars a, sky.stars b ORDER BY a.ra + b.dec, a.name OFFSET 60000000"
+"""Holds much before its first row."""
 
 EngineMaker = Callable[..., DuckDBEngine]
 
@@ -169,14 +172,61 @@ def test_waiting_for_a_worker_ends_with_a_time_to_retry(sky: Sky, new_engine: En
     holder.close()
 
 
+def test_a_query_that_is_killed_leaves_nothing_of_what_it_spilled(sky: Sky, new_engine: EngineMaker) -> None:
+    engine = new_engine(memory_bytes=64 * 1024**2, temp_bytes=1024**3)
+    spill = Path(engine.pools[TimeClass.SHORT].limits.config.temp_folder)
+    service = service_on(sky, engine, sync_timeout_s=60)
+    answer = service.ask(ANONYMOUS, SORT)
+    with ThreadPoolExecutor(1) as threads:
+        reading = threads.submit(next, answer.batches)
+        wait_for(lambda: any(path.is_file() and path.stat().st_size for path in spill.rglob("*")), 30)
+        os.kill(engine.worker_pids[0], signal.SIGKILL)
+        with pytest.raises(UnavailableError):
+            reading.result()
+    answer.close()
+    assert [path for path in spill.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("fault", ["ends", "cannot be made"])
+def test_queries_say_so_when_no_worker_starts_and_run_again_when_one_does(
+    sky: Sky, new_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    engine = new_engine(queue_timeout_s=2.5)
+    with monkeypatch.context() as broken:
+        if fault == "ends":
+            broken.setattr("pachon.queries.engines.worker._MODULE", "pachon.no_such_module")
+        else:
+            broken.setattr("pachon.queries.engines.worker.sys.executable", "no-such-program")
+        with pytest.raises(UnavailableError, match="No process that could run this query starts") as told:
+            read(service_on(sky, engine), "SELECT TOP 1 ra FROM sky.stars")
+    assert not isinstance(told.value, WorkersBusyError)
+    wait_for(lambda: bool(engine.worker_pids))
+    read(service_on(sky, engine), "SELECT TOP 1 ra FROM sky.stars")
+
+
+def test_a_worker_is_ended_in_time_while_another_starts_slowly(
+    sky: Sky, new_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = new_engine(workers=2)
+    pool = engine.pools[TimeClass.SHORT]
+    engine.start()
+    wait_for(lambda: len(engine.worker_pids) == 2)
+    spare, worker = (pool.lease(overdue_at=time.monotonic() + 60) for _ in range(2))
+    monkeypatch.setattr(WorkerProcess, "is_ready", lambda _worker: False)
+    pool.release(spare, usable=False)
+    time.sleep(0.5)
+    pool.hurry(worker, overdue_at=time.monotonic())
+    wait_for(lambda: not worker.alive, 1)
+    pool.release(worker, usable=False)
+    monkeypatch.undo()
+    read(service_on(sky, engine), "SELECT TOP 1 ra FROM sky.stars")
+
+
 @pytest.mark.parametrize("spill_bytes", [0, 4 * 1024**2], ids=["no disk", "little disk"])
 def test_too_little_memory_and_disk_is_a_limit_not_a_fault(sky: Sky, new_engine: EngineMaker, spill_bytes: int) -> None:
     engine = new_engine(memory_bytes=64 * 1024**2, temp_bytes=spill_bytes)
-    sort = (
-        "SELECT TOP 1 a.name, b.name, a.id FROM sky.stars a, sky.stars b ORDER BY a.ra + b.dec, a.name OFFSET 60000000"
-    )
     with pytest.raises(LimitError, match="sort or group fewer rows"):
-        read(service_on(sky, engine), sort)
+        read(service_on(sky, engine), SORT)
     service_on(sky, engine).ask(ANONYMOUS, "SELECT TOP 1 ra FROM sky.stars").close()
 
 

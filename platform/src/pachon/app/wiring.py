@@ -12,6 +12,7 @@ from sqlalchemy import Engine as Database
 from pachon.app.settings import Settings, WorkerClassSettings
 from pachon.core import clock
 from pachon.core.clock import Clock
+from pachon.core.own_folder import OwnFolder
 from pachon.identity.hub import HubPrincipals
 from pachon.identity.models import Principal
 from pachon.queries.admission import Admission, AdmissionLimits
@@ -97,6 +98,7 @@ class Services:
     events: Feed
     listeners: Listeners
     engine: Engine
+    spill: OwnFolder
     outbox: Outbox
     database: Database
 
@@ -105,6 +107,7 @@ class Services:
         await asyncio.to_thread(self.runner.close)
         await self.principals.aclose()
         self.engine.close()
+        await asyncio.to_thread(self.spill.close)
         await asyncio.to_thread(self.tap.uploads.close)
         self.database.dispose()
 
@@ -129,7 +132,8 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
     store = FolderReleaseStore(settings.releases_path, settings.mass_path)
     releases = ReleaseService(store, settings.rights.policy(), base_url=settings.base_url, now=now)
     executions = SqlExecutionStore(database)
-    engine, ranges = _engine(settings), ValueRanges()
+    spill, ranges = OwnFolder(settings.home.resolve() / "spill"), ValueRanges()
+    engine = _engine(settings, spill.path)
     limits = _query_limits(settings)
     statistics = StatisticsStore(settings.home.resolve() / "statistics", SnapshotCatalogue)
     estimator = Estimator(statistics)
@@ -175,6 +179,7 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
         events=feed,
         listeners=Listeners(settings.queries.event_streams_per_person),
         engine=engine,
+        spill=spill,
         outbox=outbox,
         database=database,
     )
@@ -213,10 +218,8 @@ def _saved(
     )
 
 
-def _engine(settings: Settings) -> DuckDBEngine:
+def _engine(settings: Settings, spill: Path) -> DuckDBEngine:
     limits = settings.queries
-    spill = settings.home.resolve() / "spill"
-    spill.mkdir(parents=True, exist_ok=True)
     classes = _classes(settings)
     wanted = {each: own.workers * own.temp_disk_bytes for each, own in classes.items()}
     share = spill_share(spill, wanted_bytes=sum(wanted.values()), reserve_bytes=limits.disk_reserve_bytes)

@@ -180,7 +180,7 @@ class DuckDBEngine:
     """
 
     def __init__(self, pools: Mapping[TimeClass, PoolLimits]) -> None:
-        self._pools = {time_class: WorkerPool(limits, name=time_class) for time_class, limits in pools.items()}
+        self.pools = {time_class: WorkerPool(limits, name=time_class) for time_class, limits in pools.items()}
 
     @property
     def operations(self) -> frozenset[Op]:
@@ -190,17 +190,17 @@ class DuckDBEngine:
     @property
     def worker_pids(self) -> tuple[int, ...]:
         """Process ids of the workers, for the supervisor and tests."""
-        return tuple(pid for pool in self._pools.values() for pid in pool.pids)
+        return tuple(pid for pool in self.pools.values() for pid in pool.pids)
 
     def start(self) -> None:
         """Prewarm the workers that are kept; returns at once."""
-        for pool in self._pools.values():
+        for pool in self.pools.values():
             pool.start()
 
     def execute(self, plan: Plan, *, timeout_s: float, time_class: TimeClass = TimeClass.SHORT) -> DuckDBRun:
         """Start a plan: see `engine.Engine`. A worker that read what somebody sent serves nobody else."""
         schema, is_last = arrow_schema(plan.fields), plan.reads_upload
-        return DuckDBRun(self._pools[time_class], write(plan), schema=schema, timeout_s=timeout_s, is_last=is_last)
+        return DuckDBRun(self.pools[time_class], write(plan), schema=schema, timeout_s=timeout_s, is_last=is_last)
 
     def ready(self) -> bool:
         """Whether a worker is alive."""
@@ -208,5 +208,5 @@ class DuckDBEngine:
 
     def close(self) -> None:
         """End all workers."""
-        for pool in self._pools.values():
+        for pool in self.pools.values():
             pool.close()

@@ -7,13 +7,17 @@ import threading
 import time
 from dataclasses import dataclass
 
+from pachon.core.errors import UnavailableError
 from pachon.queries.engines.engine import WorkersBusyError
 from pachon.queries.engines.frames import ClosedError
 from pachon.queries.engines.worker import WorkerConfig, WorkerProcess
 
 _LOG = logging.getLogger(__name__)
 _WATCH_EVERY_S = 0.25
+_LOOK_EVERY_S = 0.02
+"""While workers start."""
 _RETRY_AFTER_S = 1.0
+_ASK_AGAIN_AFTER_S = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +68,8 @@ class WorkerPool:
         self._changed = threading.Condition()
         self._idle: list[WorkerProcess] = []
         self._leases: dict[int, _Lease] = {}
+        self._starting: list[WorkerProcess] = []
+        self._failed_at: float | None = None
         self._waiting = 0
         self._busy_at = time.monotonic()
         self._keeper: threading.Thread | None = None
@@ -95,6 +101,8 @@ class WorkerPool:
         ------
         WorkersBusyError
             If none became free in time.
+        UnavailableError
+            If none became free, and the last that was to be started did not start.
         """
         self.start()
         with self._changed:
@@ -102,6 +110,10 @@ class WorkerPool:
             if worker is not None:
                 self._leases[worker.pid] = _Lease(worker, overdue_at)
                 return worker
+            is_broken = self._failed_at is not None
+        if is_broken:
+            message = "No process that could run this query starts at the moment; the reason is logged at the server."
+            raise UnavailableError(message, retry_after_s=_ASK_AGAIN_AFTER_S)
         raise WorkersBusyError("All query workers are busy; please try again in a few seconds.", retry_after_s=5)
 
     def _next_free(self, until: float) -> WorkerProcess | None:
@@ -152,7 +164,7 @@ class WorkerPool:
             self._changed.notify_all()
         if self._keeper is not None:
             self._keeper.join()
-        for worker in workers:
+        for worker in [*workers, *self._starting]:
             worker.close()
 
     def _keep(self) -> None:
@@ -163,12 +175,10 @@ class WorkerPool:
                 self._let_go_of_the_dead()
                 self._end_overdue()
                 self._end_unneeded()
-                missing = self._wanted() - len(self._idle) - len(self._leases)
-            if missing > 0:
-                self._add(missing)
-                continue
+            self._add()
+            self._welcome()
             with self._changed:
-                self._changed.wait(timeout=_WATCH_EVERY_S)
+                self._changed.wait(timeout=_LOOK_EVERY_S if self._starting else _WATCH_EVERY_S)
 
     def _wanted(self) -> int:
         """How many workers there should be now."""
@@ -200,14 +210,32 @@ class WorkerPool:
                 lease.worker.kill()
                 del self._leases[pid]
 
-    def _add(self, count: int) -> None:
-        starting = [WorkerProcess(self.limits.config) for _ in range(count)]
-        for worker in starting:
+    def _add(self) -> None:
+        """Begin to start the workers that are missing; after one that did not start, not before a while."""
+        with self._changed:
+            missing = self._wanted() - len(self._idle) - len(self._leases) - len(self._starting)
+        if self._failed_at is not None and time.monotonic() < self._failed_at + _RETRY_AFTER_S:
+            return
+        try:
+            for _ in range(missing):
+                self._starting.append(WorkerProcess(self.limits.config))
+        except (ClosedError, OSError):
+            self._note_failure()
+
+    def _welcome(self) -> None:
+        """Take in the workers that have started."""
+        for worker in list(self._starting):
             try:
-                worker.wait_ready()
+                if not worker.is_ready():
+                    continue
             except (ClosedError, TimeoutError):
-                _LOG.exception("a query worker did not start")
+                self._note_failure()
                 worker.close()
-                time.sleep(_RETRY_AFTER_S)
-                continue
-            self.release(worker, usable=True)
+            else:
+                self._failed_at = None
+                self.release(worker, usable=True)
+            self._starting.remove(worker)
+
+    def _note_failure(self) -> None:
+        _LOG.exception("a %s worker did not start", self._name)
+        self._failed_at = time.monotonic()

@@ -6,12 +6,14 @@ import itertools
 import json
 import logging
 import os
+import select
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -34,7 +36,7 @@ class WorkerConfig:
     folders
         The only folders it can read.
     temp_folder
-        Where it may spill, up to `temp_bytes`.
+        Where it may spill, up to `temp_bytes`, into a folder of its own that goes when it ends.
     niceness
         How far it stands back from others when processors are short (0 to 19, as `nice`).
     """
@@ -69,16 +71,27 @@ class WorkerProcess:
 
     def __init__(self, config: WorkerConfig) -> None:
         Path(config.temp_folder).mkdir(parents=True, exist_ok=True)
+        self._spill = Path(tempfile.mkdtemp(dir=config.temp_folder))
+        config = replace(config, temp_folder=str(self._spill))
         self._wire, theirs = socket.socketpair()
         self._ids = itertools.count(1)
         self._id = 0
+        self._late_at = time.monotonic() + _START_TIMEOUT_S
         with theirs:
             command = [sys.executable, "-m", _MODULE, str(theirs.fileno())]
-            self._process = subprocess.Popen(  # noqa: S603 -- our own module
-                command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, start_new_session=True
-            )
-        os.setpriority(os.PRIO_PROCESS, self._process.pid, config.niceness)
-        frames.send(self._wire, Kind.CONFIGURE, json.dumps(asdict(config)).encode())
+            try:
+                self._process = subprocess.Popen(  # noqa: S603 -- our own module
+                    command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, start_new_session=True
+                )
+            except OSError:
+                self._forget()
+                raise
+        try:
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, config.niceness)
+            frames.send(self._wire, Kind.CONFIGURE, json.dumps(asdict(config)).encode())
+        except (OSError, ClosedError):
+            self.close()
+            raise
 
     @property
     def pid(self) -> int:
@@ -90,18 +103,23 @@ class WorkerProcess:
         """Whether the process runs."""
         return self._process.poll() is None
 
-    def wait_ready(self) -> None:
-        """Return when the worker can take a query.
+    def is_ready(self) -> bool:
+        """Whether the worker can take queries; to be asked until it is. Does not block.
 
         Raises
         ------
         ClosedError, TimeoutError
-            If it ended or did not answer.
+            If it ended, or did not start in time.
         """
+        if not select.select([self._wire], [], [], 0)[0]:
+            if time.monotonic() > self._late_at:
+                raise TimeoutError
+            return False
         self._wire.settimeout(_START_TIMEOUT_S)
         kind, _ = frames.receive(self._wire)
         if kind is not Kind.READY:
             raise ClosedError
+        return True
 
     def start(self, statement: Statement) -> None:
         """Send a statement; its answer is then read with `receive`."""
@@ -127,9 +145,13 @@ class WorkerProcess:
         self._process.wait()
 
     def close(self) -> None:
-        """End the process and let go of it; nobody may read from it any more."""
+        """End the process and let go of it and of what it spilled; nobody may read from it any more."""
         self.kill()
+        self._forget()
+
+    def _forget(self) -> None:
         self._wire.close()
+        shutil.rmtree(self._spill, ignore_errors=True)
 
 
 def _ipc(table: pa.Table) -> pa.Buffer:

@@ -1,15 +1,8 @@
-"""The folder where uploads lie while their query runs: whatever ends the query, or this process, they go.
-
-Each process has a folder of its own in it, held by a lock that the system takes back when the process ends. What lies
-in a folder whose lock is free belongs to nobody and is removed at the start of the next process.
-"""
+"""The folder where uploads lie while their query runs: whatever ends the query, or this process, they go."""
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import logging
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,10 +10,9 @@ from typing import BinaryIO
 
 from pachon.core.errors import LimitError, UnavailableError
 from pachon.core.ids import new_id
+from pachon.core.own_folder import OwnFolder
 from pachon.queries.uploads.models import UploadLimits
 
-_LOG = logging.getLogger(__name__)
-_LOCK = "lock"
 _PRIVATE = 0o700
 _RETRY_AFTER_S = 60
 
@@ -127,39 +119,12 @@ class UploadFolder:
 
     def __init__(self, root: Path, limits: UploadLimits) -> None:
         self._limits = limits
-        root.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
-        _sweep(root)
-        self._own = root / new_id()
-        self._own.mkdir(mode=_PRIVATE)
-        self._lock = _locked(self._own)
+        self._own = OwnFolder(root)
 
     def new_set(self) -> UploadSet:
         """A place for what one request brings along."""
-        return UploadSet(self._own / new_id(), self._limits)
+        return UploadSet(self._own.path / new_id(), self._limits)
 
     def close(self) -> None:
         """Remove everything."""
-        shutil.rmtree(self._own, ignore_errors=True)
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-
-
-def _locked(folder: Path) -> int | None:
-    """Take the lock of a folder, if nobody has it."""
-    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
-def _sweep(root: Path) -> None:
-    """Remove the folders of processes that are gone."""
-    for folder in (each for each in root.iterdir() if (each / _LOCK).is_file()):
-        if (lock := _locked(folder)) is not None:
-            _LOG.info("uploads of a process that is gone are removed: %s", folder.name)
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(lock)
+        self._own.close()

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from astropy.table import Table as Frame
 from pachon.app.settings import UploadSettings
 from pachon.core.sky import Cone
 from pachon.identity.models import ANONYMOUS
+from pachon.queries.admission import Asker
 from pachon.queries.engines.pool import WorkerPool
 from pachon.queries.engines.worker import WorkerProcess
 from pachon.queries.estimate.service import Estimator
@@ -203,7 +205,7 @@ def test_an_address_of_another_host_is_not_read(site: Site, foreign: int) -> Non
 
 
 def test_a_query_whose_client_leaves_ends_with_its_files_and_its_converter(site: Site) -> None:
-    numbers = b"".join(b"%d,%d,5\n" % (n, n % 360) for n in range(90_000))
+    numbers = b"".join(b"%d,%d,5\n" % (n, n % 360) for n in range(22_000))
     with pytest.raises(httpx.ReadTimeout):
         site.client.post(
             "/api/tap/sync",
@@ -236,6 +238,49 @@ def test_a_job_takes_files_as_it_is_made_and_later_and_is_its_owners_alone(site:
     assert site.client.get(f"{job}/results/result", headers=AS_VISITOR).status_code == 404
     site.client.delete(job, headers=AS_HOLDER)
     assert [path for path in kept if path.exists()] == []
+
+
+def test_conversions_leave_a_turn_to_others_and_who_waits_in_vain_learns_why(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admission = site.services.tap.uploads._admission
+    monkeypatch.setattr(admission, "_limits", replace(admission._limits, timeout_s=0.5))
+    place = admission.occupy(Asker("address 192.0.2.1", is_anonymous=True))
+    data = {"LANG": "ADQL", "QUERY": LIST, "UPLOAD": "mine,param:file"}
+    try:
+        waited = site.client.post("/api/tap/sync", data=data, files={"file": PLACES})
+        passed = site.client.post("/api/tap/sync", data=data, files={"file": PLACES}, headers=AS_HOLDER)
+    finally:
+        admission.leave(place)
+    assert (waited.status_code, passed.status_code) == (503, 200)
+    assert "anonymous visitors have 1 running" in waited.text
+    assert "ask it as a job" in waited.text
+    assert len(rows(ask(site, LIST))) == 3
+    assert until(lambda: files_left(site) == [])
+
+
+def test_files_of_jobs_of_one_person_have_a_limit_together(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = site.services.jobs.jobs
+    monkeypatch.setattr(service, "_limits", replace(service._limits, max_sent_bytes_per_person=2 * len(PLACES)))
+
+    def create() -> httpx.Response:
+        return site.client.post("/api/tap/async", files={"file": PLACES}, headers=AS_VISITOR)
+
+    first, second, third = (create() for _ in range(3))
+    assert (first.status_code, second.status_code, third.status_code) == (303, 303, 400)
+    assert f"keep {2 * len(PLACES)} bytes of others" in third.text
+    late = site.client.post(f"{first.headers['location']}/parameters", files={"more": b"n"}, headers=AS_VISITOR)
+    assert late.status_code == 400
+    assert site.client.post("/api/tap/async", files={"file": PLACES}, headers=AS_HOLDER).status_code == 303
+    site.client.delete(second.headers["location"], headers=AS_VISITOR)
+    assert create().status_code == 303
+    assert until(lambda: files_left(site) == [])
+
+
+def test_values_of_a_form_are_bounded_together(site: Site) -> None:
+    values = {f"V{n}": "x" * 900_000 for n in range(6)}
+    answer = site.client.post("/api/tap/sync", data=values, files={"file": PLACES})
+    assert "The values up to that of V4 are longer than the 4,194,304 bytes allowed" in refusal(answer)
 
 
 def test_the_files_of_a_job_survive_a_restart(tmp_path: Path) -> None:

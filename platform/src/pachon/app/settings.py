@@ -193,6 +193,11 @@ class JobSettings(_Group):
     max_result_bytes_per_person: int = Field(
         5 * GIBIBYTE, ge=1, description="Size on disk of the results of one person, and of all anonymous visitors."
     )
+    max_sent_bytes_per_person: int = Field(
+        10 * GIBIBYTE,
+        ge=1,
+        description="Size on disk of the tables that one person, or all anonymous visitors, sent for jobs still kept.",
+    )
     kept_per_person: int = Field(500, ge=1, description="Jobs that one person may keep.")
     kept_anonymous: int = Field(2_000, ge=1, description="Jobs that all anonymous visitors together may keep.")
     lease_s: float = Field(

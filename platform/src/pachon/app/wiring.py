@@ -271,7 +271,12 @@ def _job_places(settings: Settings) -> dict[TimeClass, int]:
 def _uploads(settings: Settings) -> Uploads:
     given = settings.uploads.model_dump(exclude={"path"})
     limits = UploadLimits(**given, reserve_bytes=settings.queries.disk_reserve_bytes)
-    return Uploads(UploadFolder(settings.uploads_path.resolve(), limits), Stager(limits), limits)
+    return Uploads(
+        UploadFolder(settings.uploads_path.resolve(), limits),
+        Stager(limits),
+        limits,
+        jobs_address=_jobs_address(settings),
+    )
 
 
 def _query_limits(settings: Settings) -> QueryLimits:

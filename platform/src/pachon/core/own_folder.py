@@ -42,7 +42,7 @@ class OwnFolder:
 
 
 def _new(root: Path) -> tuple[Path, int | None]:
-    """A new folder with its lock; another process that starts in this moment may take it for abandoned, and remove it."""
+    """A new folder with its lock; another process that starts at this moment may take it for a lost one."""
     while True:
         folder = root / new_id()
         folder.mkdir(mode=_PRIVATE)

@@ -77,7 +77,7 @@ class QueryTurn:
         self._admissions = admissions
         self._binding = binding
         self._threads = threads
-        self._asker = asker
+        self.asker = asker
         self._prepare = prepare
         self._held: tuple[Admission, Place] | None = None
         self._prepared: Prepared | None = None
@@ -97,13 +97,13 @@ class QueryTurn:
         PachonError
             If the query is refused, or waited too long: names the limit and what helps.
         """
-        place = await self._binding.enter(self._asker)
+        place = await self._binding.enter(self.asker)
         try:
             prepared = await run_sync(self._prepare, limiter=self._threads)
         finally:
             self._binding.leave(place)
         admission = self._admissions[prepared.load.time_class]
-        self._held = admission, await admission.enter(self._asker, prepared.load.seconds)
+        self._held = admission, await admission.enter(self.asker, prepared.load.seconds)
         self._prepared = replace(prepared, on_outgrown=partial(self._move, asyncio.get_running_loop()))
 
     def end(self) -> None:
@@ -121,4 +121,4 @@ class QueryTurn:
         if self._held is not None:
             self.end()
             admission = self._admissions[time_class]
-            self._held = admission, admission.occupy(self._asker)
+            self._held = admission, admission.occupy(self.asker)

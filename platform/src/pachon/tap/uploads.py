@@ -11,9 +11,11 @@ from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
 from pachon.core.errors import UsageError
+from pachon.queries.admission import Admission, AdmissionLimits
 from pachon.queries.uploads.answer import Ask, UploadAnswer
 
 if TYPE_CHECKING:
+    from pachon.queries.admission import Asker
     from pachon.queries.dispatch import QueryTurn
     from pachon.queries.service import Uploads as Tables
     from pachon.queries.uploads.models import Upload, UploadLimits
@@ -22,8 +24,11 @@ if TYPE_CHECKING:
     from pachon.vo.dali import Parameters
 
 
-_CONVERSIONS = 2
-"""Of synchronous queries at once; others wait."""
+_AT_ONCE = 2
+"""Conversions of synchronous queries; of these, one person and all anonymous visitors together have one."""
+_WAITING = 100
+_WAITING_PER_PERSON = 10
+_WAIT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +43,18 @@ class StagedUploads:
     """The tables of a synchronous query: converted before it is bound, since what it means depends on them."""
 
     def __init__(
-        self, uploads: tuple[Upload, ...], find: Callable[[str], Path], staging: Staging, threads: CapacityLimiter
+        self,
+        uploads: tuple[Upload, ...],
+        find: Callable[[str], Path],
+        staging: Staging,
+        *,
+        admission: Admission,
+        threads: CapacityLimiter,
     ) -> None:
         self._uploads = uploads
         self._find = find
         self._staging = staging
+        self._admission = admission
         self._threads = threads
         self.tables: Tables = {}
 
@@ -50,16 +62,17 @@ class StagedUploads:
         """The turn of the query, which begins with the conversion."""
         return UploadTurn(self, inner)
 
-    async def convert(self) -> None:
-        """Convert all; when nobody waits for it any more, it is stopped.
+    async def convert(self, asker: Asker) -> None:
+        """Convert all, in the turn of who asks; when nobody waits for it any more, it is stopped.
 
         Raises
         ------
-        UsageError, UnavailableError
-            As `Staging.tables`.
+        UsageError, LimitError, UnavailableError
+            As `Staging.tables`, and `Admission.enter`.
         """
         if not self._uploads:
             return
+        place = await self._admission.enter(asker)
         try:
             found = await run_sync(
                 self._staging.tables, self._uploads, self._find, limiter=self._threads, abandon_on_cancel=True
@@ -67,6 +80,8 @@ class StagedUploads:
         except BaseException:
             self._staging.stop()
             raise
+        finally:
+            self._admission.leave(place)
         snapshots = [table.snapshot for table in found]
         self.tables = {each.table.qualified_name: each for each in snapshots}
 
@@ -80,7 +95,7 @@ class UploadTurn:
 
     async def begin(self) -> None:
         """Convert the uploads, then wait for the turn of the query."""
-        await self._staged.convert()
+        await self._staged.convert(self.inner.asker)
         await self.inner.begin()
 
     def end(self) -> None:
@@ -97,13 +112,16 @@ class Uploads:
         Where they lie meanwhile.
     stager
         Converts them.
+    jobs_address
+        Public address of jobs, which may wait longer.
     """
 
-    def __init__(self, folder: UploadFolder, stager: Stager, limits: UploadLimits) -> None:
+    def __init__(self, folder: UploadFolder, stager: Stager, limits: UploadLimits, *, jobs_address: str) -> None:
         self._folder = folder
         self._stager = stager
         self.limits = limits
-        self._threads = CapacityLimiter(_CONVERSIONS)
+        self._admission = Admission(_turns(jobs_address))
+        self._threads = CapacityLimiter(_AT_ONCE)
 
     def new_set(self) -> UploadSet:
         """A place for the files of one request."""
@@ -135,12 +153,25 @@ class Uploads:
             If a part that an upload names did not come.
         """
         staging = self._stager.new_staging(brought.folder)
-        return StagedUploads(uploads, _finder(uploads, brought.parts), staging, self._threads)
+        find = _finder(uploads, brought.parts)
+        return StagedUploads(uploads, find, staging, admission=self._admission, threads=self._threads)
 
     def close(self) -> None:
         """Remove all files and end the process that is ready to convert."""
         self._stager.close()
         self._folder.close()
+
+
+def _turns(jobs_address: str) -> AdmissionLimits:
+    return AdmissionLimits(
+        running=_AT_ONCE,
+        waiting=_WAITING,
+        waiting_per_person=_WAITING_PER_PERSON,
+        timeout_s=_WAIT_S,
+        kind="query with uploads",
+        kinds="queries with uploads",
+        advice=f", or ask it as a job at {jobs_address}, where it keeps its place in line",
+    )
 
 
 def _finder(uploads: tuple[Upload, ...], parts: Mapping[str, Path]) -> Callable[[str], Path]:

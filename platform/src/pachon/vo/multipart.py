@@ -17,7 +17,8 @@ from pachon.vo.dali import Parameters
 from pachon.vo.http import parameters
 
 _PIECE_BYTES = 1024**2
-_VALUE_BYTES = 1024**2
+_VALUES_BYTES = 4 * 1024**2
+"""Of all values of a form together: they are held in memory."""
 _MOST_PARTS = 1_000
 _DRAINED_BYTES = 64 * 1024**2
 """How much is read on after a refusal: a client that still sends does not listen."""
@@ -106,6 +107,7 @@ class _Form:
     _value: bytearray = field(default_factory=bytearray)
     _file: Part | None = None
     _parts: int = 0
+    _held_bytes: int = 0
     _is_over: bool = False
 
     def __post_init__(self) -> None:
@@ -162,8 +164,9 @@ class _Form:
             self._file.write(data[start:end])
             return
         self._value += data[start:end]
-        if len(self._value) > _VALUE_BYTES:
-            message = f"The value of {self._name[:80]} is longer than the {_VALUE_BYTES:,} bytes allowed."
+        self._held_bytes += end - start
+        if self._held_bytes > _VALUES_BYTES:
+            message = f"The values up to that of {self._name[:80]} are longer than the {_VALUES_BYTES:,} bytes allowed."
             raise UsageError(message, parameter=self._name[:80])
 
     def _end(self) -> None:

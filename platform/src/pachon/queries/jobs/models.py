@@ -53,6 +53,8 @@ class JobLimits:
         How long a job and its result are kept if its owner sets nothing, and at most.
     max_result_bytes_total, max_result_bytes_per_person
         Size on disk of all results kept, and of those of one person.
+    max_sent_bytes_per_person
+        Size on disk of the files that one person, or all anonymous visitors together, sent for jobs that are kept.
     kept_per_person, kept_anonymous
         How many jobs one person, and all anonymous visitors together, may keep.
     max_parameter_chars
@@ -69,6 +71,7 @@ class JobLimits:
     max_destruction_days: float = 30
     max_result_bytes_total: int = 50 * 1024**3
     max_result_bytes_per_person: int = 5 * 1024**3
+    max_sent_bytes_per_person: int = 10 * 1024**3
     kept_per_person: int = 500
     kept_anonymous: int = 2_000
     max_parameter_chars: int = 110_000

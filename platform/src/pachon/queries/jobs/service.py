@@ -106,8 +106,9 @@ class JobService:
         Raises
         ------
         LimitError
-            If its parameters are too long or there are too many jobs.
+            If its parameters are too long, its files too large, or there are too many jobs.
         """
+        self._check_room(principal, files)
         now = self._now()
         job = Job(
             id=new_id(),
@@ -191,8 +192,9 @@ class JobService:
         ConflictError
             If it is not PENDING.
         LimitError
-            If they are too long.
+            If they are too long, or the files too large.
         """
+        self._check_room(principal, files)
 
         def edit(job: Job) -> Job:
             changed = job.change_parameters(parameters)
@@ -275,6 +277,20 @@ class JobService:
             return self._load_of(job.queue(principal, self._now()))
         except PachonError:
             return Load()
+
+    def _check_room(self, principal: Principal, files: Files) -> None:
+        if not files:
+            return
+        brought = sum(path.stat().st_size for path in files.values())
+        jobs = self._store.list(principal.name, JobFilter(), limit=_MAX_LISTED)
+        kept = self._spool.sent_bytes(job.id for job in jobs)
+        if kept + brought > self._limits.max_sent_bytes_per_person:
+            whose = "of anonymous visitors" if principal.is_anonymous else "of yours"
+            message = (
+                f"These files have {brought:,} bytes, and jobs {whose} keep {kept:,} bytes of others; "
+                f"{self._limits.max_sent_bytes_per_person:,} are allowed together: delete jobs, or send less."
+            )
+            raise LimitError(message, parameter="UPLOAD")
 
     def _bounded(self, parameters: Pairs) -> Pairs:
         length = sum(len(name) + len(value) for name, value in parameters)

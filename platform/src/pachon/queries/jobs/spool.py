@@ -141,6 +141,16 @@ class Spool:
         found = {part: self._sent(job.id, part) for part in parts}
         return {part: path for part, path in found.items() if path.is_file()}
 
+    def sent_bytes(self, job_ids: Iterable[str]) -> int:
+        """Size of all files that were sent for some jobs."""
+        wanted = frozenset(job_ids)
+        found = 0
+        for path in self._folder.glob("*.sent"):
+            if path.name.partition(".")[0] in wanted:
+                with suppress(FileNotFoundError):
+                    found += path.stat().st_size
+        return found
+
     def _sent(self, job_id: str, part: str) -> Path:
         return self._folder / f"{job_id}.{file_name(part)}.sent"
 

@@ -136,6 +136,17 @@ def test_cones_on_an_upload_find_what_brute_force_finds(site: Site) -> None:
         assert found
 
 
+def test_rows_of_an_upload_without_position_are_in_no_pixel_and_match_nothing(site: Site) -> None:
+    sent = {"file": b"n,ra,dec\n1,10,5\n2,,\n3,370,5\n4,20,95\n"}
+    pixels = rows(ask(site, "SELECT n, ivo_healpix_index(3, ra, dec) AS h FROM TAP_UPLOAD.mine ORDER BY n", files=sent))
+    assert [row["h"] for row in pixels] == [283, None, 283, None]
+    same = "ivo_healpix_index(3, a.ra, a.dec) = ivo_healpix_index(3, b.ra, b.dec)"
+    pairs = rows(ask(site, f"SELECT a.n FROM TAP_UPLOAD.mine a JOIN TAP_UPLOAD.mine b ON {same}", files=sent))
+    assert sorted(row["n"] for row in pairs) == [1, 1, 3, 3]
+    outside = "SELECT n FROM TAP_UPLOAD.mine WHERE 0 = CONTAINS(POINT(ra, dec), MOC('3/284')) ORDER BY n"
+    assert [row["n"] for row in rows(ask(site, outside, files=sent))][:2] == [1, 3]
+
+
 def test_an_upload_is_in_no_metadata_and_other_queries_do_not_see_it(site: Site) -> None:
     seen = rows(ask(site, "SELECT table_name FROM tap_schema.tables"))
     assert seen

@@ -17,7 +17,7 @@ from astropy.table import Table as Frame
 from pachon.core.errors import LimitError, UsageError
 from pachon.core.fields import DataType
 from pachon.core.healpix import spatial_index
-from pachon.queries.uploads.conversion import NO_INDEX, convert
+from pachon.queries.uploads.conversion import convert
 from pachon.queries.uploads.models import UploadedTable, UploadLimits, uploads_of
 
 LIMITS = UploadLimits(max_bytes=1_000_000, max_rows=50, max_columns=4, max_tables=2, reserve_bytes=0)
@@ -154,7 +154,7 @@ def test_positions_are_indexed_and_rows_without_one_are_marked(tmp_path: Path) -
     assert (found.ra_column, found.dec_column) == ("RA", "Dec")
     index = pq.read_table(found.path)["_healpix_29"].to_pylist()
     known = spatial_index(np.array([10.0, 359.5]), np.array([-5.0, 89.0])).tolist()
-    assert index == [known[0], NO_INDEX, known[1], NO_INDEX]
+    assert index == [known[0], None, known[1], None]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,6 @@ from pachon.releases.hats.layout import SPATIAL_INDEX_COLUMN
 from pachon.releases.importing.casting import cast, explain
 from pachon.releases.importing.models import Source, UnreadableFileError
 
-NO_INDEX = -1
 _POLE_DEG = 90.0
 _GROUP_ROWS = 131_072
 _GROUP_BYTES = 64 * 1024**2
@@ -120,11 +119,11 @@ def _groups(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 
 def _index(ra: pa.Array, dec: pa.Array) -> pa.Array:
-    """Order 29 index of each position, `NO_INDEX` where there is none."""
+    """Order 29 index of each position, NULL where there is none."""
     ra_deg, dec_deg = (
         values.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64) for values in (ra, dec)
     )
     is_known = np.isfinite(ra_deg) & (np.abs(dec_deg) <= _POLE_DEG)
-    index = np.full(len(ra_deg), NO_INDEX, dtype=np.int64)
+    index = np.zeros(len(ra_deg), dtype=np.int64)
     index[is_known] = spatial_index(ra_deg[is_known] % 360.0, dec_deg[is_known])
-    return pa.array(index)
+    return pa.array(index, mask=~is_known)

@@ -131,7 +131,7 @@ class UploadedTable:
     Parameters
     ----------
     path
-        A Parquet file with the fields, and `_healpix_29` where there are positions (-1 in rows without one).
+        A Parquet file with the fields, and `_healpix_29` where there are positions (NULL in rows without one).
     ra_column, dec_column
         Principal position, ICRS degrees.
     """

@@ -110,7 +110,7 @@ def uws_moment(when: datetime) -> str:
 
 
 def heavy_workers(site: Site) -> list[int]:
-    return list(site.services.engine._pools[TimeClass.HEAVY].pids)
+    return list(site.services.engine.pools[TimeClass.HEAVY].pids)
 
 
 @pytest.mark.parametrize("way", ["by its owner", "by its limit", "by a restart"])
@@ -135,7 +135,8 @@ def test_a_killed_job_leaves_no_file_process_or_lock_behind(tmp_path: Path, way:
         assert sync(site, "SELECT TOP 1 id FROM sky.stars").status_code == 200, "the database is not locked"
         site.services.engine.close()
         assert not [pid for pid in pids if psutil.pid_exists(pid)]
-        assert list((tmp_path / "spill").iterdir()) == []
+        assert [path.name for path in site.services.spill.path.iterdir()] == ["lock"]
+    assert list((tmp_path / "spill").iterdir()) == []
 
 
 @contextmanager

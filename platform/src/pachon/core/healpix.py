@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pachon.core import healpix_grid
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -33,6 +35,28 @@ def pixel_count(order: int) -> int:
 def spatial_index(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.int64]:
     """Order 29 nested index of each position (ICRS degrees), shape of the inputs."""
     return pixel_of(ra_deg, dec_deg, order=SPATIAL_INDEX_ORDER)
+
+
+class PromptIndex:
+    """`spatial_index` for a process that may never need the libraries: the first rows are computed without them.
+
+    Both agree but for rounding at the borders of order 29 pixels (0.4 mas); the libraries are some twenty times faster.
+
+    Parameters
+    ----------
+    rows
+        How many rows to compute before the libraries are worth their import.
+    """
+
+    def __init__(self, rows: int = 1_000_000) -> None:
+        self._left = rows
+
+    def __call__(self, ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Order 29 nested index of each position (ICRS degrees, finite), shape of the inputs."""
+        self._left -= len(ra_deg)
+        if self._left < 0:
+            return spatial_index(ra_deg, dec_deg)
+        return healpix_grid.pixel_of(np.asarray(ra_deg, dtype=np.float64), np.asarray(dec_deg, dtype=np.float64))
 
 
 def pixel_of(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64], *, order: int) -> NDArray[np.int64]:

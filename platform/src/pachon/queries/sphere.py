@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pachon.core import moc, polygons
 from pachon.core.errors import UsageError
-from pachon.core.healpix import spatial_index
+from pachon.core.healpix import PromptIndex
 
 _PAIRS_AT_ONCE = 200_000
 """Pairs of edges, or of edges and points, compared at once: bounds memory to some 50 MB."""
@@ -27,6 +27,7 @@ _HALF_TURN_DEG = 180.0
 _POLE_DEG = 90.0
 _LEAST_NUMBERS = 6
 """Of a triangle."""
+_index_of = PromptIndex()
 _KINDS = ("point", "circle", "polygon", "moc")
 
 _Floats = NDArray[np.float64]
@@ -218,7 +219,7 @@ def _covered(ra: pa.Array, dec: pa.Array, texts: pa.Array) -> pa.Array:
             valid &= ~same
             continue
         rows = np.flatnonzero(same & valid)
-        answer[rows] = moc.holds(ranges, spatial_index(lon[rows], lat[rows]))
+        answer[rows] = moc.holds(ranges, _index_of(lon[rows], lat[rows]))
     return pa.array(answer, mask=~valid)
 
 

@@ -23,13 +23,14 @@ from duckdb.sqltypes import DOUBLE
 from numpy.typing import NDArray
 
 from pachon.core import healpix_grid
-from pachon.core.healpix import spatial_index
+from pachon.core.healpix import PromptIndex
 from pachon.queries.engines import frames
 from pachon.queries.engines.duckdb_near import DISC_ORDER, DISC_PIXELS, PIXEL
 from pachon.queries.engines.frames import Kind
 from pachon.queries.sphere import FUNCTIONS
 
 _BATCH_ROWS = 65_536
+_index_of = PromptIndex()
 
 _HELD_ROWS = 120_000
 
@@ -95,11 +96,11 @@ def connect(config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
 
 
 def _healpix_index(ra_deg: pa.Array, dec_deg: pa.Array) -> pa.Array:
-    """Order 29 nested index of positions; NULL where there is none. The first call loads the libraries: seconds."""
+    """Order 29 nested index of positions; NULL where there is none."""
     ra, dec = (values.to_numpy(zero_copy_only=False) for values in (ra_deg, dec_deg))
     known = np.isfinite(ra) & (np.abs(dec) <= 90)  # noqa: PLR2004 -- the poles
     found = np.zeros(len(ra), dtype=np.int64)
-    found[known] = spatial_index(ra[known], dec[known])
+    found[known] = _index_of(ra[known], dec[known])
     return pa.array(found, mask=~known)
 
 

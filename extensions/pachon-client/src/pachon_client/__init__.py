@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 from pachon_client.client import Client
 from pachon_client.errors import (
@@ -17,6 +18,7 @@ from pachon_client.errors import (
     UnavailableError,
     UnreachableError,
 )
+from pachon_client.jobs import Job
 from pachon_client.models import Column, Difference, Execution, File, QuerySummary, QueryVersion, Release, Share, Table
 from pachon_client.queries import Query
 from pachon_client.result import Result
@@ -33,6 +35,7 @@ __all__ = [
     "Execution",
     "File",
     "ForbiddenError",
+    "Job",
     "NotFoundError",
     "PachonClientError",
     "Query",
@@ -49,6 +52,7 @@ __all__ = [
     "UnreachableError",
     "View",
     "ask",
+    "load_ipython_extension",
     "open",
     "queries",
     "query",
@@ -73,6 +77,13 @@ def queries(text: str = "", *, limit: int = 50, **conditions: str) -> tuple[Quer
 def open(query: str) -> Query:  # noqa: A001 -- the verb that people look for
     """A saved query by its id or a link; see `Client.open`."""
     return _session_client().open(query)
+
+
+def load_ipython_extension(shell: Any) -> None:  # noqa: ANN401 -- IPython is optional
+    """Give a notebook the magic `%%adql`; `%load_ext pachon_client` calls this."""
+    from pachon_client.magic import register  # noqa: PLC0415 -- IPython is optional
+
+    register(shell)
 
 
 @cache

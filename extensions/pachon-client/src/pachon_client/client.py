@@ -13,6 +13,7 @@ from urllib.parse import quote
 import numpy as np
 
 from pachon_client.errors import AnswerError, RequestError, SetupError
+from pachon_client.jobs import Job, start_job
 from pachon_client.models import Execution, File, QuerySummary, Release, Table
 from pachon_client.queries import Query, list_queries, new_query, open_query
 from pachon_client.reading import read_result
@@ -80,11 +81,20 @@ class Client:
         RequestError
             The query is wrong; the message has line and column.
         """
-        form = {"REQUEST": "doQuery", "LANG": "ADQL", "QUERY": adql, "RESPONSEFORMAT": _ARROW}
-        if max_rows is not None:
-            form["MAXREC"] = str(max_rows)
-        with self._transport.stream("POST", "tap/sync", data=form) as response:
+        with self._transport.stream("POST", "tap/sync", data=_form(adql, max_rows)) as response:
             return read_result(response)
+
+    def submit(self, adql: str, max_rows: int | None = None) -> Job:
+        """Run an ADQL query as a job, for what takes long; it is not saved.
+
+        Parameters
+        ----------
+        adql
+            ADQL 2.1 text.
+        max_rows
+            Most rows to find; None leaves it to the server.
+        """
+        return start_job(self._transport, _form(adql, max_rows))
 
     def ask(self, adql: str, name: str = "", *, max_rows: int | None = None, **more: Any) -> Query:  # noqa: ANN401 -- members differ
         """Save a query and run it as a job; `Query.result` waits for its rows, which stay with it.
@@ -328,6 +338,11 @@ class Client:
         except (ValueError, KeyError, TypeError) as error:
             raise AnswerError(f"The answer of {response.url} has no list of {key}.") from error
         return entries
+
+
+def _form(adql: str, max_rows: int | None) -> dict[str, str]:
+    form = {"REQUEST": "doQuery", "LANG": "ADQL", "QUERY": adql, "RESPONSEFORMAT": _ARROW}
+    return form if max_rows is None else {**form, "MAXREC": str(max_rows)}
 
 
 def _pyvo() -> ModuleType:

@@ -12,6 +12,7 @@ from typing import Any, Self
 from urllib.parse import parse_qs, quote, urlsplit
 
 from pachon_client.errors import AnswerError, RequestError, UnavailableError
+from pachon_client.jobs import abort_job
 from pachon_client.models import Difference, QuerySummary, QueryVersion, Share
 from pachon_client.reading import read_result
 from pachon_client.result import Result
@@ -82,6 +83,12 @@ class Query:
         """Rows that the run of the newest version found; None if there are none or this token may not know."""
         count = (self._current["run"] or {}).get("row_count")
         return None if count is None else int(count)
+
+    @property
+    def max_rows(self) -> int | None:
+        """Most rows that a run of the newest version finds; None leaves it to the server."""
+        limit = self._current["max_rows"]
+        return None if limit is None else int(limit)
 
     @property
     def citation(self) -> str:
@@ -198,6 +205,12 @@ class Query:
     def run(self) -> Self:
         """Run the newest version; `wait` or `result` wait for its end."""
         self._send("POST", "/run", body={})
+        return self.refresh()
+
+    def abort(self) -> Self:
+        """Stop its run, if it is one's own; one that has ended stays as it is."""
+        if self.state not in _OVER and (job_id := (self._current["run"] or {}).get("job")):
+            abort_job(self._transport, job_id)
         return self.refresh()
 
     def rerun(self, release: str, *, instead_of: str | None = None) -> Self:

@@ -87,16 +87,29 @@ class Result:
         columns = [_astropy_column(column, self.table.column(column.name)) for column in self.columns]
         return Table(columns, meta={"overflow": self.overflow, "execution_id": self.execution_id})
 
-    def _repr_html_(self) -> str:
-        """The first rows, with units, for a notebook."""
+    def to_html(self, first: int = 0, count: int = _SHOWN_ROWS, *, caption: str = "") -> str:
+        """Some of the rows, with units, as an HTML table below a line that says how many there are.
+
+        Parameters
+        ----------
+        first, count
+            Which rows: the number of the first, from 0, and how many.
+        caption
+            Said before the number of rows.
+        """
         head = "".join(f"<th>{_text(column.name)}</th>" for column in self.columns)
         units = "".join(f'<th style="font-weight:normal;opacity:.7">{_text(c.unit or "")}</th>' for c in self.columns)
         rows = "".join(
             "<tr>" + "".join(f"<td>{_cell(value)}</td>" for value in row.values()) + "</tr>"
-            for row in self.table.slice(0, _SHOWN_ROWS).to_pylist()
+            for row in self.table.slice(first, count).to_pylist()
         )
         header = f"<thead><tr>{head}</tr><tr>{units}</tr></thead>"
-        return f"<p>{_text(self._summary())}</p><table>{header}<tbody>{rows}</tbody></table>"
+        said = f"{caption} {self._summary()}".strip()
+        return f"<p>{_text(said)}</p><table>{header}<tbody>{rows}</tbody></table>"
+
+    def _repr_html_(self) -> str:
+        """The first rows, for a notebook."""
+        return self.to_html()
 
     def __repr__(self) -> str:
         return f"<Result: {self._summary()}>"

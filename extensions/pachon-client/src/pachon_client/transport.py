@@ -79,6 +79,16 @@ class Transport:
             response.read()
             return response
 
+    def post_form(self, path: str, form: Mapping[str, str]) -> str:
+        """Post a form that is answered by a redirection (303), and say to where; it is not followed."""
+        with self.stream("POST", path, data=form, redirects=True) as response:
+            return str(response.headers.get("Location", ""))
+
+    def sentence(self, path: str) -> str:
+        """The sentence in the error document at `GET <api_url>/<path>`."""
+        response = self.get(path)
+        return _sentence(response) or f"{response.url} does not say what went wrong."
+
     def close(self) -> None:
         """Close the connections; a request under way in another thread ends at once, and the server learns of it.
 
@@ -110,15 +120,19 @@ class Transport:
         data: Mapping[str, str] | None = None,
         body: object = None,
         headers: Mapping[str, str] | None = None,
+        redirects: bool = False,
     ) -> Iterator[httpx.Response]:
-        """The answer of `<method> <api_url>/<path>`, with a query, a form or a body of JSON, still to be read."""
+        """The answer of `<method> <api_url>/<path>`, with a query, a form or a body of JSON, still to be read.
+
+        A redirection is a wrong answer, unless `redirects` are expected; none is followed.
+        """
         url = f"{self.api_url}/{path}"
         try:
             traced = {"trace": self._trace}
             with self._http.stream(
                 method, url, params=params, data=data, json=body, headers=headers, extensions=traced
             ) as response:
-                if not response.is_success:
+                if not (response.is_success or (redirects and response.has_redirect_location)):
                     response.read()
                     _fail(response)
                 yield response

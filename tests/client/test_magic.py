@@ -1,0 +1,178 @@
+"""The magic `%%adql` in a real kernel, against real Web APIs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import ipywidgets
+import pytest
+from jupyter_client.blocking import BlockingKernelClient
+from jupyter_client.manager import KernelManager
+
+from pachon_client import Client
+from pachon_client.paged_table import PagedTable
+from support.app import HOLDER, Site, running_site
+from support.skies import FIRST_ID
+
+FEW = f"SELECT id, ra, dec\nFROM stars WHERE id < {FIRST_ID + 50}"
+ENDLESS = "SELECT COUNT(*) FROM sky.stars AS a, sky.stars AS b, sky.stars AS c WHERE a.ra+b.ra<c.ra"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with running_site(tmp_path_factory.mktemp("site")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(site: Site) -> Iterator[Client]:
+    with Client(f"{site.url}/api", HOLDER) as client:
+        yield client
+
+
+class Kernel:
+    """A kernel that has the magic; what cells show is a list of bundles by media type."""
+
+    def __init__(self, manager: KernelManager, channels: BlockingKernelClient) -> None:
+        self.manager = manager
+        self.channels = channels
+
+    def run(self, source: str, *, on_shown: Callable[[str], None] = lambda _: None) -> list[dict[str, Any]]:
+        """What a cell shows; `on_shown` is called with the text of each bundle when it comes."""
+        shown: list[dict[str, Any]] = []
+
+        def keep(message: dict[str, Any]) -> None:
+            content = message["content"]
+            if message["msg_type"] == "stream":
+                shown.append({"text/plain": content["text"]})
+            elif message["msg_type"] in {"display_data", "execute_result", "update_display_data"}:
+                shown.append(content["data"])
+                on_shown(content["data"].get("text/plain", ""))
+
+        reply = self.channels.execute_interactive(source, timeout=60, output_hook=keep, allow_stdin=False)
+        return [*shown, {"status": reply["content"]["status"]}]
+
+    def value(self, expression: str) -> str:
+        """How Python writes the value of an expression."""
+        return str(self.run(expression)[0]["text/plain"])
+
+
+@pytest.fixture(scope="module")
+def kernel(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    home = tmp_path_factory.mktemp("home")
+    manager = KernelManager(kernel_name="python3")
+    manager.start_kernel(env=_environment(site, home), cwd=str(home))
+    channels = manager.client()
+    channels.start_channels()
+    try:
+        channels.wait_for_ready(timeout=60)
+        kernel = Kernel(manager, channels)
+        assert kernel.run("%load_ext pachon_client") == [{"status": "ok"}]
+        yield kernel
+    finally:
+        channels.stop_channels()
+        manager.shutdown_kernel(now=True)
+        manager.cleanup_resources()
+
+
+def _environment(site: Site, home: Path) -> dict[str, str]:
+    given = {"PACHON_API_URL": f"{site.url}/api", "JUPYTERHUB_API_TOKEN": HOLDER, "IPYTHONDIR": str(home)}
+    return {**os.environ, **given}
+
+
+def test_rows_are_bound_shown_by_pages_and_remembered_in_the_history(kernel: Kernel, client: Client) -> None:
+    table, status = kernel.run(f"%%adql --release sky --to near\n{FEW}")
+    assert status == {"status": "ok"}
+    assert table["text/html"].count("<tr>") == 2 + 20
+    assert "Rows are in near. 50 rows x 3 columns" in table["text/html"]
+    assert "application/vnd.jupyter.widget-view+json" in table
+    assert kernel.value("(len(near), near.table.column_names)") == "(50, ['id', 'ra', 'dec'])"
+    run = _eventually(lambda: client.executions(1)[0].query.strip() == FEW.replace("stars", "sky.stars"), client)
+    assert run.row_count == 50
+
+
+def _eventually(holds: Callable[[], bool], client: Client) -> Any:
+    """The newest execution, once the condition holds: a run is recorded a moment after its answer."""
+    for _ in range(100):
+        if holds():
+            return client.executions(1)[0]
+        time.sleep(0.02)
+    raise AssertionError
+
+
+def test_a_name_saves_the_query_and_the_same_name_again_makes_a_version(kernel: Kernel, client: Client) -> None:
+    kernel.run(f"%%adql --name mine --release sky\n{FEW}")
+    kernel.run(f"%%adql --name mine --release sky --maxrec 7\n{FEW}")
+    assert kernel.value("(len(mine), mine.overflow, mine_query.version)") == "(7, True, 2)"
+    (found,) = [query for query in client.queries("mine", whose="mine") if query.name == "mine"]
+    assert [version.adql for version in client.open(found.id).versions()] == [client.open(found.id).adql] * 2
+    kernel.run(f'%%adql --name "not a Python name" --release sky --maxrec 3\n{FEW}')
+    assert kernel.value("(len(result), result_query.name)") == "(3, 'not a Python name')"
+
+
+def test_a_mistake_is_pointed_at_and_leaves_what_was_there(kernel: Kernel) -> None:
+    kernel.run("kept = 'before'")
+    said, status = kernel.run("%%adql --to kept\nSELECT ra,\n  decc\nFROM sky.stars")
+    assert status == {"status": "error"}
+    lines = said["text/plain"].splitlines()
+    assert lines[0].startswith("UsageError: line 2, column 3: ")
+    assert lines[-2:] == ["   2 |   decc", "     |   ^"]
+    assert kernel.value("kept") == "'before'"
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("%%adql --rows 3\nSELECT 1", "unrecognized arguments: --rows 3"),
+        ("%%adql --maxrec few\nSELECT 1", "argument --maxrec: invalid int value: 'few'"),
+        ("%%adql --name 'open\nSELECT 1", "The options of %%adql cannot be read: No closing quotation."),
+        ("%%adql --to 3x\nSELECT 1", "--to is '3x'; it must be a name of Python."),
+        ("%%adql\n \n", "There is nothing below %%adql"),
+        ("%%adql --release none\nSELECT 1", "none"),
+    ],
+)
+def test_what_cannot_be_run_is_said_in_a_sentence(kernel: Kernel, cell: str, said: str) -> None:
+    shown, status = kernel.run(cell)
+    assert status == {"status": "error"}
+    assert said in shown["text/plain"]
+    assert "Traceback" not in shown["text/plain"]
+
+
+@pytest.mark.parametrize("options", ["--async", "--name endless"])
+def test_an_interrupt_aborts_the_job_on_the_server(kernel: Kernel, client: Client, options: str) -> None:
+    def interrupt(text: str) -> None:
+        if text.startswith("EXECUTING"):
+            kernel.manager.interrupt_kernel()
+
+    *_, said, status = kernel.run(f"%%adql {options}\n{ENDLESS}", on_shown=interrupt)
+    assert status == {"status": "error"}
+    assert "the job was aborted on the server" in said["text/plain"]
+    assert client.tap().get_job_list(phases=["EXECUTING", "QUEUED"]) == []
+
+
+def test_a_job_tells_how_it_goes_and_brings_its_rows(kernel: Kernel) -> None:
+    *progress, table, status = kernel.run(f"%%adql --async --release sky\n{FEW}")
+    assert status == {"status": "ok"}
+    assert progress[-1]["text/plain"].startswith("COMPLETED after ")
+    assert "50 rows" in table["text/html"]
+
+
+def test_pages_turn_by_buttons_and_stop_at_both_ends(client: Client) -> None:
+    result = client.query(f"SELECT id FROM sky.stars WHERE id < {FIRST_ID + 50} ORDER BY id")
+    table = PagedTable(result)
+    widget = table.widget(ipywidgets)
+    back, place, _, forth = widget.children[0].children
+    rows = widget.children[1]
+    assert str(FIRST_ID) in rows.value
+    back.click()
+    assert place.value == 1
+    for _ in range(4):
+        forth.click()
+    assert (place.value, rows.value.count("<tr>")) == (3, 2 + 10)
+    assert str(FIRST_ID + 49) in rows.value
+    place.value = 2
+    assert rows.value == table.page(1)

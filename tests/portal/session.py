@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -26,7 +27,18 @@ from pachon.portal.compute import MAP_QUERY_MARK
 from pachon.portal.downloads import Downloads
 from pachon.portal.pages import PortalPage
 from pachon.portal.state import Person, Pools, TileCache
-from pachon_client import Column, Execution, Release, Result, Table, UnreachableError
+from pachon_client import (
+    Column,
+    Execution,
+    NotFoundError,
+    Query,
+    Release,
+    Result,
+    StaleError,
+    Table,
+    UnreachableError,
+)
+from pachon_client.queries import new_query, open_query
 
 COLUMNS = (
     Column(name="id", ucd="meta.id;meta.main"),
@@ -68,11 +80,51 @@ class MemorySource:
     tiles: set[tuple[int, int]] = field(default_factory=set)
     opened: list[Connection] = field(default_factory=list)
     running: int = 0
+    saved: MemoryQueries = field(default_factory=lambda: MemoryQueries())  # noqa: PLW0108 -- defined below
 
     def open(self, _token: str) -> Connection:
         """One more connection."""
         self.opened.append(Connection(self))
         return self.opened[-1]
+
+
+@dataclass
+class MemoryQueries:
+    """Saved queries as the Web APIs tell of them, one version each; rows are never kept with them."""
+
+    access: str = "owner"
+    reason: str | None = "The rows were not kept."
+    row_count: int | None = 100
+    documents: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def request(
+        self, method: str, path: str, *, body: Any = None, headers: Mapping[str, str] | None = None, **_: Any
+    ) -> SimpleNamespace:
+        """What `pachon_client` asks for."""
+        query_id = path.split("/")[1] if "/" in path else f"{len(self.documents):026d}"
+        known = self.documents.get(query_id)
+        if known is None and method != "POST":
+            raise NotFoundError(f"There is no query '{query_id}'.")
+        if method == "PATCH" and body["conflict"] == "refuse" and headers["If-Match"] != self._etag(known):
+            raise StaleError("Somebody else changed this query.")
+        if method in {"POST", "PATCH"} and body:
+            self.documents[query_id] = self._document(query_id, known, body)
+        document = self.documents[query_id]
+        return SimpleNamespace(content=json.dumps(document), headers={"ETag": self._etag(document)}, url=path)
+
+    @staticmethod
+    def _etag(document: dict[str, Any]) -> str:
+        return str(document["current"]["number"])
+
+    def _document(self, query_id: str, known: dict[str, Any] | None, given: dict[str, Any]) -> dict[str, Any]:
+        old = known["current"] if known else {"number": 0, "name": "", "notes": "", "tags": [], "author": "novice"}
+        run = {"phase": "COMPLETED", "row_count": self.row_count}
+        result = {"available": False, "reason": self.reason}
+        current = {**old, "form": None, "view": None, "max_rows": None} | given
+        current |= {"number": old["number"] + 1, "run": run, "result": result}
+        links = {"portal": f"http://localhost/portal/?q={query_id}", "lab": "http://localhost/lab"}
+        about = {"id": query_id, "owner": "novice", "access": self.access, "state": "COMPLETED", "links": links}
+        return {**about, "current": current}
 
 
 @dataclass
@@ -105,6 +157,14 @@ class Connection:
         """What was asked so far, newest first."""
         asked = reversed(self.platform.asked[-limit:])
         return tuple(Execution(id=adql, query=adql, protocol="tap/sync", phase="ABORTED") for adql in asked)
+
+    def ask(self, adql: str, name: str = "", **more: Any) -> Query:
+        """A saved query."""
+        return new_query(self.platform.saved, {"adql": adql, "name": name, **more})
+
+    def open(self, query: str) -> Query:
+        """That query again."""
+        return open_query(self.platform.saved, query)
 
     def tile(self, table: str, order: int, pixel: int) -> np.ndarray[Any, Any]:
         """A hundred rows everywhere."""
@@ -165,7 +225,9 @@ class Session:
 
 
 @asynccontextmanager
-async def session(source: MemorySource, *, offered: Downloads | None = None) -> AsyncIterator[Session]:
+async def session(
+    source: MemorySource, *, offered: Downloads | None = None, wanted: str = ""
+) -> AsyncIterator[Session]:
     """A session whose page has loaded; it is closed at the end. `offered` are results shared with other sessions."""
     document = Document()
     context = BokehSessionContext("session", SimpleNamespace(application_context=None), document)
@@ -177,7 +239,7 @@ async def session(source: MemorySource, *, offered: Downloads | None = None) -> 
             page = PortalPage(
                 Person("novice", "token"), source.open,
                 cache=TileCache(), pools=pools, offered=Downloads() if offered is None else offered,
-                base_url="http://localhost", document=document,
+                base_url="http://localhost", document=document, wanted=wanted,
             )  # fmt: skip
             page.template()._init_doc(document)
         living = ServerSession("session", document, io_loop=IOLoop.current())

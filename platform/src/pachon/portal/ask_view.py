@@ -81,12 +81,14 @@ class AskView:
         first = self._catalogue is None
         self._catalogue = catalogue
         self._examples.options = ["Choose\N{HORIZONTAL ELLIPSIS}", *_examples(catalogue)]
-        if first:
+        if first and not self._editor.value:
             self._editor.value = next(iter(_examples(catalogue).values()))
 
-    def show_query(self, adql: str) -> None:
-        """Put a query into the ADQL box."""
+    def show_query(self, adql: str, max_rows: int | None = None) -> None:
+        """Put a query into the ADQL box, with its limit of rows where the page offers that."""
         self._editor.value = adql
+        if max_rows in ROW_LIMITS.values():
+            self._limits[1].value = max_rows
         self.forms.active = 1
 
     def started(self) -> None:

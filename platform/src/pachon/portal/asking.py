@@ -30,12 +30,16 @@ class Asking:
         self._running: tuple[Source, Future[Result]] | None = None
 
     def run(
-        self, adql: str, max_rows: int, *, then: Callable[[Result], None], failed: Callable[[BaseException], None]
+        self,
+        ask: Callable[[Source], Result],
+        *,
+        then: Callable[[Result], None],
+        failed: Callable[[BaseException], None],
     ) -> None:
-        """Run a query in the place of the one that runs; then call `then` with its rows or `failed` with its error."""
+        """Ask in the place of what runs; then call `then` with the rows or `failed` with the error."""
         self.give_up()
         source = self._open_source()
-        future = self._pool.submit(source.query, adql, max_rows)
+        future = self._pool.submit(ask, source)
         self._running = source, future
         future.add_done_callback(lambda _: self._turn(lambda: self._ended(source, future, then=then, failed=failed)))
 

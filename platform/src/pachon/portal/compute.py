@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from pachon.core.errors import UsageError
 from pachon.core.sky import Cone
+from pachon.portal.viewed import names_in, quoted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,6 +51,11 @@ class Axis:
         """Label with unit."""
         return f"{self.label} [{self.unit}]" if self.unit else self.label
 
+    @property
+    def expression(self) -> str:
+        """As ADQL writes it."""
+        return " - ".join(quoted(name) for name in (self.column, self.minus) if name is not None)
+
 
 def magnitude_axes(columns: Iterable[Column]) -> tuple[Axis, ...]:
     """Columns that hold magnitudes, by UCD `phot.mag`."""
@@ -67,6 +73,16 @@ def colour_axes(columns: Sequence[Column]) -> tuple[Axis, ...]:
         for blue, red in pairwise(magnitudes)
     ]
     return (*listed, *pairs)
+
+
+def axis_of(expression: str, columns: Iterable[Column]) -> Axis | None:
+    """The quantity that an expression of a view state means; None if it is none of these columns."""
+    names = names_in(expression)
+    known = {column.name: column for column in columns}
+    if not names or not all(name in known for name in names):
+        return None
+    label = " \N{MINUS SIGN} ".join(names)
+    return Axis(label, names[0], names[1] if len(names) > 1 else None, known[names[0]].unit)
 
 
 def position_columns(columns: Iterable[Column]) -> tuple[str, str] | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,11 @@ from pachon.portal.history_view import HistoryView
 from pachon.portal.map_view import MapView
 from pachon.portal.releases_page import bar
 from pachon.portal.result_view import ResultView
+from pachon.portal.saved_rows import absence_of, rows_of
+from pachon.portal.saved_view import AtHand, SavedView
 from pachon.portal.state import Catalogue, Newest, Person, Pools, Source, TileCache, Tiles, catalogues_of
 from pachon.portal.turn import Turn
+from pachon.portal.viewed import Place, read_view
 from pachon_client import AnswerError, AuthenticationError, PachonClientError, UnavailableError, UnreachableError
 
 if TYPE_CHECKING:
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pachon.portal.density import Picture
-    from pachon_client import Release, Result
+    from pachon_client import Query, Release, Result
 
 _LOGGER = logging.getLogger(__name__)
 _STEP = 0.25
@@ -72,6 +76,8 @@ class PortalPage:
         Tiles, threads and results to download, shared by all sessions of the process.
     base_url
         Public address of the platform.
+    wanted
+        Address of the saved query to open; empty for none.
     """
 
     def __init__(
@@ -84,8 +90,13 @@ class PortalPage:
         offered: Downloads,
         base_url: str,
         document: Document,
+        wanted: str = "",
     ) -> None:
         self._person, self._document, self._offered = person, document, offered
+        self._wanted, self._base_url = wanted, base_url
+        self._asked: tuple[str, int | None] | None = None
+        self._rest: Mapping[str, Any] = {}
+        self._wanted_catalogue = ""
         self._root = "/" + base_url.split("/", 3)[3] if base_url.count("/") > 2 else ""  # noqa: PLR2004 -- scheme://host/path
         self._turn = Turn(document, self._met_fault)
         self._source = open_source(person.token)
@@ -110,6 +121,15 @@ class PortalPage:
         )
         self.results = ResultView(pool=pools.drawing, turn=self._turn, on_selection=self.map.show_chosen)
         self.history = HistoryView(self.ask.show_query, turn=self._turn)
+        self.saved = SavedView(
+            self._source,
+            pool=pools.asking,
+            turn=self._turn,
+            at_hand=self._at_hand,
+            show=self._show_saved,
+            explain=self._explain,
+            base_url=base_url,
+        )
         self._make_widgets()
 
     def template(self) -> pn.Template:
@@ -127,6 +147,8 @@ class PortalPage:
         """Collect what there is; called once the page is there."""
         self._collect()
         self._refresh_history()
+        if self._wanted:
+            self._turn(lambda: self.saved.open(self._wanted))
 
     def close(self) -> None:
         """Give up what runs, close the connections and forget the result."""
@@ -153,6 +175,7 @@ class PortalPage:
             "histogram": self.results.bars_card,
             "table": self.results.table.card,
             "history": self.history.list,
+            "saved": self.saved.form,
         }
 
     def _make_widgets(self) -> None:
@@ -187,7 +210,10 @@ class PortalPage:
             self._note.object = '<p class="banner">No catalogue with positions is loaded yet; the map stays empty.</p>'
             return
         options = {catalogue.label: catalogue.name for catalogue in self._catalogues}
-        self._selector.param.update(options=options, value=self._catalogues[0].name)
+        known = self._wanted_catalogue in options.values()
+        self._selector.param.update(
+            options=options, value=self._wanted_catalogue if known else self._catalogues[0].name
+        )
 
     def _catalogue_chosen(self, name: str | None) -> None:
         chosen = next((catalogue for catalogue in self._catalogues if catalogue.name == name), None)
@@ -232,14 +258,25 @@ class PortalPage:
         centre = self.map.view.centre
         return None if centre is None else (*centre, self.map.view.field_deg)
 
-    def _run(self, adql: str, max_rows: int) -> None:
-        self.ask.started()
-        self._asking.run(
-            adql, max_rows, then=lambda result: self._show_result(result, adql, max_rows=max_rows), failed=self._failed
-        )
+    def _run(self, adql: str, max_rows: int | None, then: Callable[[], None] | None = None) -> None:
+        self._take(lambda source: source.query(adql, max_rows), adql, max_rows, then=then)
 
-    def _show_result(self, result: Result, adql: str, *, max_rows: int) -> None:
+    def _take(
+        self, ask: Callable[[Source], Result], adql: str, max_rows: int | None, then: Callable[[], None] | None = None
+    ) -> None:
+        """Wait for rows, show them, and call `then`."""
+
+        def show(result: Result) -> None:
+            self._show_result(result, adql, max_rows=max_rows)
+            if then is not None and self.results.result is result:
+                then()
+
+        self.ask.started()
+        self._asking.run(ask, then=show, failed=self._failed)
+
+    def _show_result(self, result: Result, adql: str, *, max_rows: int | None) -> None:
         seconds = self.ask.ended()
+        self._asked = adql, max_rows
         self._refresh_history()
         self._offered.drop(self._download_key)
         self._download_key = None
@@ -251,7 +288,8 @@ class PortalPage:
             return
         self._download_key = key
         addresses = downloads.links(self._download_key, root=self._root)
-        self.results.show(result, adql=adql, max_rows=max_rows, seconds=seconds, downloads=addresses)
+        shown_rows = len(result) if max_rows is None else max_rows
+        self.results.show(result, adql=adql, max_rows=shown_rows, seconds=seconds, downloads=addresses)
         self._positions.ask(lambda: compute.positions_of(result), lambda found: self._mark(result, found), self._failed)
         self.ask.found(len(result), seconds=seconds, overflow=result.overflow)
 
@@ -278,6 +316,49 @@ class PortalPage:
             self.ask.ended()
             self.ask.say("The query was given up.")
             self._turn.after(_SETTLES_S, self._refresh_history)
+
+    def _at_hand(self) -> AtHand | None:
+        """What there is to save; None before anything was asked."""
+        if self._asked is None:
+            return None
+        centre = self._map_centre()
+        viewed = replace(
+            self.results.viewed(), place=None if centre is None else Place(*centre), rest=self._rest_of(self._asked[0])
+        )
+        form = {"catalogue": self._selector.value or ""}
+        return AtHand(*self._asked, self.results.result, self.results.selected, viewed, form)
+
+    def _rest_of(self, adql: str) -> Mapping[str, Any]:
+        """What of the opened view this page does not show, as long as the text is the same."""
+        query = self.saved.query
+        return self._rest if query is not None and query.adql.strip() == adql.strip() else {}
+
+    def _show_saved(self, query: Query) -> None:
+        """Show a saved query: its text, its rows or why there are none, and its view."""
+        current = query.document["current"]
+        viewed, unshown = read_view(current["view"] or {})
+        self._rest, self._asked = viewed.rest, (query.adql, current["max_rows"])
+        self.ask.show_query(query.adql, current["max_rows"])
+        self._wanted_catalogue = str((current["form"] or {}).get("catalogue", ""))
+        if self._wanted_catalogue in {catalogue.name for catalogue in self._catalogues}:
+            self._selector.value = self._wanted_catalogue
+        if viewed.place is not None:
+            self._go_to(viewed.place.ra_deg, viewed.place.dec_deg, viewed.place.field_deg)
+
+        def restore() -> None:
+            self.saved.missing((*self.results.restore(viewed), *unshown))
+
+        absence = absence_of(current)
+        if absence is None:
+            self._take(lambda source: rows_of(source.open(self._wanted_of(query))), *self._asked, then=restore)
+        elif absence:
+            self.saved.say(absence)
+        else:
+            self._run(*self._asked, then=restore)
+
+    def _wanted_of(self, query: Query) -> str:
+        """The address that opened a query, with the token of its link if it had one."""
+        return self._wanted if query.id in self._wanted else query.id
 
     def _select_on_map(self, x_range: tuple[float, float], y_range: tuple[float, float]) -> None:
         result = self.results.result

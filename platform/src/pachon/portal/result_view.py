@@ -18,6 +18,7 @@ from pachon.portal.dress import button, stylesheet
 from pachon.portal.range_view import Range, RangeView
 from pachon.portal.state import Newest
 from pachon.portal.table_view import TableView
+from pachon.portal.viewed import Bound, ColourPlot, Viewed, rows_picked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,19 +55,21 @@ class ResultView:
         self.table = TableView(pool=pool, turn=turn)
         self._result: Result | None = None
         self._selected: NDArray[np.bool_] | None = None
+        self._bounds: tuple[Bound, ...] = ()
+        self._framed: ColourPlot | None = None
         self._xy: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
         self._axes: dict[str, Axis] = {}
         self.colour = plots.colour_figure()
         self.bars = plots.histogram_figure()
         self.colour.figure.on_event(SelectionGeometry, self._box_drawn)
         self.colour.figure.on_event(RangesUpdate, lambda _: self._draw_colour())
-        self.colour.figure.on_event(Reset, lambda _: self._fit_colour())
+        self.colour.figure.on_event(Reset, lambda _: self._reset_colour())
         self.bars.figure.js_on_change("tags", CustomJS(code=_UNFOLD))
         self._make_widgets()
 
     def show(self, result: Result, *, adql: str, max_rows: int, seconds: float, downloads: Mapping[str, str]) -> None:
         """Show another result, nothing selected; `downloads` are its addresses by format."""
-        self._result, self._xy = result, None
+        self._result, self._xy, self._framed = result, None, None
         self.bars.figure.tags = ["has a result"]
         self.table.show(result)
         self._choose_axes(result)
@@ -99,9 +102,33 @@ class ResultView:
         """Which rows are selected, shape (rows,); None for all of them."""
         return self._selected
 
-    def select(self, selected: NDArray[np.bool_] | None) -> None:
-        """Select some rows, or with None all of them again."""
-        self._selected = selected
+    def viewed(self) -> Viewed:
+        """What was done with the result; of rows selected in no range, `picked` is still to be told."""
+        return Viewed(
+            sort=self.table.sort, bounds=self._bounds, colour=self._colour_plot(), bars=self._expression(self._bar)
+        )
+
+    def restore(self, viewed: Viewed) -> tuple[str, ...]:
+        """Show the result as it was viewed; in words, what of that it has not."""
+        missing = []
+        if viewed.sort is not None and not self.table.sort_by(viewed.sort[0], falling=viewed.sort[1]):
+            missing.append(f"column {viewed.sort[0]}, by which rows were sorted")
+        wanted = [(self._bar, viewed.bars)]
+        if viewed.colour is not None:
+            wanted += [(self._x, viewed.colour.x), (self._y, viewed.colour.y)]
+        labels = {axis.expression: label for label, axis in self._axes.items()}
+        for widget, expression in wanted:
+            if (label := labels.get(expression or "")) in widget.options and label is not None:
+                widget.value = label
+            elif expression is not None:
+                missing.append(f"{expression}, which was plotted")
+        self._framed = viewed.colour
+        self._fit_colour()
+        return (*missing, *self._restore_selection(viewed))
+
+    def select(self, selected: NDArray[np.bool_] | None, bounds: tuple[Bound, ...] = ()) -> None:
+        """Select some rows, or with None all of them again; `bounds` tell by which ranges, if by some."""
+        self._selected, self._bounds = selected, bounds
         self.table.select(selected)
         if selected is None:
             self.colour_range.show(())
@@ -180,12 +207,21 @@ class ResultView:
             lambda: _fitted(result, x_axis, y_axis), lambda fit: self._show_fit(fit, result, x_axis, y_axis), _raise
         )
 
+    def _reset_colour(self) -> None:
+        self._framed = None
+        self._fit_colour()
+
     def _show_fit(self, fit: _Fit, result: Result, x_axis: Axis, y_axis: Axis) -> None:
         if result is not self._result:
             return
         figure, self._xy = self.colour.figure, fit.xy
-        figure.x_range.start, figure.x_range.end = fit.x_range
-        figure.y_range.end, figure.y_range.start = fit.y_range
+        framed = self._framed
+        if framed is not None and (framed.x, framed.y) == (x_axis.expression, y_axis.expression):
+            figure.x_range.start, figure.x_range.end = framed.x_range
+            figure.y_range.end, figure.y_range.start = framed.y_range
+        else:
+            figure.x_range.start, figure.x_range.end = fit.x_range
+            figure.y_range.end, figure.y_range.start = fit.y_range
         figure.xaxis.axis_label, figure.yaxis.axis_label = x_axis.title, y_axis.title
         self._draw_colour()
 
@@ -237,12 +273,13 @@ class ResultView:
         if not event.final or self._xy is None or box.get("type") != "rect":
             return
         ranges = (box["x0"], box["x1"]), (box["y0"], box["y1"])
-        self.select(compute.in_box(*self._xy, x_range=ranges[0], y_range=ranges[1]))
+        selected = compute.in_box(*self._xy, x_range=ranges[0], y_range=ranges[1])
+        self.select(selected, self._bounds_of((self._x, self._y), ranges))
         self.colour_range.show(ranges)
 
     def _colour_range_asked(self, ranges: Sequence[Range]) -> None:
         if self._xy is not None:
-            self.select(compute.in_ranges(self._xy, ranges))
+            self.select(compute.in_ranges(self._xy, ranges), self._bounds_of((self._x, self._y), ranges))
 
     def _bar_range_asked(self, ranges: Sequence[Range]) -> None:
         axis, result = self._axes.get(self._bar.value or ""), self._result
@@ -251,9 +288,56 @@ class ResultView:
 
         def picked(rows: NDArray[np.bool_] | None) -> None:
             if result is self._result:
-                self.select(rows)
+                self.select(rows, self._bounds_of((self._bar,), ranges))
 
         self._picks.ask(lambda: compute.in_ranges([compute.values_of(result, axis)], ranges), picked, _raise)
+
+    def _expression(self, widget: pn.widgets.Select) -> str | None:
+        axis = self._axes.get(widget.value or "")
+        return None if axis is None else axis.expression
+
+    def _bounds_of(self, widgets: Sequence[pn.widgets.Select], ranges: Sequence[Range]) -> tuple[Bound, ...]:
+        """The ranges that have an end, with what they are ranges of."""
+        named = [(self._expression(widget), sorted(ends)) for widget, ends in zip(widgets, ranges, strict=True)]
+        return tuple(Bound(name, float(low), float(high)) for name, (low, high) in named if name and np.isfinite((low, high)).any())
+
+    def _colour_plot(self) -> ColourPlot | None:
+        x, y, figure = self._expression(self._x), self._expression(self._y), self.colour.figure
+        if x is None or y is None or self._xy is None:
+            return None
+        x_range, y_range = (float(figure.x_range.start), float(figure.x_range.end)), figure.y_range
+        return ColourPlot(x, y, x_range, (float(y_range.end), float(y_range.start)))
+
+    def _restore_selection(self, viewed: Viewed) -> tuple[str, ...]:
+        result = self._result
+        if result is None or not (viewed.bounds or viewed.picked):
+            return ()
+        axes = [compute.axis_of(bound.expression, result.columns) for bound in viewed.bounds]
+        known = [axis for axis in axes if axis is not None]
+        picked = viewed.picked
+        is_missing = picked is not None and picked.column not in result.table.column_names
+        if len(known) < len(axes) or is_missing:
+            return ("what its selection is made of",)
+
+        def find() -> NDArray[np.bool_] | None:
+            if picked is not None:
+                return rows_picked(result, picked)
+            ranges = [(bound.low, bound.high) for bound in viewed.bounds]
+            return compute.in_ranges([compute.values_of(result, axis) for axis in known], ranges)
+
+        self._picks.ask(find, lambda rows: self._show_restored(result, rows, viewed.bounds), _raise)
+        return ()
+
+    def _show_restored(self, result: Result, rows: NDArray[np.bool_] | None, bounds: tuple[Bound, ...]) -> None:
+        if result is not self._result:
+            return
+        self.select(rows, bounds)
+        by_name = {bound.expression: (bound.low, bound.high) for bound in bounds}
+        for view, widgets in ((self.colour_range, (self._x, self._y)), (self.bar_range, (self._bar,))):
+            names = [self._expression(widget) or "" for widget in widgets]
+            if set(names) == set(by_name):
+                view.name([widget.value for widget in widgets])
+                view.show([by_name[name] for name in names])
 
 
 def _summary(result: Result, *, max_rows: int, seconds: float) -> str:

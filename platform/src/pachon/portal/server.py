@@ -25,7 +25,9 @@ from pachon.portal.dress import FOLDER
 from pachon.portal.login import Logins, hub_client
 from pachon.portal.pages import OpenSource, PortalPage
 from pachon.portal.projection import View
+from pachon.portal.queries_page import QueriesPage
 from pachon.portal.releases_page import ReleasePage
+from pachon.portal.saved_rows import wanted_query
 from pachon.portal.state import Person, Pools, TileCache
 from pachon_client import Client
 
@@ -94,13 +96,14 @@ def build(
     root = base.path.rstrip("/")
     offered, pools = Downloads(), _pools()
     open_page = partial(PortalPage, cache=TileCache(), pools=pools, offered=offered, base_url=settings.base_url)
-    of_releases = {"logins": logins, "open_source": open_source, "pool": pools.asking, "root": root}
+    of_pages = {"logins": logins, "open_source": open_source, "pool": pools.asking, "root": root}
 
     def application() -> pn.Template:
         document = pn.state.curdoc
         person = person_of(document.session_context.request)
         remember(document.session_context.id, person)
-        page = open_page(person, open_source, document=document)
+        wanted = wanted_query(document.session_context.request.arguments)
+        page = open_page(person, open_source, document=document, wanted=wanted)
         pn.state.onload(page.start)
 
         def end(ended: Any) -> None:  # noqa: ANN401 -- Bokeh's session context
@@ -131,7 +134,8 @@ def build(
             (r"/health", Health),
             (r"/brand/([a-z.]+)", BrandFile),
             (rf"/download/([\w-]+)\.({'|'.join(FORMS)})", Download, {"downloads": offered, "logins": logins}),
-            (r"/releases(?:/([^/]+))?/?", ReleasePage, of_releases),
+            (r"/queries/?", QueriesPage, of_pages),
+            (r"/releases(?:/([^/]+))?/?", ReleasePage, of_pages),
             (r"/assets/(.*)", StaticFileHandler, {"path": str(FOLDER / "static")}),
         ],
         show=False,

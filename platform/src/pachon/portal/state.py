@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pachon.portal.turn import Later
-    from pachon_client import Execution, Release, Result, Table
+    from pachon_client import Execution, Query, QuerySummary, Release, Result, Table
 
 _CACHE_BYTES = 256 * 1024**2
 _FRESH_S = 30.0
@@ -43,6 +43,18 @@ class Source(Protocol):
 
     def executions(self, limit: int) -> tuple[Execution, ...]:
         """The last things the person ran, newest first."""
+        ...
+
+    def ask(self, adql: str, name: str = "", *, max_rows: int | None = None, **more: Any) -> Query:  # noqa: ANN401 -- members differ
+        """Save a query and run it; its rows stay with it."""
+        ...
+
+    def open(self, query: str) -> Query:
+        """A saved query by its id or an address that has it."""
+        ...
+
+    def queries(self, text: str = "", *, limit: int = 50, **conditions: str) -> tuple[QuerySummary, ...]:
+        """Saved queries of the person and those shared with them, newest change first."""
         ...
 
     def tile(self, table: str, order: int, pixel: int) -> np.ndarray[Any, Any]:

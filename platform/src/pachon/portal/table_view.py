@@ -91,6 +91,18 @@ class TableView:
         self._list_anew()
 
     @property
+    def sort(self) -> tuple[str, bool] | None:
+        """Column by which rows are listed, and whether the largest come first; None as they came."""
+        return None if self.by.value == _AS_FOUND else (self.by.value, self.direction.value == _FALLING)
+
+    def sort_by(self, column: str, *, falling: bool) -> bool:
+        """List rows in the order of a column; False if the result has none of this name."""
+        if column not in self.by.options:
+            return False
+        self.direction.value, self.by.value = _FALLING if falling else _RISING, column
+        return True
+
+    @property
     def frame(self) -> pd.DataFrame | None:
         """The rows on the page; None before they are there."""
         return None if self._rows is None else self._rows.value

@@ -1,0 +1,100 @@
+"""The Portal's page of saved queries: one's own and those shared with one, found by their words.
+
+A plain document, made on the server from what the API says to this person: it needs no script and no session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import closing
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import jinja2
+from tornado.web import RequestHandler
+
+from pachon.portal.compute import query_words
+from pachon.portal.dress import FOLDER
+from pachon.portal.login import notice
+from pachon.portal.releases_page import AWAY
+from pachon_client import AuthenticationError, PachonClientError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from bokeh.server.auth_provider import AuthProvider
+
+    from pachon.portal.pages import OpenSource
+    from pachon.portal.state import Person
+    from pachon_client import QuerySummary
+
+_LOGGER = logging.getLogger(__name__)
+_SHOWN = 100
+_LONGEST_TEXT = 200
+WHOSE = {"all": "All", "mine": "Mine", "shared": "Shared with me"}
+STATES = {
+    "": "any",
+    "DRAFT": "never run",
+    "EXECUTING": "running",
+    "COMPLETED": "completed",
+    "ERROR": "failed",
+    "ABORTED": "given up",
+}
+
+
+class QueriesPage(RequestHandler):
+    """`/portal/queries?text=&whose=&state=` lists saved queries."""
+
+    def initialize(self, logins: AuthProvider, open_source: OpenSource, pool: Executor, root: str) -> None:
+        """Take what the server gives."""
+        self._logins, self._open_source, self._pool, self._root = logins, open_source, pool, root
+
+    async def get(self) -> None:
+        """Show the list to those whom the hub lets in."""
+        self.set_header("Cache-Control", "no-store")
+        if await self._logins.get_user_async(self) is None:
+            self.redirect(f"{self._root}/portal/login?next={quote(self.request.uri or '', safe='')}")
+            return
+        wanted = {
+            "text": self.get_query_argument("text", "")[:_LONGEST_TEXT].strip(),
+            "whose": self.get_query_argument("whose", "all"),
+            "state": self.get_query_argument("state", ""),
+        }
+        wanted |= {"whose": "all"} if wanted["whose"] not in WHOSE else {}
+        wanted |= {"state": ""} if wanted["state"] not in STATES else {}
+        person: Person = vars(self.request)["person"]
+        try:
+            page = await asyncio.get_running_loop().run_in_executor(self._pool, self._page, person, wanted)
+        except AuthenticationError:
+            self._refuse(HTTPStatus.UNAUTHORIZED, "Your login has ended", "Load the page again to log in.")
+        except PachonClientError as error:
+            _LOGGER.info("The saved queries could not be had: %s", error)
+            self.set_header("Retry-After", "5")
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "One moment, please", AWAY)
+        else:
+            _ = self.finish(page)
+
+    def _page(self, person: Person, wanted: Mapping[str, str]) -> str:
+        with closing(self._open_source(person.token)) as source:
+            conditions = {"whose": wanted["whose"]} | ({"state": wanted["state"]} if wanted["state"] else {})
+            found = source.queries(wanted["text"], limit=_SHOWN + 1, **conditions)
+        return queries_html(found, wanted, root=self._root, person=person.name)
+
+    def _refuse(self, status: HTTPStatus, title: str, text: str) -> None:
+        self.set_status(status)
+        _ = self.finish(notice(title, text, root=self._root))
+
+
+def queries_html(found: tuple[QuerySummary, ...], wanted: Mapping[str, str], *, root: str, person: str) -> str:
+    """The page for these queries."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["words"] = query_words
+    words: dict[str, Any] = {"root": root, "person": person, "wanted": wanted, "whose": WHOSE, "states": STATES}
+    is_asked = any((wanted["text"], wanted["state"], wanted["whose"] != "all"))
+    template = environment.get_template("queries.html")
+    return template.render(words, queries=found[:_SHOWN], has_more=len(found) > _SHOWN, is_asked=is_asked)

@@ -1,0 +1,181 @@
+"""Saving what is at hand, and opening it again, in a session without a browser."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import Awaitable, Callable
+
+import numpy as np
+import pytest
+
+from pachon.portal.copies import copies
+from pachon.portal.queries_page import queries_html
+from pachon.portal.saved_rows import wanted_query
+from pachon_client import QuerySummary
+from portal.session import MemorySource, Session, session
+
+pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword")  # Bokeh's own use of pandas
+
+Story = Callable[[Session], Awaitable[None]]
+
+
+def live(source: MemorySource, story: Story, *, wanted: str = "") -> None:
+    """Tell a story in a session that opens a query, or that has asked one of a hundred rows."""
+
+    async def told() -> None:
+        async with session(source, wanted=wanted) as living:
+            if not wanted:
+                await living.until(lambda: "objects in view" in living.note)
+                await living.press(living.ask._searches[0])
+                await living.until(lambda: "100 rows" in living.status)
+                results = living.page.results
+                await living.until(lambda: results._xy is not None and not results._fits._is_busy)
+            await story(living)
+
+    asyncio.run(told())
+
+
+async def save(living: Session, name: str) -> None:
+    living.page.saved.name.value = name
+    await living.press(living.page.saved.save_button)
+    await living.until(lambda: "Saved" in living.page.saved.status.object)
+
+
+def saved(source: MemorySource, name: str = "mine") -> str:
+    """A query is saved with a selection, a sort and plots in sight; returns its id."""
+
+    async def story(living: Session) -> None:
+        results = living.page.results
+
+        def touch() -> None:
+            results._colour_range_asked(((0.5, 1.5), (11.0, 13.0)))
+            results.table.sort_by("g_mag", falling=True)
+            results.colour.figure.x_range.start = -3.25
+
+        living.page._turn(touch)
+        await living.until(lambda: results.colour.figure.x_range.start == -3.25)
+        await save(living, name)
+
+    live(source, story)
+    return next(iter(source.saved.documents))
+
+
+def test_a_link_brings_the_rows_back_by_running_the_query_again_with_selection_sort_plots_and_place() -> None:
+    source = MemorySource()
+    query_id = saved(source)
+
+    async def story(living: Session) -> None:
+        results = living.page.results
+        await living.until(lambda: results.selected is not None)
+        x, y = results._xy
+        assert (results.selected == ((x >= 0.5) & (x <= 1.5) & (y >= 11) & (y <= 13))).all()
+        assert results.colour_range.fields[0][0].value == "0.5"
+        assert results.table.sort == ("g_mag", True)
+        assert results.colour.figure.x_range.start == -3.25
+        assert living.page.map.view.centre == pytest.approx((56.75, 24.12))
+        assert living.ask._editor.value == living.page.saved.query.adql
+        before = source.saved.documents[query_id]["current"]["view"]
+        await save(living, "again")
+        assert source.saved.documents[query_id]["current"]["view"] == before
+
+    live(source, story, wanted=f"?q={query_id}")
+
+
+def test_who_may_not_read_the_data_sees_the_query_and_why_there_are_no_rows() -> None:
+    source = MemorySource()
+    source.saved.row_count, source.saved.reason = None, "What this result was made from is not yours to read: dr9."
+    source.saved.access = "reader"
+    query_id = saved(source)
+    source.asked.clear()
+
+    async def story(living: Session) -> None:
+        await living.until(lambda: "not yours to read: dr9" in living.page.saved.status.object)
+        assert "sky.stars" in living.ask._editor.value
+        assert living.page.saved.save_button.label == "Save a copy"
+        assert living.queries == []
+
+    live(source, story, wanted=f"?q={query_id}")
+
+
+def test_a_query_that_is_not_there_is_said_in_one_sentence() -> None:
+    async def story(living: Session) -> None:
+        await living.until(lambda: "There is no query" in living.page.saved.status.object)
+
+    live(MemorySource(), story, wanted=f"?q={'7' * 26}")
+
+
+def test_if_somebody_was_quicker_both_are_shown_and_both_can_be_kept() -> None:
+    source = MemorySource()
+
+    async def story(living: Session) -> None:
+        await save(living, "mine")
+        query_id = living.page.saved.query.id
+        source.saved.request(
+            "PATCH", f"queries/{query_id}", body={"name": "<theirs>", "author": "ada", "conflict": "keep"}
+        )
+        living.page.saved.name.value = "mine, better"
+        await living.press(living.page.saved.save_button)
+        await living.until(lambda: "&lt;theirs&gt;" in living.page.saved.status.object)
+        assert "ada saved version 2" in living.page.saved.status.object
+        assert source.saved.documents[query_id]["current"]["name"] == "<theirs>"
+        await living.press(living.page.saved.both_button)
+        await living.until(lambda: "Saved" in living.page.saved.status.object)
+        current = source.saved.documents[query_id]["current"]
+        assert (current["name"], current["number"], current["conflict"]) == ("mine, better", 3, "keep")
+        assert not living.page.saved.both_button.visible
+
+    live(source, story)
+
+
+def test_rows_that_no_range_tells_are_kept_by_their_identifier() -> None:
+    source = MemorySource(rows=100)
+
+    async def story(living: Session) -> None:
+        living.page._turn(lambda: living.page.results.select(np.arange(100) < 60))
+        await living.until(lambda: living.page.results.selected is not None)
+        await save(living, "few")
+        assert source.saved.documents["0" * 26]["current"]["view"]["selection"]["kind"] == "rows"
+
+    live(source, story)
+
+
+def test_lines_for_other_tools_hold_the_text_whatever_its_quotes() -> None:
+    adql = "SELECT *\nFROM sky.\"odd \\ table\" WHERE name = 'O''Neill'"
+    lines = copies("1" * 26, adql, max_rows=50, api_url="http://localhost/api")
+    words = dict(word.split("=", 1) for word in shlex.split(lines["STILTS"])[2:])
+    assert words == {"tapurl": "http://localhost/api/tap", "adql": adql, "maxrec": "50", "out": "rows.vot"}
+    calls: list[tuple[str, int]] = []
+
+    class Service:
+        def __init__(self, _url: str) -> None: ...
+
+        def run_async(self, text: str, maxrec: int) -> Service:
+            calls.append((text, maxrec))
+            return self
+
+        def to_table(self) -> None: ...
+
+    code = lines["pyvo"].replace("import pyvo\n", "").replace("pyvo.dal.TAPService", "Service")
+    exec(code, {"Service": Service})
+    assert calls == [(adql, 50)]
+
+
+def test_addresses_of_pages_open_queries_by_id_and_by_the_token_of_a_link() -> None:
+    assert wanted_query({"q": [b"1a"], "link": [b"t&x"], "other": [b"y"]}) == "?q=1a&link=t%26x"
+    assert wanted_query({"link": [b"t"]}) == ""
+
+
+def test_the_list_tells_ones_own_from_what_is_shared_and_escapes_what_people_wrote() -> None:
+    wanted = {"text": "", "whose": "all", "state": ""}
+    mine = QuerySummary(
+        id="1" * 26, owner="novice", name="<b>near</b>", adql="SELECT 1", state="COMPLETED", version=2, row_count=1_234
+    )
+    theirs = QuerySummary(id="2" * 26, owner="ada", name="far", adql="SELECT 2", state="DRAFT", version=1)
+    page = queries_html((mine, theirs), wanted, root="/sky", person="novice")
+    assert "&lt;b&gt;near&lt;/b&gt;" in page
+    assert "1,234 rows" in page
+    assert "of ada, shared with you" in page
+    assert f'href="/sky/portal/?q={"2" * 26}"' in page
+    assert "No query is saved yet" in queries_html((), wanted, root="", person="novice")
+    assert "Nothing is found" in queries_html((), {**wanted, "text": "x"}, root="", person="novice")

@@ -96,6 +96,7 @@ class MemoryQueries:
     reason: str | None = "The rows were not kept."
     row_count: int | None = 100
     documents: dict[str, dict[str, Any]] = field(default_factory=dict)
+    shares: list[dict[str, Any]] = field(default_factory=list)
 
     def request(
         self, method: str, path: str, *, body: Any = None, headers: Mapping[str, str] | None = None, **_: Any
@@ -107,10 +108,26 @@ class MemoryQueries:
             raise NotFoundError(f"There is no query '{query_id}'.")
         if method == "PATCH" and body["conflict"] == "refuse" and headers["If-Match"] != self._etag(known):
             raise StaleError("Somebody else changed this query.")
+        leaf = path.split("/")[2:]
+        if leaf:
+            return SimpleNamespace(content=json.dumps(self._part(known, leaf, body)), headers={}, url=path)
         if method in {"POST", "PATCH"} and body:
             self.documents[query_id] = self._document(query_id, known, body)
         document = self.documents[query_id]
         return SimpleNamespace(content=json.dumps(document), headers={"ETag": self._etag(document)}, url=path)
+
+    def _part(self, known: dict[str, Any], leaf: list[str], body: Any) -> dict[str, Any]:
+        if leaf[0] == "shares" and body:
+            share = {"id": str(len(self.shares)), **body, "address": "http://localhost/portal/?q=1&link=<t>"}
+            self.shares.append(share)
+            return share
+        if leaf[0] == "shares":
+            return {"shares": self.shares}
+        if leaf[0] == "versions" and leaf[-1] == "restore":
+            known["current"] |= {"number": known["current"]["number"] + 1, "name": "restored"}
+            return known
+        old = {"number": 1, "name": "first", "author": "ada", "created_at": "2026-11-25T10:00:00+00:00"}
+        return {"versions": [known["current"], old], "next_before": None}
 
     @staticmethod
     def _etag(document: dict[str, Any]) -> str:

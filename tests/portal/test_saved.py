@@ -8,10 +8,13 @@ from collections.abc import Awaitable, Callable
 
 import numpy as np
 import pytest
+from panel.widgets import Button
 
+from pachon.core.errors import UsageError
 from pachon.portal.copies import copies
 from pachon.portal.queries_page import queries_html
 from pachon.portal.saved_rows import wanted_query
+from pachon.portal.share_view import share_of
 from pachon_client import QuerySummary
 from portal.session import MemorySource, Session, session
 
@@ -138,6 +141,35 @@ def test_rows_that_no_range_tells_are_kept_by_their_identifier() -> None:
         assert source.saved.documents["0" * 26]["current"]["view"]["selection"]["kind"] == "rows"
 
     live(source, story)
+
+
+def test_a_query_is_shared_by_a_link_whose_address_is_shown_and_a_former_version_is_restored() -> None:
+    source = MemorySource()
+
+    async def story(living: Session) -> None:
+        await save(living, "mine")
+        sharing = living.page.saved._sharing
+        sharing.audience.value, sharing.days.value = "link", "30"
+        await living.press(sharing.share_button)
+        await living.until(lambda: "link=&lt;t&gt;" in sharing.status.object)
+        await living.until(lambda: len(sharing.shares.select(Button)) == 1)
+        assert source.saved.shares[0]["expires_at"] > "2026"
+        sharing.audience.value, sharing.who.value = "person", " "
+        await living.press(sharing.share_button)
+        await living.until(lambda: "Name the person" in sharing.status.object)
+        living.page.saved.query.note("a second version")
+        living.page._turn(lambda: sharing.show(living.page.saved.query))
+        await living.until(lambda: len(sharing.versions.select(Button)) == 1)
+        await living.press(sharing.versions.select(Button)[0])
+        await living.until(lambda: living.page.saved.name.value == "restored")
+
+    live(source, story)
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "x", "1.5", "99999"])
+def test_days_of_a_share_are_a_whole_number_that_is_possible(days: str) -> None:
+    with pytest.raises(UsageError, match="whole number from 1 to 3650"):
+        share_of("link", who="", days=days, may_edit=False)
 
 
 def test_lines_for_other_tools_hold_the_text_whatever_its_quotes() -> None:

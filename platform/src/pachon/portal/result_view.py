@@ -299,7 +299,11 @@ class ResultView:
     def _bounds_of(self, widgets: Sequence[pn.widgets.Select], ranges: Sequence[Range]) -> tuple[Bound, ...]:
         """The ranges that have an end, with what they are ranges of."""
         named = [(self._expression(widget), sorted(ends)) for widget, ends in zip(widgets, ranges, strict=True)]
-        return tuple(Bound(name, float(low), float(high)) for name, (low, high) in named if name and np.isfinite((low, high)).any())
+        return tuple(
+            Bound(name, float(low), float(high))
+            for name, (low, high) in named
+            if name and np.isfinite((low, high)).any()
+        )
 
     def _colour_plot(self) -> ColourPlot | None:
         x, y, figure = self._expression(self._x), self._expression(self._y), self.colour.figure

@@ -12,6 +12,7 @@ import panel as pn
 
 from pachon.portal.copies import copies, copies_html
 from pachon.portal.dress import button, stylesheet
+from pachon.portal.share_view import ShareView
 from pachon.portal.state import Newest
 from pachon.portal.viewed import MOST_PICKED, Viewed, picked_rows
 from pachon_client import StaleError
@@ -92,6 +93,7 @@ class SavedView:
         self._base_url = base_url
         self._work = Newest(pool, turn)
         self.query: Query | None = None
+        self._sharing = ShareView(pool=pool, turn=turn, explain=explain, restored=self.open)
         self._make_widgets(turn)
 
     def open(self, address: str) -> None:
@@ -123,7 +125,7 @@ class SavedView:
         buttons = (self.save_button, self.copy_button, self.both_button, self.theirs_button)
         self.form = pn.Column(
             self.head, self.name, self.tags, self.notes, pn.FlexBox(*buttons, gap="6px", margin=(6, 0)),
-            self.status, self.links, sizing_mode="stretch_width", margin=0,
+            self.status, self.links, self._sharing.form, sizing_mode="stretch_width", margin=0,
         )  # fmt: skip
 
     @property
@@ -192,6 +194,7 @@ class SavedView:
 
     def _show(self, query: Query) -> None:
         self.query = query
+        self._sharing.show(query)
         self.name.value, self.tags.value, self.notes.value = query.name, ", ".join(query.tags), query.notes
         self.save_button.label = "Save" if self._may_edit else "Save a copy"
         self.copy_button.visible = self._may_edit

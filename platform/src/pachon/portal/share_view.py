@@ -70,7 +70,8 @@ class ShareView:
         self.versions = pn.Column(sizing_mode="stretch_width", margin=0)
         self.audience.param.watch(lambda _: self._turn(self._audience_chosen), "value")
         card: dict[str, Any] = {"collapsed": True, "sizing_mode": "stretch_width", "margin": (6, 0)}
-        card |= {"stylesheets": [stylesheet()], "css_classes": ["folded"]}
+        card |= {"stylesheets": [stylesheet()], "header_background": "var(--pachon-surface-sunken)"}
+        card |= {"header_color": "var(--pachon-text)"}
         self.sharing = pn.Card(
             pn.pane.HTML(
                 "<p class='muted small'>Whoever sees a query sees its rows only if they may read its data.</p>", **html

@@ -75,7 +75,7 @@ def _refusals(releases: ReleaseService, principal: Principal, name: str) -> list
     tiles = TileService(releases, cast("Any", None))
     doors = (
         lambda: releases.table(principal, name),
-        lambda: queries.cone(principal, name, Cone(56.75, 24.12, 1)),
+        lambda: queries.prepare_cone(principal, name, Cone(56.75, 24.12, 1)),
         lambda: tiles.counts(principal, name, 0, 4),
         lambda: tiles.etag(principal, name, 0, 4),
         lambda: queries.ask(principal, f"SELECT 1 AS one FROM {name}"),

@@ -183,8 +183,10 @@ def test_other_formats_are_there_on_request(site: Site) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"RA": None}, "RA is missing: right ascension in decimal degrees, ICRS."),
-        ({"RA": "12h30m"}, "RA must be a number (right ascension in decimal degrees, ICRS), not '12h30m'."),
+        ({"RA": None}, "RA is missing: a right ascension in decimal degrees, ICRS, 0 to 360."),
+        ({"RA": "400"}, "RA must be a right ascension in decimal degrees, ICRS, 0 to 360, not 400."),
+        ({"RA": "-1"}, "RA must be a right ascension in decimal degrees, ICRS, 0 to 360, not -1."),
+        ({"RA": "12h30m"}, "RA must be a number (a right ascension in decimal degrees, ICRS, 0 to 360), not '12h30m'."),
         ({"RA": "nan"}, "RA must be a number"),
         ({"DEC": "north"}, "DEC must be a number (declination in decimal degrees, ICRS, -90 to +90), not 'north'."),
         ({"DEC": "91"}, "DEC must be between -90 and +90 degrees, not 91.0."),

@@ -216,7 +216,7 @@ FEATURES = {
         f"SELECT IN_UNIT(dec, »'kg') {STARS}", "'deg' cannot be converted to 'kg'",
     ),
     "IN_UNIT of a unit": Feature(
-        f"SELECT MAX(IN_UNIT(dec / 2, 'deg')) {STARS}",
+        f"SELECT MAX(IN_UNIT(dec - 45, 'deg')) {STARS}",
         [(45.0,)],
         f"SELECT IN_UNIT(dec, »'degrees') {STARS}", "'degrees' is not a unit of VOUnits",
     ),

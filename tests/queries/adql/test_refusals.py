@@ -25,6 +25,13 @@ REFUSED = [
     ("SELECT RANK() OVER (ORDER BY ra) FROM sky.stars", (1, 15), "window"),
     ("SELECT ra INTO x FROM sky.stars", (1, 11), "does not write"),
     ("SELECT ra FROM sky.stars ORDER BY ra NULLS FIRST", (1, 44), "reserved word"),
+    ("SELECT TOP 5 DISTINCT id FROM sky.stars", (1, 14), "DISTINCT stands before TOP: SELECT DISTINCT TOP n"),
+    # what is left out
+    ("SELECT TOP 5 id ra dec FROM sky.stars", (1, 20), "a comma or FROM is expected before 'dec'"),
+    ("SELECT id g_mag ra FROM sky.stars", (1, 17), "a comma or FROM is expected before 'ra'"),
+    ("SELECT id FROM sky.stars WHERE ra < 8 dec > 1", (1, 39), "AND or OR is expected before 'dec'"),
+    ("SELECT id FROM sky.stars WHERE ra < 8 HAVNG ra > 1", (1, 39), "did you mean HAVING"),
+    ("SELECT id FROM sky.stars WHERE ra 8", (1, 35), "unexpected '8'"),
     # signs
     ("SELECT ra, FROM sky.stars", (1, 10), "further item"),
     ("SELECT ra FROM sky.stars,", (1, 25), "further item"),
@@ -92,6 +99,7 @@ REFUSED = [
     ("SELECT ra FROM sky.stars WHERE 1 = CONTAINS(POINT(ra, dec), CIRCLE(1, 2))", (1, 61), "three numbers"),
     ("SELECT ra FROM sky.stars WHERE 1 = CONTAINS(POINT(ra, dec), CIRCLE(1, 2, -3))", (1, 61), "0 and 180"),
     ("SELECT ra FROM sky.stars WHERE 1 = CONTAINS(POINT(ra, dec), CIRCLE(1, 95, 3))", (1, 61), "-90 and +90"),
+    ("SELECT ra FROM sky.stars WHERE 1 = CONTAINS(POINT(ra, dec), CIRCLE(400, 5, 3))", (1, 61), "-360 and +360"),
     ("SELECT ra FROM sky.stars WHERE 1 = CONTAINS(POINT('GALACTIC', ra, dec), CIRCLE(1, 2, 3))", (1, 51), "ICRS"),
     ("SELECT ra FROM sky.stars WHERE 1 = CONTAINS(POINT(ra, dec), POLYGON(1, 2, 3, 4))", (1, 61), "three vertices"),
     (

@@ -65,7 +65,7 @@ class ConeRequest:
         max_rows = parameters.max_rows(limit=limits.max_rows)
         return cls(
             cone=Cone(
-                _required(parameters, "RA", allowed="right ascension in decimal degrees, ICRS"),
+                _right_ascension(parameters),
                 _required(parameters, "DEC", allowed="declination in decimal degrees, ICRS, -90 to +90"),
                 radius_deg,
             ),
@@ -74,6 +74,14 @@ class ConeRequest:
             max_rows=max_rows if radius_deg > 0 else 0,
             has_old_words=_version(parameters) != _NEW_VERSION,
         )
+
+
+def _right_ascension(parameters: Parameters) -> float:
+    allowed = "a right ascension in decimal degrees, ICRS, 0 to 360"
+    ra_deg = _required(parameters, "RA", allowed=allowed)
+    if not 0 <= ra_deg <= 360:  # noqa: PLR2004 -- a whole turn
+        raise UsageError(f"RA must be {allowed}, not {ra_deg:g}.", parameter="RA")
+    return ra_deg
 
 
 def _radius(parameters: Parameters, limits: ConeLimits) -> float:

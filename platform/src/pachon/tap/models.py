@@ -96,7 +96,7 @@ class LightCurveRequest:
         """
         return cls(
             table=_required(parameters, "TABLE", what="the table that refers to the object, such as schema.table"),
-            column=_required(parameters, "COLUMN", what="its column that holds the identifier"),
+            column=_required(parameters, "COLUMN", what="the column of TABLE that holds the identifier"),
             identifier=_required(parameters, "ID", what="the identifier of the object"),
             form=formats.choose(parameters, default=formats.BINARY2),
             max_rows=parameters.max_rows(limit=limits.max_rows),

@@ -76,18 +76,22 @@ def make_shape(kind: str, numbers: tuple[Expression, ...]) -> Shape:
     Raises
     ------
     ShapeError
-        For a latitude outside [-90, 90], a negative radius, a polygon without an agreed inside.
+        For a longitude outside [-360, 360], a latitude outside [-90, 90], a negative radius, a polygon without an
+        agreed inside.
     """
     if kind == "polygon":
         return _polygon(numbers)
-    _check_latitude(numbers[1])
+    _check_place(numbers[0], numbers[1])
     for size in numbers[2:]:
         _check_size(kind, size)
     return Shape(kind, numbers)
 
 
-def _check_latitude(expression: Expression) -> None:
-    value = numeric_value(expression)
+def _check_place(longitude: Expression, latitude: Expression) -> None:
+    value = numeric_value(longitude)
+    if value is not None and abs(value) > 360:  # noqa: PLR2004 -- a whole turn
+        raise ShapeError(f"a right ascension must be between -360 and +360 degrees, not {value:g}.")
+    value = numeric_value(latitude)
     if value is not None and abs(value) > 90:  # noqa: PLR2004 -- a pole
         raise ShapeError(f"a declination must be between -90 and +90 degrees, not {value:g}.")
 
@@ -105,8 +109,8 @@ def _check_size(kind: str, expression: Expression) -> None:
 def _polygon(numbers: tuple[Expression, ...]) -> Shape:
     if len(numbers) > 2 * _MAX_VERTICES:
         raise ShapeError(f"a polygon may have at most {_MAX_VERTICES} vertices.")
-    for latitude in numbers[1::2]:
-        _check_latitude(latitude)
+    for longitude, latitude in zip(numbers[0::2], numbers[1::2], strict=True):
+        _check_place(longitude, latitude)
     shape = Shape("polygon", numbers)
     if not shape.is_constant:
         return shape

@@ -86,6 +86,26 @@ _ENDS = frozenset(
     }
 )  # fmt: skip
 """What a name, a value or a query may end with."""
+_VALUES = frozenset({TokenType.VAR, TokenType.IDENTIFIER, TokenType.NUMBER, TokenType.STRING})
+_CONDITION = "AND or OR"
+_MISSING_IN = {
+    TokenType.SELECT: "a comma or FROM",
+    TokenType.WHERE: _CONDITION,
+    TokenType.ON: _CONDITION,
+    TokenType.HAVING: _CONDITION,
+    TokenType.AND: _CONDITION,
+    TokenType.OR: _CONDITION,
+    TokenType.GROUP_BY: "a comma",
+    TokenType.ORDER_BY: "a comma",
+}
+"""What stands between two values, by the clause they are in."""
+_CLAUSES = frozenset({*_MISSING_IN, TokenType.FROM, TokenType.JOIN})
+_COMPARED = frozenset(
+    {
+        TokenType.EQ, TokenType.NEQ, TokenType.LT, TokenType.LTE, TokenType.GT, TokenType.GTE, TokenType.LIKE,
+        TokenType.ILIKE,
+    }
+)  # fmt: skip
 _NAMES = {"DPipe": "||", "EQ": "=", "NEQ": "<>", "LT": "<", "LTE": "<=", "GT": ">", "GTE": ">=", "Add": "+", "Sub": "-"}
 _MISSING = re.compile(r"Required keyword: '\w+' missing for <class '[\w.]*\.(\w+)'>")
 
@@ -121,7 +141,12 @@ def parse(text: str) -> exp.Query:
     try:
         tree = parser.parse(tokens, text)[0]
     except ParseError as error:
-        raise _explain(text, tokens, parser.failed_at, error) from None
+        token = parser.failed_at or tokens[-1]
+        index = next((i for i, other in enumerate(tokens) if other.start == token.start), len(tokens) - 1)
+        if missing := _missing_before(tokens, index):
+            message = f"{missing} is expected before {_spelled(text, token)}."
+            raise error_at(text, token.start, message) from None
+        raise _explain(text, tokens, token, index, error) from None
     except RecursionError:
         raise limits.too_deep() from None
     if not isinstance(tree, exp.Query):
@@ -162,10 +187,8 @@ def _describe(name: str) -> str:
     return name.strip("_").replace("_", " ").upper()
 
 
-def _explain(text: str, tokens: list[Token], failed_at: Token | None, error: ParseError) -> QuerySyntaxError:
+def _explain(text: str, tokens: list[Token], token: Token, index: int, error: ParseError) -> QuerySyntaxError:
     description = str(error.errors[0].get("description", "")) if error.errors else ""
-    token = failed_at or tokens[-1]
-    index = next((i for i, other in enumerate(tokens) if other.start == token.start), len(tokens) - 1)
     for place in (index, index - 1):
         if _may_be_misspelt(tokens, place) and (found := _word_hint(tokens[place])):
             return error_at(text, tokens[place].start, found)
@@ -181,6 +204,29 @@ def _explain(text: str, tokens: list[Token], failed_at: Token | None, error: Par
     if index == len(tokens) - 1 and token.token_type not in {TokenType.VAR, TokenType.IDENTIFIER, TokenType.NUMBER}:
         return error_at(text, token.end + 1, f"the query ends too early, after {_spelled(text, token)}.")
     return error_at(text, token.start, f"unexpected {_spelled(text, token)}.")
+
+
+def _missing_before(tokens: list[Token], index: int) -> str:
+    """What is left out where a value or name follows another; nothing if either may be a misspelt keyword."""
+    if index == 0 or not {tokens[index].token_type, tokens[index - 1].token_type} <= _VALUES:
+        return ""
+    depth, is_compared, clause = 0, False, None
+    for token in reversed(tokens[:index]):
+        kind = token.token_type
+        depth += (kind is TokenType.R_PAREN) - (kind is TokenType.L_PAREN)
+        if depth < 0:
+            return ""
+        is_compared = is_compared or kind in _COMPARED
+        if depth == 0 and kind in _CLAUSES:
+            clause = kind
+            break
+    missing = _MISSING_IN.get(clause, "") if clause else ""
+    if missing == _CONDITION and not is_compared:
+        return ""
+    keywords = CLAUSE_KEYWORDS if clause is TokenType.ORDER_BY else CLAUSE_KEYWORDS - {"ASC", "DESC"}
+    words = [tokens[i].text.upper() for i in (index - 1, index) if _may_be_misspelt(tokens, i)]
+    is_misspelt = any(word in FOREIGN_KEYWORDS or suggestion(word, keywords, cutoff=0.7) for word in words)
+    return "" if is_misspelt else missing
 
 
 def _may_be_misspelt(tokens: list[Token], index: int) -> bool:

@@ -28,8 +28,11 @@ _STATISTIC = {
 def arithmetic(op: Op, left: Expression, right: Expression, datatype: DataType) -> Field:
     """The field of a sum, difference, product or quotient.
 
-    A constant has no unit of its own: added, it counts in the unit of the other side; as a factor it changes none.
+    A constant has no unit of its own: added, it counts in the unit of the other side; as a factor
+    other than 1 it may be a conversion, as 3600 is from degrees, so what the product measures cannot be said.
     """
+    if op not in {Op.ADD, Op.SUBTRACT} and (_converts(left) or _converts(right)):
+        return Field(name="value", datatype=datatype)
     unit = _sum_unit(left, right) if op in {Op.ADD, Op.SUBTRACT} else _product_unit(op, left, right)
     ucd = left.field.ucd if left.field.ucd == right.field.ucd else None
     kind = _OF_SAME.get(Op.DIVIDE if op is Op.INTEGER_DIVIDE else op)
@@ -96,6 +99,11 @@ def _sum_unit(left: Expression, right: Expression) -> str | None:
     if isinstance(right, Literal) and two is None:
         return one
     return one if one == two else None
+
+
+def _converts(factor: Expression) -> bool:
+    """Whether a factor is a bare constant that changes the number: any but 1."""
+    return isinstance(factor, Literal) and factor.field.unit is None and factor.value != 1
 
 
 def _product_unit(op: Op, left: Expression, right: Expression) -> str | None:

@@ -82,6 +82,10 @@ def tokenize(text: str) -> list[Token]:
         _check_token(text, token)
     for left, right in pairwise(tokens):
         _check_pair(text, left, right)
+    for top, _, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if top.token_type is TokenType.TOP and after.token_type in {TokenType.DISTINCT, TokenType.ALL}:
+            word = after.text.upper()
+            raise error_at(text, after.start, f"{word} stands before TOP: SELECT {word} TOP n ...")
     _check_closed(text, tokens)
     _check_end(text, tokens[-1])
     return tokens

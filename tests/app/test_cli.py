@@ -184,11 +184,13 @@ def test_only_the_front_port_is_asked_of_the_address_people_use(tmp_path: Path) 
         checks.check_ports(ListenSettings(host="127.0.0.2", **inner))
 
 
-def test_one_port_option_moves_all_ports_but_those_that_were_set(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("way", ["option", "setting"])
+def test_one_port_moves_all_ports_but_those_that_were_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     monkeypatch.setenv("PACHON_LISTEN__API_PORT", "7777")
-    listen = commands_up.settled(tmp_path, 9000).listen
+    monkeypatch.setenv("PACHON_LISTEN__PROXY_PORT", "9000" if way == "setting" else "9100")
+    listen = commands_up.settled(tmp_path, 9000 if way == "option" else None).listen
     assert (listen.proxy_port, listen.proxy_api_port, listen.hub_port) == (9000, 9001, 9002)
     assert (listen.api_port, listen.portal_port) == (7777, 9004)
 

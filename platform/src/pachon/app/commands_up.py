@@ -35,14 +35,15 @@ def settled(home: Path | None, port: int | None) -> Settings:
     home
         Replaces the setting `home`.
     port
-        Replaces `listen.proxy_port`; the other ports follow it one by one unless they were set.
+        Replaces `listen.proxy_port`. The other ports follow it one by one unless they were set; so they do if the
+        setting itself was given.
     """
     settings = Settings() if home is None else Settings(home=home)
     if settings.failpoint is not None:
         failpoints.arm(settings.failpoint)
     changes: dict[str, object] = {"home": settings.home.resolve()}
-    if port is not None:
-        changes["listen"] = _listen(settings.listen, port)
+    if port is not None or "proxy_port" in settings.listen.model_fields_set:
+        changes["listen"] = _listen(settings.listen, settings.listen.proxy_port if port is None else port)
     return settings.model_copy(update=changes)
 
 

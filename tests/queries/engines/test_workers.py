@@ -64,6 +64,19 @@ def wait_for(check: Callable[[], bool], seconds: float = 15) -> None:
         time.sleep(0.02)
 
 
+def test_workers_stand_back_from_the_priority_of_who_starts_them(tmp_path: Path) -> None:
+    program = (
+        "import os, sys\n"
+        "from pachon.queries.engines.worker import WorkerConfig, WorkerProcess\n"
+        "os.nice(3)\n"
+        "worker = WorkerProcess(WorkerConfig(folders=(), temp_folder=sys.argv[1], niceness=4))\n"
+        "print(os.getpriority(os.PRIO_PROCESS, worker.pid) - os.getpriority(os.PRIO_PROCESS, 0))\n"
+        "os.kill(worker.pid, 9)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout == "4\n"
+
+
 def test_a_killed_worker_fails_its_query_and_is_replaced(sky: Sky, new_engine: EngineMaker) -> None:
     engine = new_engine()
     service = service_on(sky, engine)

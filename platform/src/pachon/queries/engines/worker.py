@@ -38,7 +38,7 @@ class WorkerConfig:
     temp_folder
         Where it may spill, up to `temp_bytes`, into a folder of its own that goes when it ends.
     niceness
-        How far it stands back from others when processors are short (0 to 19, as `nice`).
+        How far it stands back from the process that starts it when processors are short (0 to 19, as `nice`).
     """
 
     folders: tuple[str, ...]
@@ -66,6 +66,9 @@ def spill_share(folder: Path, *, wanted_bytes: int, reserve_bytes: int) -> float
     return share
 
 
+_MOST_NICE = 19
+
+
 class WorkerProcess:
     """A running worker; used by one query at a time."""
 
@@ -87,7 +90,8 @@ class WorkerProcess:
                 self._forget()
                 raise
         try:
-            os.setpriority(os.PRIO_PROCESS, self._process.pid, config.niceness)
+            own = os.getpriority(os.PRIO_PROCESS, 0)
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, min(own + config.niceness, _MOST_NICE))
             frames.send(self._wire, Kind.CONFIGURE, json.dumps(asdict(config)).encode())
         except (OSError, ClosedError):
             self.close()

@@ -4,9 +4,11 @@ import asyncio
 import gzip
 import re
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -14,12 +16,14 @@ import pytest
 from lxml import html
 
 import pachon
-from pachon.app.housekeeping import forget
+from pachon.app.housekeeping import forget, keep_tidy
 from pachon.app.web import create_app
+from pachon.app.wiring import Services
 from pachon.core import clock
 from pachon.core.ids import new_id
 from pachon.queries.models import Execution, Phase, Protocol
 from support.app import AS_HOLDER, Site, running_site
+from support.skies import make_release
 
 PAGES = ("/", "/api/docs", "/api/tap/examples")
 
@@ -305,3 +309,27 @@ def test_records_past_their_destruction_are_forgotten(site: Site) -> None:
     kept = {execution.id for execution in site.services.executions.list("novice", limit=100)}
     assert recent.id in kept
     assert old.id not in kept
+
+
+def test_statistics_of_a_release_are_learnt_soon_after_it_is_published(tmp_path: Path) -> None:
+    with running_site(tmp_path) as site:
+        asyncio.run(_published_while_tidied(site.services, tmp_path / "releases"))
+
+
+def _within(seconds: float, check: Callable[[], object]) -> bool:
+    until_s = time.monotonic() + seconds
+    while not check() and time.monotonic() < until_s:
+        time.sleep(0.05)
+    return bool(check())
+
+
+async def _published_while_tidied(services: Services, releases: Path) -> None:
+    tidying = asyncio.create_task(keep_tidy(services, look_every_s=0.05))
+    try:
+        await asyncio.sleep(0.2)
+        await asyncio.to_thread(make_release, releases, release_id="late", rows=50)
+        release = next(each for each in services.store.releases() if each.id == "late")
+        learnt = partial(services.ranges.of, release.tables[0])
+        assert await asyncio.to_thread(_within, 15, learnt)
+    finally:
+        tidying.cancel()

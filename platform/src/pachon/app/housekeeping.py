@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -19,15 +20,24 @@ from pachon.releases.upkeep import recover
 
 if TYPE_CHECKING:
     from pachon.app.wiring import Services
-    from pachon.releases.models import Snapshot
+    from pachon.releases.models import Release, Snapshot
 
 _log = logging.getLogger(__name__)
 _EVERY_S = 3600.0
+_LOOK_EVERY_S = 60.0
 _KEEP_EVENTS = timedelta(days=1)
 
 
-async def keep_tidy(services: Services, *, every_s: float = _EVERY_S) -> None:
-    """Repair, then forget and learn again and again, until cancelled; what fails is tried again next time."""
+async def keep_tidy(services: Services, *, every_s: float = _EVERY_S, look_every_s: float = _LOOK_EVERY_S) -> None:
+    """Repair, then forget and learn again and again, until cancelled; what fails is tried again next time.
+
+    Parameters
+    ----------
+    every_s
+        Time between two rounds.
+    look_every_s
+        Time between two looks at the releases: what is published or changed meanwhile is learnt at once.
+    """
     try:
         await asyncio.to_thread(repair, services)
     except (PachonError, OSError):
@@ -39,8 +49,22 @@ async def keep_tidy(services: Services, *, every_s: float = _EVERY_S) -> None:
             await asyncio.to_thread(forget, services)
         except PachonError as error:
             _log.warning("what is old could not be forgotten: %s", error)
-        await learn(services)
-        await asyncio.sleep(every_s)
+        await _learn_for(services, every_s, look_every_s)
+
+
+async def _learn_for(services: Services, during_s: float, look_every_s: float) -> None:
+    """Learn now, and for some time whenever the releases are others than before."""
+    known: tuple[Release, ...] | None = None
+    until_s = time.monotonic() + during_s
+    while time.monotonic() < until_s:
+        try:
+            found = await asyncio.to_thread(services.store.releases)
+            if found != known:
+                await learn(services)
+                known = found
+        except PachonError as error:
+            _log.warning("the releases could not be looked at: %s", error)
+        await asyncio.sleep(look_every_s)
 
 
 def repair(services: Services) -> None:

@@ -202,6 +202,7 @@ def test_totals_are_for_administrators_and_texts_of_others_for_whom_they_are_gra
     assert listed_within(site, secret, seconds=2)
     answers = [site.client.get("/api/queries/totals", headers=who) for who in ({}, AS_HOLDER, AS_AUDITOR, AS_ADMIN)]
     assert [each.status_code for each in answers] == [401, 403, 403, 200]
+    assert all("administrators only" in each.json()["error"]["message"] for each in answers[:3])
     kinds = answers[3].json()["totals"]
     assert sum(each["row_count"] for each in kinds if each["time_class"] == "short") >= 23
     assert {(each["protocol"], each["phase"]) for each in kinds} >= {("tap/sync", "COMPLETED")}
@@ -209,6 +210,7 @@ def test_totals_are_for_administrators_and_texts_of_others_for_whom_they_are_gra
     assert site.client.get("/api/queries/totals?days=0", headers=AS_ADMIN).status_code == 400
     others = [executions(site, who, owner="novice") for who in (AS_VISITOR, AS_ADMIN, AS_AUDITOR)]
     assert [each.status_code for each in others] == [403, 403, 200]
+    assert "only to those administrators whom" in others[0].json()["error"]["message"]
     assert secret in others[2].text
 
 

@@ -21,7 +21,7 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as ConnectionScope
 
 from pachon.core import clock
-from pachon.core.errors import AuthenticationError, NotFoundError, UnavailableError, UsageError
+from pachon.core.errors import AuthenticationError, ForbiddenError, NotFoundError, UnavailableError, UsageError
 from pachon.identity.handlers import asking_principal, current_principal
 from pachon.identity.models import Principal, Scope
 from pachon.queries.admission import Admission, Asker, Turn
@@ -149,7 +149,7 @@ def executions(
     owner: Annotated[str, Query(description=f"Of this person instead; needs the scope `{Scope.ALL_QUERIES}`.")] = "",
 ) -> dict[str, Any]:
     if owner and owner != principal.name:
-        principal.require(Scope.ALL_QUERIES)
+        _require_reader_of_all(principal)
     size = _whole_number("limit", limit)
     if not 1 <= size <= _MAX_PAGE:
         raise UsageError(f"limit must be a whole number from 1 to {_MAX_PAGE}, not {size}.", parameter="limit")
@@ -159,17 +159,31 @@ def executions(
 
 @router.get("/queries/totals", summary="What all people together ran, by day, protocol, phase and class")
 def totals(
-    principal: Known,
+    principal: Asking,
     store: Annotated[ExecutionStore, Depends(_executions)],
     days: Annotated[str, Query(description=f"The last so many days (UTC), today included, 1 to {_MAX_DAYS}.")] = "7",
 ) -> dict[str, Any]:
-    principal.require(Scope.ADMIN)
+    _require_administrator(principal)
     count = _whole_number("days", days)
     if not 1 <= count <= _MAX_DAYS:
         raise UsageError(f"days must be a whole number from 1 to {_MAX_DAYS}, not {count}.", parameter="days")
     today = clock.now().date()
     found = store.totals(today - timedelta(days=count - 1), today)
     return {"totals": [_sums(total) for total in found]}
+
+
+def _require_administrator(principal: Principal) -> None:
+    said = "What all people together ran is told to administrators only"
+    if principal.is_anonymous:
+        raise AuthenticationError(f"{said}: log in as one, or send a token of one.")
+    if Scope.ADMIN not in principal.scopes:
+        raise ForbiddenError(f"{said}, whose credentials have the scope '{Scope.ADMIN}'.", scope=Scope.ADMIN)
+
+
+def _require_reader_of_all(principal: Principal) -> None:
+    if Scope.ALL_QUERIES not in principal.scopes:
+        said = "What others ran is told only to those administrators whom the platform grants the scope"
+        raise ForbiddenError(f"{said} '{Scope.ALL_QUERIES}'.", scope=Scope.ALL_QUERIES)
 
 
 @router.get(

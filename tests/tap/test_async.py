@@ -308,7 +308,13 @@ def test_a_job_that_is_stopped_frees_its_worker_at_once_and_leaves_nothing(
     until(lambda: heavy.wait(Asker("another", is_anonymous=False)).position == 0)
     newest = site.services.executions.list("novice", limit=3)
     assert Phase.ABORTED in {run.phase for run in newest if run.query == LONG}
-    assert get(site, f"{path}/phase").text == "ABORTED" if way == "abort" else get(site, path).status_code == 404
+    if way == "delete":
+        assert get(site, path).status_code == 404
+        return
+    assert get(site, f"{path}/phase").text == "ABORTED"
+    answer = get(site, f"{path}/error")
+    assert (answer.status_code, message(answer).endswith("was aborted by its owner.")) == (200, True)
+    assert told(get(site, path)).findtext(f"{UWS}errorSummary/{UWS}message") == message(answer)
 
 
 def test_a_job_over_its_execution_duration_is_aborted_with_the_reason(site: Site) -> None:

@@ -160,7 +160,7 @@ class TapJobs:
             destruction=job.destruction,
             parameters=job.parameters,
             results=self._results(job),
-            error=job.error,
+            error=_why(job),
         )
 
     def whole_document(self, job: Job) -> JobDocument:
@@ -207,9 +207,17 @@ def failure(job: Job) -> PachonError:
     NotFoundError
         If it did not fail.
     """
-    if job.error is None:
+    why = _why(job)
+    if why is None:
         raise NotFoundError(f"Job {job.id} has no error: its phase is {job.phase}.")
-    return PachonError(job.error)
+    return PachonError(why)
+
+
+def _why(job: Job) -> str | None:
+    """Why a job has no result; None if it has one, or may get one."""
+    if job.error is None and job.phase is JobPhase.ABORTED:
+        return f"Job {job.id} was aborted by its owner."
+    return job.error
 
 
 def _kept(given: Parameters) -> Pairs:

@@ -174,6 +174,10 @@ def test_the_worker_that_read_an_upload_serves_nobody_else(site: Site, monkeypat
     [
         ({"UPLOAD": "mine,param:other"}, "Upload 'mine': the request has no file 'other'; with it came 'file'."),
         ({"QUERY": "SELECT x FROM TAP_UPLOAD.mine"}, "unknown column 'x'"),
+        (
+            {"UPLOAD": "", "QUERY": "SELECT n FROM TAP_UPLOAD.mine"},
+            "no table was uploaded as 'mine': send UPLOAD=mine,",
+        ),
         ({"QUERY": "SELECT n FROM TAP_UPLOAD.mne"}, "unknown table 'TAP_UPLOAD.mne'; did you mean TAP_UPLOAD.mine?"),
     ],
 )

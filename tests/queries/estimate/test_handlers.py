@@ -91,7 +91,11 @@ def test_a_token_without_the_scope_of_queries_is_refused(site: Site) -> None:
 
 @pytest.mark.parametrize(
     ("query", "words"),
-    [({}, "QUERY is missing"), ({"QUERY": "SELECT id FROM sky.stars", "MAXREC": "-1"}, "MAXREC must be")],
+    [
+        ({}, "QUERY is missing"),
+        ({"QUERY": "SELECT id FROM sky.stars", "MAXREC": "-1"}, "MAXREC must be"),
+        ({"QUERY": "SELECT id FROM TAP_UPLOAD.mine"}, "tables that come with a query cannot be estimated"),
+    ],
 )
 def test_a_wrong_request_is_explained(site: Site, query: dict[str, str], words: str) -> None:
     answer = site.client.get("/api/queries/estimate", params=query)

@@ -24,7 +24,18 @@ from pachon.queries.engines.engine import Engine, OutgrownError, Run, WorkersBus
 from pachon.queries.estimate.models import Load, PlanClassifier, TimeClass
 from pachon.queries.models import Answer, Execution, Phase, Protocol, QueryLimits
 from pachon.queries.origins import told_fields
-from pachon.queries.plan import Call, ColumnRef, Literal, MemorySnapshot, Op, Output, Plan, Scan, Select
+from pachon.queries.plan import (
+    UPLOAD_SCHEMA,
+    Call,
+    ColumnRef,
+    Literal,
+    MemorySnapshot,
+    Op,
+    Output,
+    Plan,
+    Scan,
+    Select,
+)
 from pachon.queries.storage import ExecutionStore
 from pachon.releases.models import Snapshot, Table
 from pachon.releases.service import ReleaseService
@@ -198,7 +209,7 @@ class QueryService:
         """
         if not principal.is_anonymous:
             principal.require(Scope.QUERY)
-        return self._bind(principal, adql, self._rows(max_rows))
+        return self._bind(principal, adql, self._rows(max_rows), None)
 
     def load(self, principal: Principal, adql: str, *, max_rows: int | None = None) -> Load:
         """What running a query would ask of a worker.
@@ -328,21 +339,23 @@ class QueryService:
         if record.is_given_up:
             record.run.close()
 
-    def _bind(self, principal: Principal, adql: str, max_rows: int, uploads: Uploads = _NO_UPLOADS) -> Plan:
+    def _bind(self, principal: Principal, adql: str, max_rows: int, uploads: Uploads | None) -> Plan:
         if len(adql) > self._limits.max_query_chars:
             message = f"The query has {len(adql)} characters; at most {self._limits.max_query_chars} are allowed."
             raise LimitError(message, parameter="QUERY")
         return bind(adql, self._catalogue(principal, uploads), max_rows=max_rows)
 
-    def _catalogue(self, principal: Principal, uploads: Uploads = _NO_UPLOADS) -> Catalogue:
-        extra: dict[str, Snapshot | MemorySnapshot] = {**self._extra_tables(principal), **uploads}
+    def _catalogue(self, principal: Principal, uploads: Uploads | None) -> Catalogue:
+        extra: dict[str, Snapshot | MemorySnapshot] = {**self._extra_tables(principal), **(uploads or {})}
         tables = {table.qualified_name: table for table in self._releases.tables(principal, Access.QUERY)}
         tables |= {name: snapshot.table for name, snapshot in extra.items()}
 
         def snapshot(name: str) -> Snapshot | MemorySnapshot:
             return extra[name] if name in extra else self._releases.snapshot(principal, name)
 
-        return Catalogue(tables, snapshot, lambda name: self._releases.refusal(principal, name))
+        return Catalogue(
+            tables, snapshot, lambda name: _no_upload(name, uploads) or self._releases.refusal(principal, name)
+        )
 
     def _rows(self, max_rows: int | None) -> int:
         if max_rows is None:
@@ -461,3 +474,19 @@ def _wanted(table: Table, columns: tuple[str, ...] | None) -> tuple[str, ...]:
             near = suggestion(name, names) or "."
             raise NotFoundError(f"Table {table.qualified_name} has no column '{name}'{near}")
     return tuple(by_lower[name.lower()] for name in columns)
+
+
+def _no_upload(name: str, uploads: Uploads | None) -> str | None:
+    """Why a table that should come with a query is not there; None for others, and if some came that have other names.
+
+    Parameters
+    ----------
+    uploads
+        None if the query is not sent yet.
+    """
+    schema, _, table = name.partition(".")
+    if schema.upper() != UPLOAD_SCHEMA or uploads:
+        return None
+    if uploads is None:
+        return f"'{name}' is not here yet: tables that come with a query cannot be estimated before it is sent."
+    return f"no table was uploaded as '{table}': send UPLOAD={table},<URI> with the query, or param:<file> as the URI."

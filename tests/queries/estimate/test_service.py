@@ -14,9 +14,10 @@ from pachon.core.fields import arrow_schema
 from pachon.core.sky import separation_deg
 from pachon.identity.models import ANONYMOUS
 from pachon.queries.adql.bind import Catalogue, bind
-from pachon.queries.estimate.models import Confidence, Fate, TimeClass
+from pachon.queries.estimate.models import Confidence, Fate, Load, TimeClass
 from pachon.queries.estimate.service import Estimator as PlanEstimator
 from pachon.queries.estimate.statistics import StatisticsStore
+from pachon.queries.models import QueryLimits
 from pachon.releases.hats.plain import PlainBuild
 from pachon.releases.hats.reader import HatsCatalogue
 from pachon.releases.models import Snapshot
@@ -104,7 +105,7 @@ def test_keys_constants_and_a_few_rows_keep_a_query_short(small: Estimator, adql
 
 
 def test_a_query_that_would_outlast_its_time_is_told_beforehand(small: Estimator) -> None:
-    adql = "SELECT COUNT(*) FROM sky.stars AS a, sky.stars AS b, sky.stars AS c"
+    adql = f"SELECT COUNT(*) FROM sky.stars AS a, sky.stars AS b, sky.stars AS c WHERE c.id < {FIRST_ID + 100}"
     found, outlook = small.service.estimate(ANONYMOUS, adql)
     assert found.seconds > 60
     assert (outlook.fate, outlook.position, outlook.wait_s) == (Fate.QUEUE, 1, 0)
@@ -112,6 +113,20 @@ def test_a_query_that_would_outlast_its_time_is_told_beforehand(small: Estimator
         r"longer than the 60 s .* as a job at /api/tap/async, .* rows is paired .* 1st in line", outlook.explanation
     )
     assert small.service.estimate(ANONYMOUS, STARS)[1].fate is Fate.RUN
+
+
+def test_a_query_that_would_outlast_any_job_is_told_to_be_narrowed(small: Estimator) -> None:
+    adql = "SELECT COUNT(*) FROM sky.stars AS a, sky.stars AS b, sky.stars AS c WHERE a.ra + b.ra + c.ra > 1e9"
+    outlook = small.service.estimate(ANONYMOUS, adql)[1]
+    assert (outlook.fate, outlook.position) == (Fate.REFUSE, 0)
+    assert "longer than any job may run (4 h): narrow it." in outlook.explanation
+    assert "as a job" not in outlook.explanation
+
+
+@pytest.mark.parametrize(("seconds", "is_tried"), [(65, True), (179, True), (181, False)])
+def test_a_query_is_refused_only_if_it_is_clearly_too_long(seconds: float, is_tried: bool) -> None:  # noqa: FBT001 -- a case
+    assert (QueryLimits(sync_timeout_s=60).too_long(Load(seconds=seconds)) is None) is is_tried
+    assert QueryLimits(sync_timeout_s=60).too_long(Load(seconds=seconds, is_rough=True)) is None
 
 
 def test_maxrec_bounds_the_rows_and_the_overflow_is_foreseen(small: Estimator) -> None:
@@ -207,3 +222,14 @@ def test_files_that_cannot_be_read_are_a_reason_to_try_again(tmp_path: Path) -> 
         broken.estimate(STARS)
     assert list((tmp_path / "statistics").iterdir()) == []
     shutil.rmtree(tmp_path / "releases")
+
+
+@pytest.mark.parametrize("cut", ["", " AND a.ra < 200", " AND b.g_mag < 18", " AND a.ra < 100 AND b.dec > 0"])
+def test_rows_that_meet_themselves_do_not_make_a_join_by_position_dear(small: Estimator, cut: str) -> None:
+    adql = "SELECT COUNT(*) AS n FROM sky.stars AS a, sky.stars AS b WHERE DISTANCE(a.ra, a.dec, b.ra, b.dec) < 0.0001"
+    found, whole = small.estimate(adql + cut), small.estimate(adql)
+    assert found.time_class is TimeClass.SHORT
+    assert found.seconds <= whole.seconds * 1.2
+    met = adql.replace("COUNT(*) AS n", "a.id, b.id AS other") + cut
+    assert small.estimate(met).rows <= 12_500
+    assert small.estimate(f"{met} AND a.id <> b.id").rows < 1_000

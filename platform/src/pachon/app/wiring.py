@@ -288,6 +288,7 @@ def _query_limits(settings: Settings) -> QueryLimits:
         keep_executions_days=limits.keep_executions_days,
         max_query_chars=limits.max_query_chars,
         jobs_address=_jobs_address(settings),
+        job_max_duration_s=settings.jobs.max_duration_s,
     )
 
 

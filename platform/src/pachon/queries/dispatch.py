@@ -51,9 +51,12 @@ class Dispatcher:
 
     def outlook(self, asker: Asker, estimate: Estimate) -> Outlook:
         """Whether a query would run at once, wait, or has to be a job."""
+        load = estimate.load
+        if (reason := self._limits.too_long(load)) is not None and self._limits.outlasts_jobs(load):
+            return Outlook(fate=Fate.REFUSE, explanation=reason)
         wait = self.admissions[estimate.time_class].wait(asker)
         line = f"it is {ordinal(max(wait.position, 1))} in line, with about {spoken_s(wait.seconds)} to wait"
-        if (reason := self._limits.too_long(estimate.load)) is not None:
+        if reason is not None:
             explanation = f"{reason} As a job {line}."
         elif wait.position == 0:
             allowed = f"{self._limits.sync_timeout_s:g} s of a synchronous query"

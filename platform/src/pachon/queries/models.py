@@ -31,6 +31,10 @@ class Phase(StrEnum):
     ABORTED = "ABORTED"
 
 
+_CLEARLY = 3.0
+"""Estimates are right within about this factor: what is expected to take less of a limit more is tried."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryLimits:
     """Limits of one query.
@@ -49,6 +53,8 @@ class QueryLimits:
         The longest ADQL text.
     jobs_address
         Public address where queries are asked as jobs, for messages.
+    job_max_duration_s
+        How long a job may execute at most.
     """
 
     default_rows: int = 100_000
@@ -57,6 +63,7 @@ class QueryLimits:
     keep_executions_days: float = 7
     max_query_chars: int = 250_000
     jobs_address: str = "/api/tap/async"
+    job_max_duration_s: float = 14_400
 
     def check_time(self, load: Load) -> None:
         """Refuse a query that cannot be answered synchronously.
@@ -71,11 +78,18 @@ class QueryLimits:
 
     def too_long(self, load: Load) -> str | None:
         """Why a query cannot be answered synchronously, and what to do; None if it can, or if that is not sure."""
-        if load.is_rough or load.seconds <= self.sync_timeout_s:
+        if load.is_rough or load.seconds <= _CLEARLY * self.sync_timeout_s:
             return None
-        took = f"It is expected to take about {spoken_s(load.seconds)}, longer than the {self.sync_timeout_s:g} s"
+        took = f"It is expected to take about {spoken_s(load.seconds)}, longer than"
         why = "".join(f" {reason}" for reason in load.reasons)
+        if self.outlasts_jobs(load):
+            return f"{took} any job may run ({spoken_s(self.job_max_duration_s)}): narrow it.{why}"
+        took = f"{took} the {self.sync_timeout_s:g} s"
         return f"{took} of a synchronous query: ask it as a job at {self.jobs_address}, where it waits in line.{why}"
+
+    def outlasts_jobs(self, load: Load) -> bool:
+        """Whether a query would not end as a job either, for all that is known."""
+        return not load.is_rough and load.seconds > _CLEARLY * self.job_max_duration_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,8 @@ _WIDEST_DEG = 180.0
 _COUNTERPARTS = 0.5
 """Rows of the smaller side that have a counterpart, when two catalogues are matched within arc seconds."""
 _ARCSECONDS_DEG = 5.0 / 3600
+_SAME_COSINE = 1 - 1e-15
+_Pairs = tuple[NDArray[np.int64], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,10 @@ def _radius(term: Expression) -> float | None:
 
 
 def _near(sides: _Sides, term: Expression, radius_deg: float) -> Flow:
-    """Pairs within a distance: counted among sample rows within a wider one, where enough are found."""
+    """Pairs within a distance: counted among sample rows within a wider one, where enough are found.
+
+    A row that is in both samples is no measure of how close others are: it meets itself, whatever the distance.
+    """
     left, right = sides.left, sides.right
     call = term
     if isinstance(term, Call) and term.op is not Op.IN_CIRCLE:
@@ -155,17 +160,29 @@ def _near(sides: _Sides, term: Expression, radius_deg: float) -> Flow:
     cosine = _cosines(call, one, two, sides.oracle)
     if not cosine.size:
         return _paired(sides, 0.0, spread=10.0)
+    same = cosine > _SAME_COSINE
     wider = max(radius_deg, 1e-7)
-    while int((cosine >= math.cos(math.radians(wider))).sum()) < _ENOUGH_PAIRS and wider < _WIDEST_DEG:
+    while int((~same & (cosine >= math.cos(math.radians(wider)))).sum()) < _ENOUGH_PAIRS and wider < _WIDEST_DEG:
         wider = min(2 * wider, _WIDEST_DEG)
-    close = cosine >= math.cos(math.radians(wider))
+    close = ~same & (cosine >= math.cos(math.radians(wider)))
     thinner = _cap(radius_deg) / _cap(wider)
     rows = left.rows * right.rows * float(close.sum()) / cosine.size * thinner
-    if wider > radius_deg >= _ARCSECONDS_DEG / 25:
+    itself = min(left.rows, right.rows) if same.any() else 0.0
+    if not itself and wider > radius_deg >= _ARCSECONDS_DEG / 25:
         rows += _COUNTERPARTS * min(left.rows, right.rows) * (radius_deg <= _ARCSECONDS_DEG)
-    first, second = (found[:_PAIRS] for found in np.nonzero(close))
+    first, second = _mixed(np.nonzero(close), np.nonzero(same), share=itself / max(rows + itself, 1.0))
+    rows += itself
     columns = {**one.take(first).columns, **two.take(second).columns}
     return _both(sides, Frame(columns, len(first)), rows, spread=2.0 if wider == radius_deg else 4.0)
+
+
+def _mixed(close: _Pairs, same: _Pairs, *, share: float) -> _Pairs:
+    """At most some thousand pairs, of which about a share are of rows with themselves."""
+    wanted = _PAIRS if share >= 1 else round(len(close[0]) * share / (1 - share))
+    alone = min(len(same[0]), wanted, _PAIRS // 2)
+    others = len(close[0]) if alone == wanted else math.ceil(alone * (1 - share) / share)
+    first, second = (np.concatenate([a[:alone], b[: min(others, _PAIRS)]]) for a, b in zip(same, close, strict=True))
+    return first, second
 
 
 def _cap(radius_deg: float) -> float:

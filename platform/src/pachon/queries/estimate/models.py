@@ -121,6 +121,8 @@ class Fate(StrEnum):
     """It would begin at once."""
     QUEUE = "queue"
     """It would wait in line, as a job if it takes longer than a synchronous query may."""
+    REFUSE = "refuse"
+    """It takes longer than any job may run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

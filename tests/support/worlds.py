@@ -117,7 +117,7 @@ def world(home: Path, root: Path, people: People, now: HeldMoment) -> Iterator[W
         public_url=BASE_URL,
         data=DataSettings(path=root / "releases", mass_path=root / "mass"),
         identity=IdentitySettings(cookie_secret="c" * 64),
-        queries=QuerySettings(short={"workers": 1}, max_rows=1000),
+        queries=QuerySettings(short={"workers": 1, "threads": 1}, max_rows=1000),
     )
     stores: list[Shown] = []
 

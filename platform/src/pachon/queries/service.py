@@ -345,7 +345,7 @@ class QueryService:
             raise LimitError(message, parameter="QUERY")
         return bind(adql, self._catalogue(principal, uploads), max_rows=max_rows)
 
-    def _catalogue(self, principal: Principal, uploads: Uploads | None) -> Catalogue:
+    def _catalogue(self, principal: Principal, uploads: Uploads | None = None) -> Catalogue:
         extra: dict[str, Snapshot | MemorySnapshot] = {**self._extra_tables(principal), **(uploads or {})}
         tables = {table.qualified_name: table for table in self._releases.tables(principal, Access.QUERY)}
         tables |= {name: snapshot.table for name, snapshot in extra.items()}

@@ -67,30 +67,28 @@ def _table_examples(table: Table) -> Iterator[Example]:
 
 
 def _sky_examples(placed: list[Table]) -> Iterator[Example]:
-    """What positions are good for: a histogram of the sky, a map of coverage, and one table beside another."""
+    """What positions are good for: a histogram of the sky, and one table beside another."""
     for table in placed[:1]:
         name, (ra, dec) = table.qualified_name, _position(table)
-        pixel = f"ivo_healpix_index(4, {ra}, {dec})"
+        pixels = f"SELECT ivo_healpix_index(4, {ra}, {dec}) AS pixel FROM {name}"  # noqa: S608 -- names of the schema
         yield Example(
             "histogram",
             f"Rows of {name} in each HEALPix pixel of order 4",
-            f"SELECT {pixel} AS pixel, COUNT(*) AS n\nFROM {name}\nGROUP BY {pixel}\nORDER BY n DESC",
-        )
-        yield Example(
-            "coverage",
-            f"Rows of {name} in a map of coverage (MOC)",
-            f"SELECT COUNT(*) AS n\nFROM {name}\nWHERE 1 = CONTAINS(POINT({ra}, {dec}), MOC('4/30-33 38 7/324-334'))",
+            f"SELECT pixel, COUNT(*) AS n\nFROM ({pixels}) AS p\nGROUP BY pixel\nORDER BY n DESC",
         )
     for first, second in pairwise(placed[:2]):
-        (ra, dec), (other_ra, other_dec) = _position(first), _position(second)
-        apart = f"DISTANCE(POINT(a.{ra}, a.{dec}), POINT(b.{other_ra}, b.{other_dec}))"
+        here, there = (f"POINT('ICRS', {alias}.{ra}, {alias}.{dec})" for alias, (ra, dec) in _aliased(first, second))
         yield Example(
             "crossmatch",
             f"Pairs of {first.qualified_name} and {second.qualified_name} within 2 arc seconds near the Pleiades",
-            f"SELECT TOP 100 a.{ra}, a.{dec}, b.{other_ra}, b.{other_dec}, IN_UNIT({apart}, 'arcsec') AS separation\n"
-            f"FROM {first.qualified_name} AS a\nJOIN {second.qualified_name} AS b ON {apart} < 2 / 3600.0\n"
-            f"WHERE 1 = CONTAINS(POINT(a.{ra}, a.{dec}), CIRCLE({_CENTRE}, 2))",
+            f"SELECT TOP 100 a.*, DISTANCE({here}, {there}) AS separation\n"
+            f"FROM {first.qualified_name} AS a\nJOIN {second.qualified_name} AS b\n"
+            f"ON DISTANCE({here}, {there}) < 2 / 3600.0\nWHERE 1 = CONTAINS({here}, CIRCLE('ICRS', {_CENTRE}, 2))",
         )
+
+
+def _aliased(first: Table, second: Table) -> tuple[tuple[str, tuple[str, str]], ...]:
+    return ("a", _position(first)), ("b", _position(second))
 
 
 def _position(table: Table) -> tuple[str, str]:

@@ -495,6 +495,7 @@ _VOLATILE_HEADERS = {b"x-request-id", b"x-pachon-execution"}
 _VOLATILE = re.compile(
     rb"(?<![a-z0-9])0[0-9a-hjkmnp-tv-z]{25}(?![a-z0-9])|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*(?:Z|\+00:00)?"
     rb"|(?:(?<=boundary=)|(?<=--))[0-9a-f]{32}|(?<=pachon-login-)[\w-]+|(?<=state=)[\w-]+|(?<=code_challenge=)[\w-]+"
+    rb"|(?<=expires=)[\w,: ]+ GMT"
 )
 _LOG = "/api/queries"
 _OF_ONE_RUN = re.compile(

@@ -20,6 +20,8 @@ from support.stack import PACHON, free_ports
 
 _START_TIMEOUT_S = 150.0
 _SAMPLE_S = 0.02
+_RESTS_S = 2.0
+"""A connection that rested longer is made anew: the server ends those that rest for some seconds."""
 _READ_BYTES = 1 << 20
 
 
@@ -49,6 +51,7 @@ class Client:
 
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        self._used_at = 0.0
 
     def get(self, path: str, query: Mapping[str, object] | None = None, *, read: Reader = size_of) -> int:
         """What is read of an answer.
@@ -65,13 +68,15 @@ class Client:
         return self.get("/api/tap/sync", {"LANG": "ADQL", "QUERY": adql, **parameters}, read=read)
 
     def post(self, path: str, body: bytes, *, media_type: str, read: Reader = size_of) -> int:
-        """What is read of an answer, as `get`, on a connection of its own: the server ends those that rest."""
-        self._connection.close()
+        """What is read of an answer, as `get`."""
         return read(self._send("POST", path, body, {"Content-Type": media_type}))
 
     def _send(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
+        if time.monotonic() - self._used_at > _RESTS_S:
+            self._connection.close()
+        self._used_at = time.monotonic()
         self._connection.request(method, path, body, dict(headers or {}))
         answer = self._connection.getresponse()
         if answer.status != http.HTTPStatus.OK:

@@ -334,3 +334,14 @@ def test_the_database_of_a_worker_is_locked(sky: Sky, tmp_path: Path) -> None:
         with pytest.raises(duckdb.Error):
             database.execute(statement).fetchall()
     database.close()
+
+
+def test_a_worker_calls_functions_of_ours_without_pandas(tmp_path: Path) -> None:
+    config = {"folders": [str(tmp_path)], "temp_folder": "", "threads": 1, "memory_bytes": 2**28, "temp_bytes": 0}
+    script = (
+        "import sys; from pachon.queries.engines.duckdb_worker import connect, leave_pandas_out; leave_pandas_out(); "
+        f"rows = connect({config!r}).execute('SELECT healpix_index(1.0::DOUBLE, 2.0::DOUBLE)').fetchall(); "
+        "print(len(rows), sys.modules['pandas'])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == ["1", "None"]

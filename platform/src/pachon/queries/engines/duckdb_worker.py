@@ -227,9 +227,17 @@ class _Worker:
                 self._database.interrupt()
 
 
+class _PandasStaysOut:
+    """Finds no pandas: see `leave_pandas_out`."""
+
+    def find_spec(self, name: str, _path: object = None, _target: object = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError(name)
+
+
 def leave_pandas_out() -> None:
     """Keep DuckDB from importing pandas at the first call of a function of ours: a second, and 30 MB, for nothing."""
-    sys.modules["pandas"] = cast("Any", None)
+    sys.meta_path.insert(0, cast("Any", _PandasStaysOut()))
 
 
 def main() -> None:

@@ -30,10 +30,13 @@ def _haversine(ra: str, dec: str, ra0: str, dec0: str) -> str:
 
 
 def _separation(_call: Call, args: list[str]) -> str:
+    return _known(separation_or_nan(args))
+
+
+def separation_or_nan(args: list[str]) -> str:
     """Half the angle from its sine and cosine; `least` would turn NULL into a number."""
-    ra, dec, ra0, dec0 = args
-    squared_sine = _haversine(ra, dec, ra0, dec0)
-    return _known(f"degrees(2 * atan2(sqrt({squared_sine}), sqrt(abs(1.0::DOUBLE - {squared_sine}))))")
+    squared_sine = _haversine(*args)
+    return f"degrees(2 * atan2(sqrt({squared_sine}), sqrt(abs(1.0::DOUBLE - {squared_sine}))))"
 
 
 def _in_circle(call: Call, args: list[str]) -> str:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pachon.core.fields import DataType, Field
 from pachon.queries.engines.duckdb_files import as_far_as_needed, index_filter, paths_of, read_sql
 from pachon.queries.engines.duckdb_functions import call_sql, coarser, string_literal, type_sql
-from pachon.queries.engines.duckdb_geometry import circle_filter
+from pachon.queries.engines.duckdb_geometry import circle_filter, separation_or_nan
 from pachon.queries.engines.duckdb_near import (
     INDEX_COLUMN,
     PIXEL,
@@ -179,10 +179,18 @@ class _Writer:
         return [f"FROM {text}", *([f"WHERE {' AND '.join(f'({each})' for each in conditions)}"] if conditions else [])]
 
     def _condition(self, term: Expression) -> str:
-        """A term of WHERE: NULL is as good as false."""
-        if isinstance(term, Call) and term.op is Op.IN_CIRCLE:
-            return circle_filter(term, [self._value(argument) for argument in term.arguments])
-        return self._value(term)
+        """A term of WHERE or ON: NULL is as good as false, and NaN is less than no constant."""
+        match term:
+            case Call(op=Op.IN_CIRCLE):
+                return circle_filter(term, [self._value(argument) for argument in term.arguments])
+            case Call(op=Op.LT | Op.LE, arguments=(Call(op=Op.SEPARATION) as apart, Literal() as radius)):
+                separation = separation_or_nan([self._value(argument) for argument in apart.arguments])
+                return f"({separation} {term.op.value} {self._value(radius)})"
+            case _:
+                return self._value(term)
+
+    def _on(self, condition: Expression | None) -> str:
+        return " AND ".join(self._condition(term) for term in terms_of(condition))
 
     def _ordering(self, key: Ordering, place: int | None) -> str:
         text = self._value(key.expression) if place is None else f"{place}"
@@ -207,7 +215,7 @@ class _Writer:
         left, right = self._relation(join.left), self._relation(join.right)
         if join.condition is None:
             return f"({left} CROSS JOIN {right})"
-        return f"({left} {join.kind.value.upper()} JOIN {right} ON {self._value(join.condition)})"
+        return f"({left} {join.kind.value.upper()} JOIN {right} ON {self._on(join.condition)})"
 
     def _near(self, join: Join, near: Near) -> str:
         mine, other, kind = sides_of(join, near)
@@ -228,7 +236,7 @@ class _Writer:
             other_name=_name(other),
             around=(ra, dec, radius),
             index=index,
-            condition="" if join.condition is None else self._value(join.condition),
+            condition=self._on(join.condition),
             order=order,
         ).write()
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from pachon.releases.models import Table as Described
 from pachon.scs.service import in_old_words
 from support.app import AS_HOLDER, AS_NO_SCOPE, MAX_ROWS, Site, running_site
 from support.skies import make_release
+from support.stilts import needs_stilts
 
 CONES = {
     "north pole": (10.0, 89.99, 0.5),
@@ -247,7 +247,7 @@ def test_clients_that_hide_messages_under_400_get_the_200_of_the_standard(site: 
     assert "User-Agent" in answer.headers["vary"]
 
 
-@pytest.mark.skipif(shutil.which("stilts") is None, reason="STILTS is missing")
+@needs_stilts
 def test_stilts_reads_rows_and_shows_the_message_of_a_refusal(site: Site) -> None:
     ask = ["stilts", "cone", f"serviceurl={site.url}/api/scs/sky.stars?", "lon=0", "lat=90", "ofmt=csv"]
 

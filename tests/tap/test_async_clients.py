@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import requests
 
 from support.app import HOLDER, Site, running_site
 from support.jobs import FIVE
+from support.stilts import needs_stilts
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_astroquery_runs_a_job_that_it_starts_as_it_makes_it(site: Site) -> None
     assert done.stdout.splitlines()[-1:] == [",".join(["COMPLETED", *map(str, expected)])], done.stderr
 
 
-@pytest.mark.skipif(shutil.which("stilts") is None, reason="STILTS is missing")
+@needs_stilts
 def test_stilts_runs_a_job_and_deletes_it(site: Site) -> None:
     command = ["stilts", "tapquery", "sync=false", f"tapurl={site.url}/api/tap", f"adql={FIVE}", "ofmt=csv"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from pachon.tap import descriptors
 from pachon.vo import votable
 from pachon.vo.models import Heading
 from support.rows import HeldRows
+from support.stilts import needs_stilts
 
 BIG = 2**60 + 1
 BASE = "https://example.org/api/tap"
@@ -88,7 +88,7 @@ def test_pyvo_finds_the_light_curve_of_an_object_and_asks_for_it(writer: object)
     assert (query["ID"], query["TABLE"], query["COLUMN"]) == ([BIG], "dp.Source", "objectId")
 
 
-@pytest.mark.skipif(shutil.which("stilts") is None, reason="STILTS is missing")
+@needs_stilts
 def test_votlint_finds_nothing_to_complain_about_in_a_document_with_services(tmp_path: Path) -> None:
     file = tmp_path / "answer.vot"
     file.write_bytes(answer("ra", "objectId"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from pyvo.dal.adhoc import DatalinkQuery
 from pachon.rights.models import Audience
 from support.app import AS_HOLDER, Site, running_site
 from support.curves import FIRST_OBJECT, publish_curves
+from support.stilts import needs_stilts
 
 ID = "light-curve.curves.detections.objectId"
 WANTED = FIRST_OBJECT + 3
@@ -151,7 +151,7 @@ def test_the_light_curves_of_a_closed_release_are_for_its_holders(site: Site) ->
 
 
 @pytest.mark.usefixtures("detections")
-@pytest.mark.skipif(shutil.which("stilts") is None, reason="STILTS is missing")
+@needs_stilts
 @pytest.mark.parametrize("form", ["votable", "votable/td", "votable/b"])
 def test_stilts_finds_a_sound_descriptor_in_a_sound_document(site: Site, tmp_path: Path, form: str) -> None:
     file = tmp_path / "answer.vot"

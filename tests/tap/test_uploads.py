@@ -35,6 +35,7 @@ from pachon.queries.estimate.service import Estimator
 from pachon.queries.uploads.models import UploadLimits, uploads_of
 from pachon.queries.uploads.storage import UploadFolder
 from support.app import AS_HOLDER, AS_VISITOR, Site, running_site
+from support.stilts import needs_stilts
 
 PLACES = b"n,ra,dec\n1,10.0,-5\n2,200.5,30\n3,359.9,89\n"
 LIST = "SELECT n, ra, dec FROM TAP_UPLOAD.mine ORDER BY n"
@@ -383,7 +384,7 @@ def test_astroquery_uploads_at_once_and_for_a_job(site: Site, tmp_path: Path) ->
     assert [line for line in done.stdout.splitlines() if line.startswith("found")] == ["found 1 2"] * 2, done.stderr
 
 
-@pytest.mark.skipif(shutil.which("stilts") is None, reason="STILTS is missing")
+@needs_stilts
 @pytest.mark.parametrize("is_sync", ["true", "false"])
 def test_stilts_uploads_a_table(site: Site, tmp_path: Path, is_sync: str) -> None:
     (tmp_path / "list.csv").write_bytes(PLACES)
@@ -393,7 +394,7 @@ def test_stilts_uploads_a_table(site: Site, tmp_path: Path, is_sync: str) -> Non
     ]  # fmt: skip
 
 
-@pytest.mark.skipif(shutil.which("stilts") is None, reason="STILTS is missing")
+@needs_stilts
 def test_stilts_matches_a_list_with_a_catalogue(site: Site, tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_bytes(PLACES)
     stars = site.stars.to_pydict()

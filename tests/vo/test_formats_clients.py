@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import shutil
 import subprocess
 import warnings
 from dataclasses import replace
@@ -24,6 +23,7 @@ from pachon.vo import formats
 from pachon.vo.formats import Format
 from pachon.vo.models import Heading, Info
 from support.rows import BIG, EVERY_KIND, ROWS, HeldRows, every_kind
+from support.stilts import needs_stilts
 
 VOTABLES = (formats.BINARY2, formats.TABLEDATA, formats.BINARY)
 NAME = "name"
@@ -32,7 +32,6 @@ TEXT = (
     Field(name=NAME, datatype=DataType.CHAR, arraysize="*"),
 )
 WORDS = ["", None, "Cerro Pachón", "Δ Ori", "星", "🔭 🔭", "plain"]
-needs_stilts = pytest.mark.skipif(shutil.which("stilts") is None, reason="STILTS is missing")
 
 
 def named(*batches: list[str | None]) -> HeldRows:

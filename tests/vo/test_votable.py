@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import math
-import shutil
 import subprocess
 import warnings
 from datetime import datetime
@@ -17,6 +16,7 @@ from pachon.core.errors import UnavailableError
 from pachon.vo import votable
 from pachon.vo.models import Heading, Info
 from support.rows import BIG, EVERY_KIND, ROWS, HeldRows, every_kind
+from support.stilts import needs_stilts
 
 WRITERS = {"BINARY2": votable.write_binary2, "TABLEDATA": votable.write_tabledata, "BINARY": votable.write_binary}
 
@@ -117,7 +117,7 @@ def test_a_large_batch_is_written_in_bounded_chunks() -> None:
     assert len(chunks) > 5
 
 
-@pytest.mark.skipif(shutil.which("stilts") is None, reason="STILTS is missing")
+@needs_stilts
 @pytest.mark.parametrize("name", WRITERS)
 def test_votlint_finds_nothing_to_complain_about(name: str, tmp_path: Path) -> None:
     rows = every_kind(overflow=True)  # its check of arrays of varying length is faulty, so without the last column

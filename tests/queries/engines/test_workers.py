@@ -340,7 +340,7 @@ def test_a_worker_calls_functions_of_ours_without_pandas(tmp_path: Path) -> None
     config = {"folders": [str(tmp_path)], "temp_folder": "", "threads": 1, "memory_bytes": 2**28, "temp_bytes": 0}
     script = (
         "import sys; from pachon.queries.engines.duckdb_worker import connect, leave_pandas_out; leave_pandas_out(); "
-        f"database = connect({config!r}); call = 'SELECT healpix_index(range, 2) AS n FROM range(9)'; "
+        f"database = connect({config!r}); call = 'SELECT sky_pixel(range, 2) AS n FROM range(9)'; "
         "rows = [len(database.sql(call).to_arrow_reader().read_all()), len(database.execute(call).fetchall())]; "
         "print(*rows, 'pandas' in sys.modules)"
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pachon.core.fields import DataType, Field
 from pachon.core.healpix import SPATIAL_INDEX_ORDER
 from pachon.queries.engines.duckdb_geometry import GEOMETRY, constant_of
+from pachon.queries.engines.duckdb_near import PIXEL
 from pachon.queries.plan import Call, Expression, Op
 
 _TYPES = {
@@ -206,7 +207,7 @@ _SPECIAL: dict[Op, Callable[[Call, list[str]], str]] = {
     Op.ASIN: _where("abs({}) <= 1", "asin({})"),
     Op.COT: lambda _call, args: f"(1.0::DOUBLE / NULLIF(tan({args[0]}), 0))",
     Op.HAS_WORD: _has_word,
-    Op.HEALPIX_INDEX: lambda call, args: coarser(f"healpix_index({args[1]}, {args[2]})", call.arguments[0]),
+    Op.HEALPIX_INDEX: lambda call, args: coarser(f"{PIXEL}({args[1]}, {args[2]})", call.arguments[0]),
     Op.MJD: _mjd,
     **GEOMETRY,
 }

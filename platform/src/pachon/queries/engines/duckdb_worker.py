@@ -63,14 +63,6 @@ def connect(config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
     The order matters: folders are allowed before access to everything else goes, and the lock comes last.
     """
     connection = duckdb.connect(":memory:")
-    connection.create_function(
-        "healpix_index",
-        _healpix_index,
-        ["DOUBLE", "DOUBLE"],
-        "BIGINT",
-        type=ARROW,
-        null_handling=SPECIAL,
-    )
     for name, function in FUNCTIONS.items():
         types: list[Any] = list(function.parameters)
         connection.create_function(name, function.compute, types, function.result, type=ARROW, null_handling=SPECIAL)
@@ -95,17 +87,8 @@ def connect(config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _healpix_index(ra_deg: pa.Array, dec_deg: pa.Array) -> pa.Array:
-    """Order 29 nested index of positions; NULL where there is none."""
-    ra, dec = (values.to_numpy(zero_copy_only=False) for values in (ra_deg, dec_deg))
-    known = np.isfinite(ra) & (np.abs(dec) <= 90)  # noqa: PLR2004 -- the poles
-    found = np.zeros(len(ra), dtype=np.int64)
-    found[known] = _index_of(ra[known], dec[known])
-    return pa.array(found, mask=~known)
-
-
 def add_functions(connection: duckdb.DuckDBPyConnection) -> None:
-    """The functions that joins by position use: see `duckdb_near`."""
+    """The functions for HEALPix pixels: see `duckdb_near`."""
     for name, function, numbers, result in (
         (DISC_PIXELS, _disc_pixels, 4, "BIGINT[]"),
         (DISC_ORDER, _disc_order, 1, "BIGINT"),
@@ -134,9 +117,13 @@ def _disc_order(radius: pa.Array) -> pa.Array:
     return pa.array(healpix_grid.orders_for(np.where(valid, values, 0.0)), mask=~valid)
 
 
-def _pixel(ra: pa.Array, dec: pa.Array) -> pa.Array:
-    pixels = healpix_grid.pixel_of(_numbers(ra), _numbers(dec))
-    return pa.array(pixels, mask=pixels < 0)
+def _pixel(ra_deg: pa.Array, dec_deg: pa.Array) -> pa.Array:
+    """Order 29 nested index of positions; NULL where there is none."""
+    ra, dec = _numbers(ra_deg), _numbers(dec_deg)
+    known = np.isfinite(ra) & (np.abs(dec) <= 90)  # noqa: PLR2004 -- the poles
+    found = np.zeros(len(ra), dtype=np.int64)
+    found[known] = _index_of(ra[known], dec[known])
+    return pa.array(found, mask=~known)
 
 
 def _numbers(column: pa.Array) -> NDArray[np.float64]:

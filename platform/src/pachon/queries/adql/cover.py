@@ -83,7 +83,7 @@ def _places(relation: Relation, named: Sequence[Query]) -> Iterator[_Place]:
             yield from _places(relation.left, named)
             yield from _places(relation.right, named)
         case Scan():
-            pair = _principal(relation)
+            pair = principal_pair(relation)
             if pair is not None:
                 yield relation.source, *pair
         case Derived():
@@ -92,7 +92,8 @@ def _places(relation: Relation, named: Sequence[Query]) -> Iterator[_Place]:
             yield from ((relation.source, *pair) for pair in _output_pairs(named[relation.name], named))
 
 
-def _principal(scan: Scan) -> _Pair | None:
+def principal_pair(scan: Scan) -> _Pair | None:
+    """Numbers of the columns that are the main position of a stored table."""
     table = scan.snapshot.table
     if not isinstance(scan.snapshot, Snapshot) or table.ra_column is None or table.dec_column is None:
         return None
@@ -180,6 +181,11 @@ def _any_of(parts: list[_Known]) -> _Known:
 def cone_ranges(cone: Cone) -> IndexRanges:
     """Index ranges that cover a cone."""
     return _tuples(cone_index_ranges(cone))
+
+
+def common_ranges(first: IndexRanges, second: IndexRanges) -> IndexRanges:
+    """What both hold."""
+    return _tuples(moc.intersection(_array(first), _array(second)))
 
 
 def _tuples(ranges: moc.Ranges) -> IndexRanges:

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pachon.core import moc
 from pachon.core.healpix import SPATIAL_INDEX_ORDER, pixel_count, position_of
 from pachon.core.healpix_grid import WIDEST_DISC_DEG, disc_pixels, orders_for, pixel_of
 from pachon.queries.adql.constants import numeric_value
+from pachon.queries.adql.cover import common_ranges, principal_pair
 from pachon.queries.plan import (
     ColumnRef,
     Expression,
@@ -26,7 +26,6 @@ from pachon.queries.plan import (
     Scan,
     sources_of,
 )
-from pachon.releases.models import Snapshot, Table
 
 _MOST_ROWS = 200_000
 _MOST_PIXELS = 4_096
@@ -70,22 +69,11 @@ def _scans(relation: Relation) -> Iterator[Scan]:
 
 def _owner(position: Position, scans: dict[int, Scan]) -> int | None:
     """The stored scan whose principal position this is."""
-    tables: dict[int, Table] = {
-        number: scan.snapshot.table for number, scan in scans.items() if isinstance(scan.snapshot, Snapshot)
-    }
-    return _principal_source(position, tables)
-
-
-def _principal_source(position: Position, tables: dict[int, Table]) -> int | None:
-    first = position[0]
-    table = tables.get(first.source) if isinstance(first, ColumnRef) else None
-    if table is None or not table.has_position or not isinstance(first, ColumnRef):
+    ra, dec = position
+    if not (isinstance(ra, ColumnRef) and isinstance(dec, ColumnRef) and ra.source == dec.source):
         return None
-    names = [
-        table.columns[each.index].name if isinstance(each, ColumnRef) and each.source == first.source else None
-        for each in position
-    ]
-    return first.source if names == [table.ra_column, table.dec_column] else None
+    scan = scans.get(ra.source)
+    return ra.source if scan is not None and principal_pair(scan) == (ra.index, dec.index) else None
 
 
 def _may_shrink(join: Join, source: int) -> bool:
@@ -173,10 +161,5 @@ def _restricted(relation: Relation, found: dict[int, IndexRanges]) -> Relation:
         return replace(relation, left=left, right=right)
     if isinstance(relation, Scan) and relation.source in found:
         region = found[relation.source]
-        return replace(relation, ranges=region if relation.ranges is None else _common(relation.ranges, region))
+        return replace(relation, ranges=region if relation.ranges is None else common_ranges(relation.ranges, region))
     return relation
-
-
-def _common(first: IndexRanges, second: IndexRanges) -> IndexRanges:
-    both = moc.intersection(*(np.array(each, dtype=np.int64).reshape(-1, 2) for each in (first, second)))
-    return tuple((low, high) for low, high in both.tolist())

@@ -121,7 +121,10 @@ class WorkerClassSettings(_Group):
 
 
 _OF_CLASS: dict[str, dict[str, Any]] = {
-    "short": {"workers": 3, "threads": 2, "queue_timeout_s": 10, "time_limit_s": 5},
+    "short": {
+        "workers": 4, "threads": 2, "running_per_person": 3, "running_anonymous": 3, "queue_timeout_s": 10,
+        "time_limit_s": 5,
+    },
     "scan": {
         "workers": 2, "threads": 2, "memory_bytes": 4 * GIBIBYTE, "time_limit_s": 120, "idle_s": 900, "niceness": 5,
     },

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
 import anyio
@@ -29,6 +29,7 @@ from pachon.vo.models import Heading, Info, Rows, ServiceDescriptor
 _log = logging.getLogger(__name__)
 _THREADS = 2
 """Of one stream: one reads, one closes. How many streams there are is for the turns to say."""
+_PIECE_BYTES = 1 << 16
 _STALL_S = 60.0
 """A client that takes nothing for so long is gone."""
 
@@ -131,24 +132,27 @@ class RowStream(Response):
         self._heading = heading
         self._services = services
         self._rows: _GuardedRows | None = None
-        self._chunks: Iterator[bytes] | None = None
+        self._chunks: Iterator[bytes] = iter(())
+        self._piece = _Piece(b"", is_last=True)
+        self._watcher: asyncio.Task[None] | None = None
         self._is_given_up = False
         self._threads = anyio.CapacityLimiter(_THREADS)
 
     async def prepare(self, request: Request) -> None:
         """Wait for the turn and the first batch; errors are raised here, and the rows are closed then."""
+        self._watcher = asyncio.create_task(self._watch(request.receive))
         try:
-            await self._unless_client_leaves(request.receive, partial(self._begin, request_id(request)))
+            await self._unless_client_leaves(self._watcher, self._begin(request_id(request)))
         except BaseException:
             await self._close()
             raise
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the document."""
-        del scope
+        del scope, receive
         try:
-            if not self._is_given_up:
-                await self._unless_client_leaves(receive, partial(self._send_all, send))
+            if self._watcher is not None and not self._is_given_up:
+                await self._unless_client_leaves(self._watcher, self._send_all(send))
         finally:
             await self._close()
 
@@ -158,59 +162,84 @@ class RowStream(Response):
 
     def _fetch_first(self, request_id: str) -> None:
         self._rows = rows = _GuardedRows(self._open_rows(), request_id)
-        if not self._is_given_up:
-            services = self._services(rows.fields) if self._form.is_votable else ()
-            infos = (*self._heading.infos, Info("EXECUTION", rows.execution_id))
-            self._chunks = self._form.write(rows, replace(self._heading, infos=infos, services=services))
-            rows.fetch_first()
+        if self._is_given_up:
+            rows.close()
+            return
+        services = self._services(rows.fields) if self._form.is_votable else ()
+        infos = (*self._heading.infos, Info("EXECUTION", rows.execution_id))
+        self._chunks = self._form.write(rows, replace(self._heading, infos=infos, services=services))
+        rows.fetch_first()
+        self._piece = self._next_piece(rows)
+
+    def _next_piece(self, rows: _GuardedRows) -> _Piece:
+        """The next chunk, and those after it that are at hand: each change of threads costs more than a small chunk."""
+        chunks, size_bytes = [], 0
+        for chunk in self._chunks:
+            chunks.append(chunk)
+            size_bytes += len(chunk)
+            if rows.may_wait or size_bytes >= _PIECE_BYTES:
+                return _Piece(b"".join(chunks), is_last=False)
+        return _Piece(b"".join(chunks), is_last=True)
 
     async def _send_all(self, send: Send) -> None:
-        rows, chunks = self._rows, self._chunks
-        if rows is None or chunks is None:
+        rows = self._rows
+        if rows is None:
             raise RuntimeError("the document is sent before its rows were asked for")
         self.headers["X-Pachon-Execution"] = rows.execution_id
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        while (chunk := await run_sync(next, chunks, None, limiter=self._threads)) is not None:
+        while True:
+            piece = self._piece
             if rows.is_over:
                 self._turn.end()
-            with anyio.move_on_after(_STALL_S) as patience:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            if patience.cancelled_caught:
+            try:
+                async with asyncio.timeout(_STALL_S):
+                    await send({"type": "http.response.body", "body": piece.body, "more_body": not piece.is_last})
+            except TimeoutError:
                 _log.info("run %s is given up: its client reads nothing any more", rows.execution_id)
                 return
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+            if piece.is_last:
+                return
+            self._piece = await run_sync(self._next_piece, rows, limiter=self._threads)
 
-    async def _unless_client_leaves(self, receive: Receive, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        """Do the work; if the client goes away meanwhile, close the rows (which frees the worker) and stop."""
-        failure: Exception | None = None
-        async with anyio.create_task_group() as tasks:
+    async def _watch(self, receive: Receive) -> None:
+        """If the client goes away, close the rows, which frees the worker."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._is_given_up = True
+        await self._close_rows()
 
-            async def watch() -> None:
-                while (await receive())["type"] != "http.disconnect":
-                    pass
-                self._is_given_up = True
-                await self._close_rows()
-                tasks.cancel_scope.cancel()
-
-            tasks.start_soon(watch)
-            try:
-                await work()
-            except Exception as error:  # noqa: BLE001 -- raised again outside, where no group of errors wraps it
-                failure = error
-            tasks.cancel_scope.cancel()
-        if failure is not None and not self._is_given_up:
-            raise failure
-        if self._is_given_up:
-            await self._close()
+    async def _unless_client_leaves(self, watcher: asyncio.Task[None], work: Coroutine[Any, Any, None]) -> None:
+        """Do the work, or stop it when the client has gone away."""
+        task = asyncio.create_task(work)
+        try:
+            await asyncio.wait((task, watcher), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            is_done = task.done()
+            task.cancel()
+        if is_done and not self._is_given_up:
+            return task.result()
+        await asyncio.wait((task,))
+        await self._close()
+        return watcher.result() if watcher.done() else None
 
     async def _close(self) -> None:
         await self._close_rows()
         self._turn.end()
+        if self._watcher is not None:
+            self._watcher.cancel()
 
     async def _close_rows(self) -> None:
         if self._rows is not None:
             with anyio.CancelScope(shield=True):
                 await run_sync(self._rows.close, limiter=self._threads)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A part of a document."""
+
+    body: bytes
+    is_last: bool
 
 
 class _GuardedRows:
@@ -235,11 +264,16 @@ class _GuardedRows:
         return self._rows.overflow
 
     @property
+    def may_wait(self) -> bool:
+        """Whether more than is at hand has to be waited for."""
+        return self._first is None and not self.is_over
+
+    @property
     def batches(self) -> Iterator[pa.RecordBatch]:
-        if self._first is None:
+        first, self._first = self._first, None
+        if first is None:
             return
-        yield self._first
-        self._first = None
+        yield first
         try:
             yield from self._rows.batches
         except PachonError:

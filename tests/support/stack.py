@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -11,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +28,7 @@ from pachon.app.supervisor.models import Layout
 _PORTS = ("PROXY", "PROXY_API", "HUB", "API", "PORTAL")
 _READY_TIMEOUT_S = 150.0
 _STOP_TIMEOUT_S = 60.0
+_WORKER, _WORKERS = "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"
 PACHON = (sys.executable, "-m", "pachon.app.cli")
 
 
@@ -154,9 +157,22 @@ def platform_environment(releases_path: Path | None, settings: Mapping[str, str]
 
 
 def free_ports(count: int) -> tuple[int, ...]:
-    """Ports of 127.0.0.1 that nothing listens on."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for bound in sockets:
-            bound.bind(("127.0.0.1", 0))
-        return tuple(bound.getsockname()[1] for bound in sockets)
+    """Ports of 127.0.0.1 that nothing listens on.
+
+    They lie below those that the system hands out by itself, and each of several test processes draws from its own:
+    until the platform listens, nobody else takes them.
+    """
+    number, processes = int(os.environ.get(_WORKER, "gw0")[2:]), int(os.environ.get(_WORKERS, "1"))
+    candidates = range(10_000 + number, 32_000, processes)
+    drawn = random.sample(candidates, len(candidates))
+    return tuple(itertools.islice(filter(_is_free, drawn), count))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

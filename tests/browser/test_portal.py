@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import signal
 import time
-from collections.abc import Iterator
 from os import kill
 from pathlib import Path
 from typing import Literal
@@ -15,30 +14,15 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, expect
 
-from support.browser import Visit, chromium, count_colours, visiting
-from support.skies import make_release
-from support.stack import Platform, running_platform
+from support.browser import Visit, count_colours, visiting
+from support.stack import Platform
 
-pytestmark = [pytest.mark.browser, pytest.mark.stack]
+pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.xdist_group("portal")]
 
 SLOW = """SELECT COUNT(*) AS n FROM (SELECT TOP 5000 ra, dec FROM sky.stars) AS a, sky.stars AS b
 WHERE DISTANCE(a.ra, a.dec, b.dec, b.ra) > 179.9"""
 
 _PLOTTED = "() => window.Bokeh.documents[0].get_model_by_name('cmd').x_range.end !== 1"
-
-
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    folder = tmp_path_factory.mktemp("portal")
-    make_release(folder / "releases", rows=60_000)
-    with running_platform(folder / "home", folder / "releases") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 def log_in(visit: Visit, platform: Platform, name: str = "novice") -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Literal
 
 import pytest
@@ -11,31 +10,16 @@ from playwright.sync_api import Browser, expect
 
 from browser.test_portal import drag_in_plot, log_in, open_portal, search
 from pachon_client import Client
-from support.browser import Visit, chromium, visiting
+from support.browser import Visit, visiting
 from support.labs import hub_client
-from support.skies import make_release
-from support.stack import Platform, running_platform
+from support.stack import Platform
 
-pytestmark = [pytest.mark.browser, pytest.mark.stack]
+pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.xdist_group("portal")]
 
 _SIGHT = """() => { const get = (name) => window.Bokeh.documents[0].get_model_by_name(name);
 const both = (range) => [range.start, range.end];
 const ranges = (name) => [...both(get(name).x_range), ...both(get(name).y_range)];
 return {sky: ranges('sky'), plot: ranges('cmd')}; }"""
-
-
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    folder = tmp_path_factory.mktemp("portal-queries")
-    make_release(folder / "releases", rows=60_000)
-    with running_platform(folder / "home", folder / "releases") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 def sight(visit: Visit) -> dict[str, list[float]]:

@@ -31,6 +31,7 @@ ADMIN, AUDITOR = "token-of-admin", "token-of-auditor"
 AS_HOLDER, AS_VISITOR, AS_NO_SCOPE = ({"Authorization": f"Bearer {token}"} for token in (HOLDER, VISITOR, NO_SCOPE))
 AS_ADMIN, AS_AUDITOR = ({"Authorization": f"Bearer {token}"} for token in (ADMIN, AUDITOR))
 DEFAULT_ROWS, MAX_ROWS = 10_000, 15_000
+_GRACE_S = 1
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,9 @@ def know_people(hub: HubDouble) -> None:
 
 @contextmanager
 def serving(app: FastAPI, listener: socket.socket) -> Iterator[None]:
-    """The application behind a real server, in a thread of this process."""
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, ws="none"))
+    """The application behind a real server, in a thread of this process; at the end it waits for no open stream."""
+    config = uvicorn.Config(app, log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=_GRACE_S)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started:
@@ -109,3 +111,4 @@ def serving(app: FastAPI, listener: socket.socket) -> Iterator[None]:
     finally:
         server.should_exit = True
         thread.join(timeout=20)
+        assert not thread.is_alive(), "The server did not end."

@@ -1,0 +1,27 @@
+"""One running platform and one Chromium for all tests of the Portal's pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from support.browser import chromium
+from support.skies import make_release
+from support.stack import Platform, running_platform
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """The platform with a synthetic sky (`sky.stars`, 60 000 rows)."""
+    folder = tmp_path_factory.mktemp("portal")
+    make_release(folder / "releases", rows=60_000)
+    with running_platform(folder / "home", folder / "releases") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running

@@ -437,13 +437,14 @@ def echoes(request: Request, canaries: Iterable[bytes]) -> frozenset[bytes]:
 
 def found_in(answer: Answer, canaries: Iterable[bytes], *, said: Iterable[bytes] = ()) -> tuple[bytes, ...]:
     """The canaries in an answer, whatever their case and encoding; words that the reader has said do not count."""
+    wanted = tuple(canaries)
+    if not wanted:
+        return ()
     hay = b"\n".join(_readings(answer))
     for word in sorted(said, key=len, reverse=True):
         hay = hay.replace(word, b" ")
     lower = hay.lower()
-    return tuple(
-        canary for canary in canaries if canary.lower() in lower or any(form in hay for form in _packed(canary))
-    )
+    return tuple(canary for canary in wanted if canary.lower() in lower or any(form in hay for form in _packed(canary)))
 
 
 @cache
@@ -461,8 +462,9 @@ def _readings(answer: Answer) -> Iterator[bytes]:
     yield str(answer.status).encode()
     yield from (name + b": " + value for name, value in answer.headers)
     body = plain_body(answer)
-    yield answer.body
     yield body
+    if body != answer.body:
+        yield answer.body
     for stream in re.findall(rb"<STREAM[^>]*>(.*?)</STREAM>", body, re.DOTALL):
         yield base64.b64decode(stream)
     if body.startswith(b"PAR1"):

@@ -7,9 +7,20 @@ share a process, as do those of the real catalogues, and modules whose mark `xdi
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import pytest
 
+from pachon.core.imports import quick_imports
+
 SLOW = ("catalogues", "stack", "browser")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collecting imports the platform, the hub, the Portal and JupyterLab."""
+    with quick_imports():
+        return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)

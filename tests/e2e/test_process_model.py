@@ -237,7 +237,7 @@ def lab(platform: Platform) -> psutil.Process:
         client.get("/hub/spawn")
         _wait(lambda: client.get("/user/novice/lab").url.path == "/user/novice/lab", _LAB_TIMEOUT_S)
     supervisor = psutil.Process(platform.supervisor.pid)
-    return next(found for found in supervisor.children(recursive=True) if "jupyterhub.singleuser" in found.cmdline())
+    return next(found for found in supervisor.children(recursive=True) if "pachon.hub.singleuser" in found.cmdline())
 
 
 @pytest.fixture(scope="module")

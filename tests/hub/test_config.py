@@ -16,6 +16,7 @@ def test_a_labs_doors_lead_to_the_portal_the_web_apis_and_the_handbook(tmp_path:
     hub = HubSettings(proxy_token="p" * 32, labs_token="l" * 32)
     config = Config()
     configure(config, Settings(home=tmp_path, public_url=public_url, hub=hub))
+    assert config.Spawner.cmd[1:] == ["-m", "pachon.hub.singleuser"]
     assert Doors.from_environment(config.Spawner.environment) == Doors(
         portal=f"{public_url}/portal/", api=f"{public_url}/api/docs", documentation=f"{public_url}/docs/"
     )

@@ -84,7 +84,7 @@ def _configure_labs(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- trai
     c.LabSpawner.platform_url = settings.api_url
     c.LabSpawner.platform_token = _secret(settings.hub.labs_token, "hub.labs_token")
     c.LabSpawner.home_dir_template = str(homes / "{username}")
-    c.Spawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]
+    c.Spawner.cmd = [sys.executable, "-m", "pachon.hub.singleuser"]
     c.Spawner.args = ["--allow-root"] if os.geteuid() == 0 else []
     c.Spawner.default_url = "/lab"
     c.Spawner.start_timeout = c.Spawner.http_timeout = _LAB_START_TIMEOUT_S

@@ -17,7 +17,7 @@ up:  ## Install what is missing, build the default data if absent, start everyth
 test: environment  ## Run every check and the whole test suite
 	@tools/system-packages.sh
 	@$(MAKE) check
-	@$(SUITE) -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	@$(SUITE) -n logical --maxprocesses 4 --no-loadscope-reorder
 
 check: environment  ## Lint, formatting, types, imports, docs, sizes and shape
 	$(BIN)/ruff format --check --quiet .

@@ -2,54 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from types import SimpleNamespace
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from support import suite_order
+TESTS = Path(__file__).resolve().parent
+SAMPLE = """
+import os, pathlib, pytest
 
-ONE, ONE_OF_SEVERAL = SimpleNamespace(), SimpleNamespace(workerinput={})
-
-
-@dataclass
-class Item:
-    """What the plugin asks of a test."""
-
-    nodeid: str
-    marks: list[pytest.Mark] = field(default_factory=list)
-
-    def iter_markers(self, name: str | None = None) -> Iterator[pytest.Mark]:
-        return (mark for mark in self.marks if name in {None, mark.name})
-
-    def get_closest_marker(self, name: str) -> pytest.Mark | None:
-        return next(self.iter_markers(name), None)
-
-    def add_marker(self, marker: pytest.MarkDecorator) -> None:
-        self.marks.append(marker.mark)
+@pytest.mark.{mark}
+@pytest.mark.parametrize("number", range(3))
+def test_sample(number):
+    with pathlib.Path("told").open("a") as told:
+        told.write(f"{{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}} {{pathlib.Path(__file__).stem}}\\n")
+"""
+MODULES = {
+    "test_sky": "usefixtures",
+    "e2e/test_jobs": "stack",
+    "e2e/test_process_model": "stack",
+    "test_map": "browser",
+}
 
 
-def suite() -> list[Item]:
-    """Two modules of which the second shares a platform with others, and two that read the real catalogues."""
-    shared = [pytest.mark.stack.mark, pytest.mark.xdist_group("one platform").mark]
-    return [
-        Item("sky.py::test_a"),
-        Item("sky.py::test_b[::]"),
-        Item("jobs.py::test_c", shared),
-        Item("tycho.py::test_d", [pytest.mark.catalogues.mark]),
-        Item("readme.py::test_e", [pytest.mark.catalogues.mark, pytest.mark.browser.mark]),
-    ]
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    marks = "".join(f"\n    {mark}: {mark}" for mark in ("stack", "browser", "catalogues"))
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\nmarkers ={marks}\n")
+    for module, mark in MODULES.items():
+        path = tmp_path / "tests" / f"{module}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(SAMPLE.format(mark=mark))
+    return tmp_path
 
 
-def test_one_process_begins_with_what_is_quick() -> None:
-    tests = suite()[::-1]
-    suite_order.pytest_collection_modifyitems(ONE, tests)
-    assert [test.nodeid[-1] for test in tests] == ["]", "a", "d", "c", "e"]
+def run(suite: Path, *options: str) -> list[list[str]]:
+    """The process and the module of each test, as they ran."""
+    plugins = ("-p", "support.suite_order", "-p", "no:cacheprovider")
+    environment = {name: value for name, value in os.environ.items() if "XDIST" not in name}
+    subprocess.run(
+        [sys.executable, "-m", "pytest", *plugins, *options],
+        env={**environment, "PYTHONPATH": str(TESTS)}, cwd=suite, capture_output=True, check=True,
+    )  # fmt: skip
+    return [line.split() for line in (suite / "told").read_text().splitlines()]
 
 
-def test_several_begin_with_what_is_slow_and_keep_together_what_shares_a_module_a_platform_or_the_catalogues() -> None:
-    tests = suite()
-    suite_order.pytest_collection_modifyitems(ONE_OF_SEVERAL, tests)
-    groups = [test.get_closest_marker("xdist_group").args[0] for test in tests]
-    assert groups == ["catalogues", "one platform", "catalogues", "sky.py", "sky.py"]
+def test_one_process_begins_with_what_is_quick(suite: Path) -> None:
+    told = [module for _, module in run(suite)]
+    assert told == ["test_sky"] * 3 + ["test_jobs"] * 3 + ["test_process_model"] * 3 + ["test_map"] * 3
+
+
+def test_several_keep_modules_and_what_they_share_together_and_begin_with_what_is_slow(suite: Path) -> None:
+    told = run(suite, "-n", "2", "--no-loadscope-reorder")
+    processes = {module: {process for process, name in told if name == module} for _, module in told}
+    assert len(told) == 12
+    assert all(len(found) == 1 for found in processes.values())
+    assert processes["test_jobs"] == processes["test_process_model"] != processes["test_map"]

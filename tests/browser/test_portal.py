@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, expect
 from support.browser import Visit, count_colours, visiting
 from support.stack import Platform
 
-pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.xdist_group("portal")]
+pytestmark = [pytest.mark.browser, pytest.mark.stack]
 
 SLOW = """SELECT COUNT(*) AS n FROM (SELECT TOP 5000 ra, dec FROM sky.stars) AS a, sky.stars AS b
 WHERE DISTANCE(a.ra, a.dec, b.dec, b.ra) > 179.9"""

@@ -14,7 +14,7 @@ from support.browser import Visit, visiting
 from support.labs import hub_client
 from support.stack import Platform
 
-pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.xdist_group("portal")]
+pytestmark = [pytest.mark.browser, pytest.mark.stack]
 
 _SIGHT = """() => { const get = (name) => window.Bokeh.documents[0].get_model_by_name(name);
 const both = (range) => [range.start, range.end];

@@ -13,7 +13,7 @@ from lxml import etree
 from support.skies import FIRST_ID
 from support.stack import Platform
 
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("one platform")]
+pytestmark = pytest.mark.stack
 
 SLOW = (
     "SELECT COUNT(*) AS n FROM sky.stars AS a, sky.stars AS b "

@@ -15,7 +15,7 @@ from support.labs import hub_client, start_lab, stop_lab
 from support.skies import make_release
 from support.stack import Platform
 
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("one platform")]
+pytestmark = pytest.mark.stack
 
 PERSON = "astronomer"
 

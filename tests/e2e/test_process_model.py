@@ -28,7 +28,7 @@ from pachon.identity.models import Scope
 from support.skies import make_release
 from support.stack import PACHON, Platform, platform_environment, running_platform
 
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("one platform")]
+pytestmark = pytest.mark.stack
 
 _ROWS = 20_000
 _COUNT = {"LANG": "ADQL", "QUERY": "SELECT COUNT(*) AS n FROM sky.stars", "FORMAT": "csv"}

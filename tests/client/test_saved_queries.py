@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow.compute as pc
 import pytest
@@ -64,6 +65,44 @@ def test_rows_as_shown_are_those_that_pass_the_filters_of_the_view(client: Clien
     assert query.view.filters == NORTH.filters
     assert query.view.columns == ("ra",)
     assert query.result(shown=True).table == whole.filter(pc.greater(whole["dec"], 0))
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        {
+            "filters": [
+                {"column": "dec", "op": ">", "value": -20.5},
+                {"column": "ra", "op": "between", "values": [300, 10]},
+            ]
+        },
+        {"filters": [{"column": "id", "op": "in", "values": [str(FIRST_ID + 7), str(FIRST_ID + 8), None]}]},
+        {"filters": [{"column": "dec", "op": "is not null"}, {"column": "id", "op": "!=", "value": str(FIRST_ID)}]},
+        {"selection": {"kind": "box", "x": "ra", "y": "dec", "x_range": [200.0, 20.0], "y_range": [-1e-3, 60.0]}},
+        {"selection": {"kind": "rows", "column": "id", "values": [str(FIRST_ID + 3), str(FIRST_ID + 499)]}},
+        {
+            "selection": {"kind": "rows", "column": "id", "values": []},
+            "filters": [{"column": "ra", "op": "<", "value": 90}],
+        },
+    ],
+)
+def test_the_condition_of_a_view_finds_the_rows_that_it_shows(client: Client, view: dict[str, Any]) -> None:
+    query = client.ask(STARS, view=view).wait(30, on_change=lambda _: None)
+    found = client.query(f"SELECT * FROM ({STARS}) AS kept WHERE {query.condition()}")
+    shown = query.result(shown=True)
+    assert sorted(found["id"]) == sorted(shown["id"])
+    assert len(shown) < 500
+
+
+def test_the_condition_of_a_view_says_what_adql_has_no_words_for(client: Client) -> None:
+    triangle = {"kind": "polygon", "x": "ra", "y": "dec", "vertices": [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]}
+    query = client.ask(STARS, view={"selection": triangle}).wait(30, on_change=lambda _: None)
+    with pytest.raises(RequestError, match="by a polygon cannot be said in ADQL"):
+        query.condition()
+    assert query.edit(view={"selection": {"kind": "adql", "condition": "ra < 9 OR dec < 9"}}).condition() == (
+        "(ra < 9 OR dec < 9)"
+    )
+    assert query.edit(view={}).condition() == ""
 
 
 def test_what_was_run_before_can_be_saved_and_found(client: Client) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pachon_client.client import Client
 from pachon_client.errors import (
@@ -23,6 +24,9 @@ from pachon_client.models import Column, Difference, Execution, File, QuerySumma
 from pachon_client.queries import Query
 from pachon_client.result import Result
 from pachon_client.view import View
+
+if TYPE_CHECKING:
+    from pachon_client.uploading import Sendable
 
 __version__ = "0.1.0"
 
@@ -59,14 +63,14 @@ __all__ = [
 ]
 
 
-def query(adql: str, max_rows: int | None = None) -> Result:
+def query(adql: str, max_rows: int | None = None, *, uploads: Mapping[str, Sendable] | None = None) -> Result:
     """Run an ADQL query on the platform this session belongs to (`PACHON_API_URL`); see `Client.query`."""
-    return _session_client().query(adql, max_rows)
+    return _session_client().query(adql, max_rows, uploads=uploads)
 
 
-def ask(adql: str, name: str = "", *, max_rows: int | None = None) -> Query:
+def ask(adql: str, name: str = "", *, max_rows: int | None = None, **more: Any) -> Query:  # noqa: ANN401 -- members differ
     """Save a query and run it as a job; see `Client.ask`."""
-    return _session_client().ask(adql, name, max_rows=max_rows)
+    return _session_client().ask(adql, name, max_rows=max_rows, **more)
 
 
 def queries(text: str = "", *, limit: int = 50, **conditions: str) -> tuple[QuerySummary, ...]:

@@ -20,10 +20,13 @@ from pachon_client.reading import read_result
 from pachon_client.result import Result
 from pachon_client.saving import save
 from pachon_client.transport import Transport
+from pachon_client.uploading import upload_parts
 
 if TYPE_CHECKING:
     import pyvo
     import requests
+
+    from pachon_client.uploading import Sendable
 
 _ARROW = "application/vnd.apache.arrow.stream"
 _TILE_DEPTH = 8
@@ -66,7 +69,7 @@ class Client:
         self._token = token if token is not None else os.environ.get("JUPYTERHUB_API_TOKEN")
         self._transport = Transport(self.api_url, self._token, timeout_s=timeout_s, agent=agent)
 
-    def query(self, adql: str, max_rows: int | None = None) -> Result:
+    def query(self, adql: str, max_rows: int | None = None, *, uploads: Mapping[str, Sendable] | None = None) -> Result:
         """Run an ADQL query and wait for its rows.
 
         Parameters
@@ -75,14 +78,23 @@ class Client:
             ADQL 2.1 text.
         max_rows
             Most rows to send; None leaves it to the server. `Result.overflow` says whether there were more.
+        uploads
+            Tables of your own by name, which the query reads as `TAP_UPLOAD.<name>`: paths of VOTable, FITS, CSV or
+            Parquet files, results, or tables of Arrow, pandas or astropy. They are gone when the query has ended.
 
         Raises
         ------
         RequestError
             The query is wrong; the message has line and column.
         """
-        with self._transport.stream("POST", "tap/sync", data=_form(adql, max_rows)) as response:
-            return read_result(response)
+        form = _form(adql, max_rows)
+        if not uploads:
+            with self._transport.stream("POST", "tap/sync", data=form) as response:
+                return read_result(response)
+        with upload_parts(uploads) as (told, parts):
+            sent = {**form, "UPLOAD": told}
+            with self._transport.stream("POST", "tap/sync", data=sent, files=parts) as response:
+                return read_result(response)
 
     def submit(self, adql: str, max_rows: int | None = None) -> Job:
         """Run an ADQL query as a job, for what takes long; it is not saved.

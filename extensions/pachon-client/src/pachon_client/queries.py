@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Self
 from urllib.parse import parse_qs, quote, urlsplit
 
+from pachon_client.conditions import condition_of
 from pachon_client.errors import AnswerError, RequestError, UnavailableError
 from pachon_client.jobs import abort_job
 from pachon_client.models import Difference, QuerySummary, QueryVersion, Share
@@ -104,6 +105,16 @@ class Query:
     def view(self) -> View:
         """What was done with the rows: columns shown, filters, selection, plots, place on the sky."""
         return View(self._current["view"] or {})
+
+    def condition(self) -> str:
+        """Filters and selection of its view as ADQL, on the columns of its result; empty if all rows are shown.
+
+        Raises
+        ------
+        RequestError
+            ADQL has no words for it, such as for a polygon in the plane of two columns.
+        """
+        return condition_of(self.view.document, self.result(limit=1).columns)
 
     def refresh(self) -> Self:
         """Read it again."""

@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 from weakref import WeakSet
 from xml.etree import ElementTree as ET
 
@@ -118,11 +118,12 @@ class Transport:
         *,
         params: Mapping[str, str | int] | None = None,
         data: Mapping[str, str] | None = None,
+        files: Mapping[str, BinaryIO] | None = None,
         body: object = None,
         headers: Mapping[str, str] | None = None,
         redirects: bool = False,
     ) -> Iterator[httpx.Response]:
-        """The answer of `<method> <api_url>/<path>`, with a query, a form or a body of JSON, still to be read.
+        """The answer of `<method> <api_url>/<path>`, with a query, a form, files or a body of JSON, still unread.
 
         A redirection is a wrong answer, unless `redirects` are expected; none is followed.
         """
@@ -130,7 +131,7 @@ class Transport:
         try:
             traced = {"trace": self._trace}
             with self._http.stream(
-                method, url, params=params, data=data, json=body, headers=headers, extensions=traced
+                method, url, params=params, data=data, files=files, json=body, headers=headers, extensions=traced
             ) as response:
                 if not (response.is_success or (redirects and response.has_redirect_location)):
                     response.read()

@@ -18,6 +18,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
+    "_ext.notebooks",
     "_ext.reference",
 ]
 exclude_patterns = ["_build", "_ext"]

@@ -129,3 +129,11 @@ def test_relative_links_of_the_readme_lead_somewhere() -> None:
     for name in ("README.md", "CONTRIBUTING.md"):
         links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / name).read_text())
         assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_every_tutorial_notebook_is_a_page_that_the_index_leads_to() -> None:
+    pages = {path: path.read_text() for path in DOCS.glob("tutorials/*.md")}
+    shown = {name: path.stem for path, text in pages.items() for name in re.findall(r"<!-- notebook: (\S+) -->", text)}
+    assert set(shown) == {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
+    index = (DOCS / "index.md").read_text()
+    assert [stem for stem in shown.values() if f"\ntutorials/{stem}\n" not in index] == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow.compute as pc
@@ -13,6 +13,7 @@ from pachon_client import (
     Client,
     ForbiddenError,
     NotFoundError,
+    PachonClientError,
     Query,
     RequestError,
     StaleError,
@@ -20,6 +21,7 @@ from pachon_client import (
     View,
 )
 from support.app import HOLDER, VISITOR, Site, running_site
+from support.archiving import archived
 from support.skies import FIRST_ID
 
 STARS = f"SELECT id, ra, dec FROM sky.stars WHERE id < {FIRST_ID + 500}"
@@ -187,3 +189,32 @@ def test_waiting_has_an_end_and_what_is_no_query_is_said(client: Client) -> None
     query.delete()
     with pytest.raises(NotFoundError):
         query.refresh()
+
+
+def test_a_query_whose_release_was_archived_keeps_all_it_has_and_says_why_it_does_not_run(
+    client: Client, site: Site
+) -> None:
+    query = client.ask(STARS, "of old").wait(30, on_change=lambda _: None)
+    with archived(site.services.registry, "sky"):
+        seen = client.open(query.id)
+        assert len(seen.result()) == 500
+        with pytest.raises(PachonClientError, match=r"Release sky is archived.* and not queried any more"):
+            seen.run()
+        with pytest.raises(RequestError, match=r"Release sky is archived.* and not queried any more"):
+            seen.rerun("sky", instead_of="sky")
+        assert [version.number for version in seen.versions()] == [1]
+        assert seen.note("moved on").rerun("future").wait(30, on_change=lambda _: None).state == "COMPLETED"
+    assert len(query.result(version=1)) == 500
+
+
+def test_whatever_is_asked_of_a_query_that_was_deleted_elsewhere_is_answered_by_one_sentence(client: Client) -> None:
+    gone = client.ask(STARS, "gone").wait(30, on_change=lambda _: None)
+    client.open(gone.id).delete()
+    acts: list[Callable[[], object]] = [
+        *(gone.refresh, gone.run, gone.fork, gone.versions, gone.result, gone.delete),
+        *(lambda: gone.note("x"), lambda: gone.restore(1), lambda: gone.diff(1), lambda: gone.share(public=True)),
+    ]
+    for act in acts:
+        with pytest.raises(NotFoundError) as raised:
+            act()
+        assert str(raised.value) == f"There is no query '{gone.id}' that you may see."

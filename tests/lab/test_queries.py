@@ -15,6 +15,7 @@ import pytest
 from pachon.identity.models import Scope
 from pachon_client import Client
 from support.app import HOLDER, Site, running_site
+from support.archiving import archived
 from support.jobs import finished, make, until
 from support.lab_server import AS_OWNER, running_lab
 from support.skies import FIRST_ID
@@ -232,3 +233,29 @@ def test_what_runs_is_shown_with_its_text_and_cancelled(lab: httpx.Client, site:
     assert finished(site, f"/api/tap/async/{job}") == "ABORTED"
     gone = message(lab.post("jobs/00000000000000000000000000/cancel"), 404)
     assert "00000000000000000000000000" in gone
+
+
+def test_a_query_whose_release_was_archived_becomes_a_notebook_and_says_why_it_does_not_run(
+    lab: httpx.Client, home: Path, site: Site, novice: Client
+) -> None:
+    query = novice.ask(STARS, "of an archive").wait(30)
+    with archived(site.services.registry, "sky"):
+        path, _ = laid(lab, query.id)
+        told = lab.post(f"queries/{query.id}/run", json={})
+    assert STARS in (home / path).read_text()
+    assert "Release sky is archived" in message(told, told.status_code)
+    assert told.status_code in range(400, 500)
+    assert query.refresh().version == 1
+
+
+def test_a_folder_full_of_notebooks_of_one_query_is_told_in_one_sentence_and_stays_as_it_is(
+    lab: httpx.Client, home: Path, novice: Client
+) -> None:
+    query = novice.ask(STARS, "again and again")
+    path, _ = laid(lab, query.id)
+    for number in range(2, 51):
+        (home / path).with_name(f"{Path(path).stem}-{number}.ipynb").write_text(f"mine, {number}")
+    before = {file.name: file.read_bytes() for file in (home / "queries").iterdir() if file.is_file()}
+    told = message(lab.post(f"queries/{query.id}/notebook", json={"fresh": True}), 409)
+    assert told == "There are 50 notebooks of this query in queries/ already: delete or rename some."
+    assert {file.name: file.read_bytes() for file in (home / "queries").iterdir() if file.is_file()} == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shlex
 from collections.abc import Awaitable, Callable
 
@@ -15,8 +16,8 @@ from pachon.portal.copies import copies
 from pachon.portal.queries_page import queries_html
 from pachon.portal.saved_rows import wanted_query
 from pachon.portal.share_view import share_of
-from pachon_client import QuerySummary
-from portal.session import MemorySource, Session, session
+from pachon_client import NotFoundError, QuerySummary, Result
+from portal.session import Connection, MemorySource, Session, session
 
 pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword")  # Bokeh's own use of pandas
 
@@ -106,6 +107,27 @@ def test_a_query_that_is_not_there_is_said_in_one_sentence() -> None:
         await living.until(lambda: "There is no query" in living.page.saved.status.object)
 
     live(MemorySource(), story, wanted=f"?q={'7' * 26}")
+
+
+def test_a_query_whose_release_was_archived_shows_its_text_and_says_why_it_has_no_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = "Release sky is archived and not queried any more; its files are at http://localhost/api/releases/sky/files."
+    source = MemorySource()
+    query_id = saved(source)
+    before = json.dumps(source.saved.documents)
+
+    def refuse(*_: object) -> Result:
+        raise NotFoundError(told)
+
+    monkeypatch.setattr(Connection, "query", refuse)
+
+    async def story(living: Session) -> None:
+        await living.until(lambda: told in living.status)
+        assert living.ask._editor.value == living.page.saved.query.adql
+
+    live(source, story, wanted=f"?q={query_id}")
+    assert json.dumps(source.saved.documents) == before
 
 
 def test_if_somebody_was_quicker_both_are_shown_and_both_can_be_kept() -> None:

@@ -18,13 +18,14 @@ from support.stack import Platform
 pytestmark = [pytest.mark.stack, pytest.mark.catalogues, pytest.mark.timeout(600)]
 
 PERSON = "novice"
+FIRST = "01-first-light.ipynb"
+"""Runs in `tests/browser/test_lab.py`, where its figures are looked at."""
 TOLD = {
-    "01-first-light.ipynb": "parsecs",
     "02-share-a-query.ipynb": "There is no query",
     "03-crossmatch-your-own-table.ipynb": "not in Hipparcos: Teegarden's star",
     "04-from-selection-to-sample.ipynb": "cite as",
 }
-"""What each tutorial prints where it comes to the point."""
+"""What each other tutorial prints where it comes to the point."""
 CELL_TIMEOUT_S = 120
 
 
@@ -42,12 +43,12 @@ def with_tycho2(platform: Platform) -> None:
 
 
 @pytest.mark.usefixtures("with_tycho2")
-def test_every_tutorial_runs_in_a_lab_that_the_hub_started_and_then_stops(platform: Platform) -> None:
+def test_the_tutorials_run_in_a_lab_that_the_hub_started_and_then_stops(platform: Platform) -> None:
     with hub_client(platform, PERSON) as hub:
         start_lab(hub, PERSON)
         lab = f"/user/{PERSON}/api"
         listed = hub.get(f"{lab}/contents/tutorials").raise_for_status().json()["content"]
-        assert sorted(entry["name"] for entry in listed if entry["type"] == "notebook") == sorted(TOLD)
+        assert sorted(entry["name"] for entry in listed if entry["type"] == "notebook") == [FIRST, *TOLD]
         kernel = hub.post(f"{lab}/kernels", json={"name": "python3", "path": "tutorials/any.ipynb"}).raise_for_status()
         with open_channels(platform, hub, f"{lab}/kernels/{kernel.json()['id']}/channels") as channels:
             for name, told in TOLD.items():

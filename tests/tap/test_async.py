@@ -101,12 +101,13 @@ def test_the_result_comes_in_every_format_as_the_synchronous_answer_does(site: S
     assert (head.status_code, head.content, head.headers["content-type"]) == (200, b"", answer.headers["content-type"])
 
 
-def test_overflow_and_the_run_are_told_in_the_result_of_a_job(site: Site) -> None:
-    path = make(site, "SELECT id FROM sky.stars", PHASE="RUN", MAXREC="7", RUNID="r1")
+def test_overflow_warnings_and_the_run_are_told_in_the_result_of_a_job(site: Site) -> None:
+    path = make(site, "SELECT id, 5/2 AS half FROM sky.stars", PHASE="RUN", MAXREC="7", RUNID="r1")
     assert finished(site, path) == "COMPLETED"
     answer = get(site, f"{path}/results/result")
     infos = {info.name: info.value for info in parse(io.BytesIO(answer.content)).resources[0].infos}
     assert (infos["QUERY_STATUS"], infos["RUNID"]) == ("OVERFLOW", "r1")
+    assert infos["warning"].startswith("line 1, column 12: 5/2 is 2")
     run = site.services.executions.get("novice", infos["EXECUTION"])
     assert (run.protocol, run.phase, run.row_count) == ("tap/async", Phase.COMPLETED, 7)
 

@@ -161,6 +161,16 @@ def test_the_answer_echoes_what_was_asked(site: Site) -> None:
     assert told["EXECUTION"] == answer.headers["X-Pachon-Execution"]
 
 
+def test_what_a_query_hardly_means_is_told_beside_its_rows(site: Site) -> None:
+    adql = "SELECT TOP 1 id FROM sky.stars WHERE name = NULL OR 2/3600 < dec"
+    answer = ask(site, adql)
+    written = parse(io.BytesIO(answer.content)).resources[0].infos
+    warnings = [info.value for info in written if info.name == "warning"]
+    assert [warning.partition(": ")[0] for warning in warnings] == ["line 1, column 38", "line 1, column 53"]
+    assert ["IS NULL" in warnings[0], "2/3600.0" in warnings[1]] == [True, True]
+    assert ask(site, adql, RESPONSEFORMAT="json").json()["info"]["warning"] == "\n".join(warnings)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

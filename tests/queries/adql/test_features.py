@@ -146,7 +146,7 @@ FEATURES = {
     "INTERSECT ALL": Feature(
         f"SELECT COUNT(*) FROM (({POLAR} UNION ALL {POLAR}) INTERSECT ALL {POLAR}) AS x",
         lambda sky: [(len(polar(sky)),)],
-        f"{POLAR} »INTERSECT", "INTERSECT needs more",
+        f"{POLAR} »INTERSECT", "a query is expected",
     ),
     "LIKE": Feature(
         f"SELECT COUNT(*) {STARS} WHERE name LIKE 'Star 1_%' AND name NOT LIKE '%9'",
@@ -235,7 +235,7 @@ FEATURES = {
             for value, number in zip(*np.unique(np.floor(floats(sky, "r_mag")), return_counts=True), strict=True)
             if number > 900
         ],
-        f"SELECT FLOOR(r_mag) AS bin, COUNT(*) AS n {STARS} GROUP BY »bin", "which only ORDER BY may use",
+        f"SELECT FLOOR(r_mag) AS bin, COUNT(*) AS n {STARS} GROUP BY »bin", "repeat FLOOR(r_mag) here",
     ),
     "HAVING without GROUP BY": Feature(
         f"SELECT COUNT(*) {STARS} HAVING COUNT(*) > 1",
@@ -283,7 +283,7 @@ FEATURES = {
     "<> and !=": Feature(
         f"SELECT COUNT(*) {STARS} WHERE is_variable <> 1 AND is_variable != TRUE",
         lambda sky: count(~sky.column("is_variable").astype(bool)),
-        f"SELECT id {STARS} WHERE id =»= 1", "two comparisons in a row",
+        f"SELECT id {STARS} WHERE id »== 1", "equal is '='",
     ),
     "a comment at the end": Feature(
         f"SELECT COUNT(*) --- all of them; 'quotes' /* and \" all\n{STARS} --the end",
@@ -303,7 +303,7 @@ FEATURES = {
     "one statement": Feature(
         f"SELECT COUNT(*) {STARS};", self_pairs, f"SELECT id {STARS}»; DROP TABLE sky.stars", "only one statement"
     ),
-    "no LIMIT": Feature(f"SELECT TOP 1 5 {STARS}", [(5,)], f"SELECT id {STARS} »LIMIT 5", "SELECT TOP n"),
+    "no LIMIT": Feature(f"SELECT TOP 1 5 {STARS}", [(5,)], f"SELECT id {STARS} »LIMIT 5", "SELECT TOP 5"),
     "known functions only": Feature(
         f"SELECT TOP 1 PI() {STARS}", [(math.pi,)], f"SELECT »pg_sleep(5) {STARS}", "unknown function 'pg_sleep'"
     ),

@@ -169,6 +169,8 @@ class Answer:
         The limit in force.
     tables
         Qualified names of the tables that are read.
+    warnings
+        What the query may not mean, a sentence each.
     overflow
         After the last batch: whether there were more rows than `max_rows`.
     on_close
@@ -180,6 +182,7 @@ class Answer:
     batches: Iterator[pa.RecordBatch]
     max_rows: int
     tables: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     overflow: bool = False
     on_close: Callable[[Answer], None] | None = field(default=None, repr=False)
 

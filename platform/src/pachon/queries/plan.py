@@ -353,11 +353,14 @@ class Plan:
         Common table expressions by number, each may use those before it.
     max_rows
         Rows to deliver at most, whatever the query says.
+    warnings
+        What the query may not mean, with line and column, for the person who asks.
     """
 
     query: Query
     named: tuple[Query, ...] = ()
     max_rows: int | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def fields(self) -> tuple[Field, ...]:

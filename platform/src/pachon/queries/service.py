@@ -298,6 +298,7 @@ class QueryService:
             batches=iter(()),
             max_rows=plan.max_rows or 0,
             tables=plan.tables,
+            warnings=plan.warnings,
             on_close=lambda closed: self._close(record, closed),
         )
         answer.batches = self._rows_of(record, self._batches(prepared, until), answer)

@@ -44,6 +44,11 @@ class ConeRows:
         return self.answer.execution_id
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the person who asks should know: a cone is clear, nothing."""
+        return self.answer.warnings
+
+    @property
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Batches in the types of their fields."""
         schema = arrow_schema(self.fields)

@@ -28,7 +28,9 @@ def write_tsv(rows: Rows, heading: Heading) -> Iterator[bytes]:
 
 def write_json(rows: Rows, heading: Heading) -> Iterator[bytes]:
     """One object: `columns` (as in VOTable), `data` (an array a row) and `query_status` (OK or OVERFLOW)."""
-    about = {info.name: info.text or info.value for info in heading.infos}
+    about: dict[str, str] = {}
+    for info in heading.infos:
+        about[info.name] = "\n".join(filter(None, (about.get(info.name), info.text or info.value)))
     columns = [votable.describe(field) for field in rows.fields]
     yield f'{{"info": {json.dumps(about)},\n"columns": {json.dumps(columns)},\n"data": ['.encode()
     between = b"\n"

@@ -51,6 +51,11 @@ class ClosableRows(Rows, Protocol):
         """Id of the run."""
         ...
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the person who asks should know of the rows, a sentence each."""
+        ...
+
     def close(self) -> None:
         """Stop reading. Safe to call more than once, also while a batch is being waited for."""
         ...
@@ -166,7 +171,8 @@ class RowStream(Response):
             rows.close()
             return
         services = self._services(rows.fields) if self._form.is_votable else ()
-        infos = (*self._heading.infos, Info("EXECUTION", rows.execution_id))
+        told = (Info("warning", sentence) for sentence in rows.warnings)
+        infos = (*self._heading.infos, Info("EXECUTION", rows.execution_id), *told)
         self._chunks = self._form.write(rows, replace(self._heading, infos=infos, services=services))
         rows.fetch_first()
         self._piece = self._next_piece(rows)
@@ -254,6 +260,10 @@ class _GuardedRows:
     @property
     def execution_id(self) -> str:
         return self._rows.execution_id
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return self._rows.warnings
 
     @property
     def fields(self) -> tuple[Field, ...]:

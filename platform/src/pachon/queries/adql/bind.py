@@ -13,11 +13,12 @@ from pachon.core.fields import DataType
 from pachon.queries.adql import grammar, limits
 from pachon.queries.adql.cover import demanded
 from pachon.queries.adql.functions import is_number, kind_of
+from pachon.queries.adql.notes import Notes
 from pachon.queries.adql.scope import Columns, Scope, Source, Visible, matches
 from pachon.queries.adql.select import SelectBinder
 from pachon.queries.adql.text import error_at, start_of
 from pachon.queries.adql.values import BOOLEAN, ValueBinder
-from pachon.queries.adql.words import suggestion
+from pachon.queries.adql.words import listing, suggestion
 from pachon.queries.plan import (
     Call,
     ColumnRef,
@@ -40,8 +41,6 @@ from pachon.queries.plan import (
 from pachon.releases.models import Snapshot, Table
 
 _SETS = {exp.Union: SetKind.UNION, exp.Except: SetKind.EXCEPT, exp.Intersect: SetKind.INTERSECT}
-_MOST_NAMED = 8
-"""Names in a message."""
 _MAX_COUNT = 2**63 - 1
 _Shared = tuple[Visible, Expression, tuple[Expression, Expression]]
 """A column of USING: as it is shown, the test, and the two columns behind it."""
@@ -91,13 +90,18 @@ class _Binder:
     names: list[tuple[exp.Expr, int]] = field(default_factory=list)
     numbers: itertools.count[int] = field(default_factory=itertools.count)
     columns: int = 0
+    notes: Notes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.notes = Notes(self.text)
 
     def plan(self, tree: exp.Query, max_rows: int | None) -> Plan:
         if (common := tree.args.get("with_")) is not None:
             for each in common.expressions:
                 self._name(each)
         query = self.query(tree, None, top=True)
-        return Plan(query=query, named=demanded(self.named, query), max_rows=max_rows)
+        named = demanded(self.named, query)
+        return Plan(query=query, named=named, max_rows=max_rows, warnings=self.notes.sentences)
 
     def _name(self, node: exp.CTE) -> None:
         name = node.args["alias"].this
@@ -268,6 +272,9 @@ class _Binder:
         written = ".".join(parts)
         if (refusal := self.catalogue.refusal(written)) is not None:
             raise self.error(node, refusal)
+        if schema is None and written in self.catalogue.tables:
+            apart = ".".join(f'"{part}"' for part in written.split("."))
+            raise self.error(node, f"unknown table '{written}': each part of a name has quotes of its own, {apart}.")
         names = {name: name for name in self.catalogue.tables}
         bare = {table.name: name for name, table in self.catalogue.tables.items()}
         same = [name for name, table in self.catalogue.tables.items() if matches(node.this, table.name)]
@@ -283,8 +290,8 @@ class _Binder:
         tables = self.catalogue.tables.values()
         inside = [table.qualified_name for table in tables if schema is not None and matches(schema, table.schema)]
         if inside:
-            return f"; this schema has {_some(inside)}."
-        return f"; the schemas are {_some(sorted({table.schema for table in tables}))}."
+            return f"; this schema has {listing(inside)}."
+        return f"; the schemas are {listing(sorted({table.schema for table in tables}))}."
 
     def joined(self, relation: Relation, joins: list[exp.Join], scope: Scope) -> Relation:
         """A relation with the joins that follow it."""
@@ -313,7 +320,7 @@ class _Binder:
         if merged:
             condition = Call(Op.AND, tuple(test for _, test, _ in merged), BOOLEAN)
         elif node.args.get("on") is not None:
-            binder = ValueBinder(self.text, scope, self.subquery, "ON")
+            binder = ValueBinder(self.notes, scope, self.subquery, "ON")
             condition = binder.condition(node.args["on"])
         return Join(how, left, right, condition)
 
@@ -361,11 +368,6 @@ def _renamed(text: str, names: Mapping[str, str]) -> str:
     for bare, qualified in names.items():
         text = text.replace(f" {bare}?", f" {qualified}?").replace(f" {bare} or", f" {qualified} or")
     return text
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:_MOST_NAMED])
-    return shown if len(names) <= _MOST_NAMED else f"{shown} and {len(names) - _MOST_NAMED} more"
 
 
 def _is_null(expression: Expression) -> bool:

@@ -67,6 +67,19 @@ def as_double(expression: Expression) -> Expression:
     return Call(Op.CAST, (expression,), field)
 
 
+def truncated(left: Literal, right: Literal) -> int | None:
+    """The quotient of two whole numbers if it drops a fraction."""
+    a, b = left.value, right.value
+    if not isinstance(a, int) or not isinstance(b, int) or not b or a % b == 0:
+        return None
+    return _quotient(a, b)
+
+
+def _quotient(a: int, b: int) -> int:
+    """A division of whole numbers, towards zero."""
+    return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
+
+
 def fold(op: Op, left: Literal, right: Literal) -> Literal | None:
     """Arithmetic between two numeric literals; None if it is not known beforehand."""
     a, b = left.value, right.value
@@ -75,6 +88,6 @@ def fold(op: Op, left: Literal, right: Literal) -> Literal | None:
     if op is Op.DIVIDE:
         return number(float(a) / float(b)) if b else None
     if op is Op.INTEGER_DIVIDE:
-        return number(int(abs(a) // abs(b)) * (1 if (a < 0) == (b < 0) else -1)) if b else None
+        return number(_quotient(int(a), int(b))) if b else None
     result = {Op.ADD: a + b, Op.SUBTRACT: a - b, Op.MULTIPLY: a * b}.get(op)
     return None if result is None else number(result)

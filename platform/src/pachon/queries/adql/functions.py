@@ -97,6 +97,9 @@ SYNONYMS = {
     "IFNULL": "COALESCE(x, y)",
     "NVL": "COALESCE(x, y)",
     "ISNULL": "x IS NULL, or COALESCE(x, y)",
+    "LEFT": "CAST(x AS VARCHAR(n))",
+    "SUBSTR": "CAST(x AS VARCHAR(n)) for its beginning, or LIKE",
+    "NOW": "the moment itself, as in CAST('2026-01-31' AS TIMESTAMP)",
     "LCASE": "LOWER(x)",
     "UCASE": "UPPER(x)",
     "CONCAT": "x || y",
@@ -105,9 +108,6 @@ SYNONYMS = {
     "VARIANCE": "AVG(x * x) - AVG(x) * AVG(x)",
     "STRING_AGG": "ivo_string_agg(x, ', ')",
     "GROUP_CONCAT": "ivo_string_agg(x, ', ')",
-    "Q3C_RADIAL_QUERY": "DISTANCE(ra, dec, ra0, dec0) < radius",
-    "Q3C_JOIN": "DISTANCE(a.ra, a.dec, b.ra, b.dec) < radius",
-    "Q3C_DIST": "DISTANCE(ra1, dec1, ra2, dec2)",
 }
 """Functions of other languages that people type, and what ADQL has."""
 

@@ -12,7 +12,8 @@ from sqlglot.tokenizer_core import Token, TokenType
 from pachon.core.errors import QuerySyntaxError
 from pachon.queries.adql import limits
 from pachon.queries.adql.dialect import ADQL
-from pachon.queries.adql.text import error_at, start_of
+from pachon.queries.adql.gaps import ENDS
+from pachon.queries.adql.text import error_at, spelled, start_of
 from pachon.queries.adql.tokens import tokenize
 from pachon.queries.adql.words import CLAUSE_KEYWORDS, FOREIGN_KEYWORDS, suggestion
 
@@ -79,13 +80,6 @@ _ALLOWED: dict[type[exp.Expr], frozenset[str]] = {
     exp.Anonymous: frozenset({"this", "expressions"}),
 }  # fmt: skip
 
-_ENDS = frozenset(
-    {
-        TokenType.VAR, TokenType.IDENTIFIER, TokenType.NUMBER, TokenType.STRING, TokenType.R_PAREN, TokenType.STAR,
-        TokenType.NULL, TokenType.TRUE, TokenType.FALSE, TokenType.WITH,
-    }
-)  # fmt: skip
-"""What a name, a value or a query may end with."""
 _VALUES = frozenset({TokenType.VAR, TokenType.IDENTIFIER, TokenType.NUMBER, TokenType.STRING})
 _CONDITION = "AND or OR"
 _MISSING_IN = {
@@ -144,7 +138,7 @@ def parse(text: str) -> exp.Query:
         token = parser.failed_at or tokens[-1]
         index = next((i for i, other in enumerate(tokens) if other.start == token.start), len(tokens) - 1)
         if missing := _missing_before(tokens, index):
-            message = f"{missing} is expected before {_spelled(text, token)}."
+            message = f"{missing} is expected before {spelled(text, token)}."
             raise error_at(text, token.start, message) from None
         raise _explain(text, tokens, token, index, error) from None
     except RecursionError:
@@ -193,17 +187,15 @@ def _explain(text: str, tokens: list[Token], token: Token, index: int, error: Pa
         if _may_be_misspelt(tokens, place) and (found := _word_hint(tokens[place])):
             return error_at(text, tokens[place].start, found)
     if index and tokens[index - 1].token_type is TokenType.TOP:
-        return error_at(text, token.start, f"TOP must be followed by a whole number, not {_spelled(text, token)}.")
+        return error_at(text, token.start, f"TOP must be followed by a whole number, not {spelled(text, token)}.")
     if match := _MISSING.match(description):
-        return error_at(
-            text, token.start, f"something is missing or misplaced at {_spelled(text, token)}{_for(match)}."
-        )
+        return error_at(text, token.start, f"something is missing or misplaced at {spelled(text, token)}{_for(match)}.")
     if description.startswith("Expecting "):
         expected = description.removeprefix("Expecting ").strip()
-        return error_at(text, token.start, f"expected '{expected}' at {_spelled(text, token)}.")
+        return error_at(text, token.start, f"expected '{expected}' at {spelled(text, token)}.")
     if index == len(tokens) - 1 and token.token_type not in {TokenType.VAR, TokenType.IDENTIFIER, TokenType.NUMBER}:
-        return error_at(text, token.end + 1, f"the query ends too early, after {_spelled(text, token)}.")
-    return error_at(text, token.start, f"unexpected {_spelled(text, token)}.")
+        return error_at(text, token.end + 1, f"the query ends too early, after {spelled(text, token)}.")
+    return error_at(text, token.start, f"unexpected {spelled(text, token)}.")
 
 
 def _missing_before(tokens: list[Token], index: int) -> str:
@@ -231,7 +223,7 @@ def _missing_before(tokens: list[Token], index: int) -> str:
 
 def _may_be_misspelt(tokens: list[Token], index: int) -> bool:
     """Whether a word may be meant for a keyword: where a name is due, as after BY, it is a name."""
-    return index > 0 and tokens[index].token_type is TokenType.VAR and tokens[index - 1].token_type in _ENDS
+    return index > 0 and tokens[index].token_type is TokenType.VAR and tokens[index - 1].token_type in ENDS
 
 
 def _word_hint(token: Token) -> str:
@@ -242,10 +234,8 @@ def _word_hint(token: Token) -> str:
     return f"unexpected '{token.text}'{near}" if near else ""
 
 
-def _spelled(text: str, token: Token) -> str:
-    return f"'{text[token.start : token.end + 1]}'"
-
-
 def _for(match: re.Match[str]) -> str:
     kind = match.group(1)
+    if kind == "Between":
+        return ": BETWEEN needs two ends, as in x BETWEEN 1 AND 2"
     return f": {_NAMES.get(kind, kind.upper())} needs more than this"

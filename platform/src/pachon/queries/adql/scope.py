@@ -9,12 +9,16 @@ from itertools import islice
 from sqlglot import exp
 
 from pachon.core.errors import QuerySyntaxError
+from pachon.queries.adql.dialect import ADQL
 from pachon.queries.adql.text import error_at, start_of
-from pachon.queries.adql.words import suggestion
+from pachon.queries.adql.words import listing, suggestion
 from pachon.queries.plan import Expression
 
 _MOST_COMPARED = 2_000
 """Names looked through for near ones: a wide table has about 1,300 columns, and each comparison takes microseconds."""
+
+_MOST_SHOWN_CHARS = 80
+"""Of an expression in a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,8 @@ class Scope:
     sources: list[Source] = field(default_factory=list)
     visible: Columns = field(default_factory=Columns)
     parent: Scope | None = None
-    results: tuple[str, ...] = ()
-    """Names that SELECT gives to its columns: nothing in the block but ORDER BY may use them."""
+    results: tuple[exp.Alias, ...] = ()
+    """Expressions to which SELECT gives names: nothing in the block but ORDER BY may use these."""
 
     def add(self, source: Source) -> None:
         """Add a source and all its columns."""
@@ -116,7 +120,8 @@ class Scope:
         """
         found = among.named(name)
         if len(found) > 1:
-            message = f"column '{name.name}' is in more than one table: write which, as in t.{name.name}."
+            labels = [source.label for source in self.sources if source.columns.named(name)] or ["t"]
+            message = f"column '{name.name}' is in more than one table: write which, as in {labels[0]}.{name.name}."
             raise self.error(name, message)
         return found[0].expression if found else None
 
@@ -129,24 +134,48 @@ class Scope:
         if qualifier is not None:
             source = self.source(qualifier, node.args.get("db"))
             if source is None:
-                known = [source.label for source in self.sources]
-                message = f"unknown table or alias '{qualifier.name}'{suggestion(qualifier.name, known) or '.'}"
-                raise self.error(node, message)
+                raise self.unknown_source(node)
             return self.named(name, source.columns)
         found = self.named(name, self.visible)
         return self.parent._lookup(node) if found is None and self.parent else found  # noqa: SLF001 -- same class
 
+    def unknown_source(self, node: exp.Column) -> QuerySyntaxError:
+        """The error for a qualifier that names no table of FROM."""
+        written = ".".join(node.args[part].name for part in ("db", "table") if node.args.get(part) is not None)
+        known = [_label(source, with_schema=node.args.get("db") is not None) for source in self.sources]
+        near = suggestion(written, known) or f"; FROM has {listing(known)}."
+        return self.error(node, f"unknown table or alias '{written}'{near}")
+
     def _unknown(self, node: exp.Column) -> QuerySyntaxError:
+        if (result := next((each for each in self.results if matches(node.this, each.alias)), None)) is not None:
+            written = result.this.sql(dialect=ADQL)
+            expression = written if len(written) <= _MOST_SHOWN_CHARS else "its expression"
+            rule = "stands by itself in ORDER BY and nowhere else"
+            return self.error(node, f"'{node.name}' is a name of SELECT, which {rule}: repeat {expression} here.")
         known: list[str] = []
         scope: Scope | None = self
         while scope is not None:
             known += [column.name for column in scope.visible]
             scope = scope.parent
-        if any(matches(node.this, name) for name in self.results):
-            message = f"'{node.name}' is a name of SELECT, which only ORDER BY may use: repeat its expression here."
+        columns = dict.fromkeys(known)
+        near = suggestion(node.name, islice(columns, _MOST_COMPARED))
+        if near:
+            return self.error(node, f"unknown column '{node.name}'{near}")
+        if node.this.args.get("quoted"):
+            message = (
+                f"unknown column '{node.name}': double quotes are for names; a string is written {_string(node.name)}."
+            )
             return self.error(node, message)
-        near = suggestion(node.name, islice(dict.fromkeys(known), _MOST_COMPARED))
-        return self.error(node, f"unknown column '{node.name}'{near or '.'}")
+        return self.error(node, f"unknown column '{node.name}'; there are {listing(list(columns))}.")
+
+
+def _label(source: Source, *, with_schema: bool) -> str:
+    return f"{source.schema}.{source.label}" if with_schema and source.schema else source.label
+
+
+def _string(value: str) -> str:
+    quoted = value.replace("'", "''")
+    return f"'{quoted}'"
 
 
 def matches(identifier: exp.Expr, name: str) -> bool:

@@ -9,11 +9,11 @@ from sqlglot import exp
 
 from pachon.core.errors import QuerySyntaxError
 from pachon.queries.adql.cover import covered
+from pachon.queries.adql.notes import Notes
 from pachon.queries.adql.pairs import paired
 from pachon.queries.adql.sameness import Sameness
 from pachon.queries.adql.scope import Scope, matches
 from pachon.queries.adql.values import ValueBinder
-from pachon.queries.adql.words import suggestion
 from pachon.queries.plan import (
     Aggregate,
     Call,
@@ -33,8 +33,8 @@ class Queries(Protocol):
     """What is needed of the binder of whole queries."""
 
     @property
-    def text(self) -> str:
-        """The ADQL text."""
+    def notes(self) -> Notes:
+        """What is told of the query."""
         ...
 
     @property
@@ -95,8 +95,7 @@ class SelectBinder:
     def select(self) -> Select:
         """The bound block."""
         source = self._source()
-        aliases = (item.args["alias"].name for item in self.node.expressions if isinstance(item, exp.Alias))
-        self.scope.results = tuple(aliases)
+        self.scope.results = tuple(item for item in self.node.expressions if isinstance(item, exp.Alias))
         where = self._where()
         values = self._values("")
         groups = self._groups()
@@ -131,7 +130,7 @@ class SelectBinder:
         )
 
     def _values(self, no_aggregates: str) -> ValueBinder:
-        return ValueBinder(self.binder.text, self.scope, self.binder.subquery, no_aggregates)
+        return ValueBinder(self.binder.notes, self.scope, self.binder.subquery, no_aggregates)
 
     def _source(self) -> Relation:
         clause = self.node.args.get("from_")
@@ -142,7 +141,11 @@ class SelectBinder:
 
     def _where(self) -> Expression | None:
         clause = self.node.args.get("where")
-        return None if clause is None else self._values("WHERE; use HAVING").condition(clause.this)
+        return (
+            None
+            if clause is None
+            else self._values("WHERE; use HAVING, or IN (SELECT ... FROM ...)").condition(clause.this)
+        )
 
     def _groups(self) -> tuple[Expression, ...] | None:
         clause = self.node.args.get("group")
@@ -179,8 +182,7 @@ class SelectBinder:
         qualifier = item.args["table"]
         source = self.scope.source(qualifier, item.args.get("db"))
         if source is None:
-            near = suggestion(qualifier.name, [each.label for each in self.scope.sources])
-            raise self.binder.error(item, f"unknown table or alias '{qualifier.name}'{near or '.'}")
+            raise self.scope.unknown_source(item)
         return [(column.name, column.expression) for column in source.columns]
 
     def _unique(self, name: str, expression: Expression, taken: dict[str, int]) -> Output:
@@ -238,9 +240,16 @@ class SelectBinder:
         if isinstance(expression, ColumnRef) and expression.source in own:
             name = expression.field.name
             place = next((c for c in node.find_all(exp.Column) if self._means(c, expression)), node)
-            raise self.binder.error(
-                place, f"column '{name}' must stand in GROUP BY or inside an aggregate such as MIN."
+            has_groups = self.node.args.get("group") is not None
+            way = (
+                f"add it to GROUP BY, or write MIN({name})"
+                if has_groups
+                else f"add GROUP BY {name}, or write MIN({name})"
             )
+            message = (
+                f"column '{name}' has many values in a group: it must stand in GROUP BY or inside an aggregate; {way}."
+            )
+            raise self.binder.error(place, message)
         if isinstance(expression, Call):
             for argument in expression.arguments:
                 self._check_grouped(argument, keys, own, node)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlglot import exp
+from sqlglot.tokenizer_core import Token
 
 from pachon.core.errors import Position, QuerySyntaxError
 
@@ -29,3 +30,8 @@ def start_of(node: exp.Expr) -> int:
     """Offset of the first character of a tree that carries a position."""
     starts = [part.meta["start"] for part in node.walk() if "start" in part.meta]
     return min(starts, default=0)
+
+
+def spelled(text: str, token: Token) -> str:
+    """A word or sign as it is written, in quotes."""
+    return f"'{text[token.start : token.end + 1]}'"

@@ -10,7 +10,7 @@ from sqlglot.errors import TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from pachon.core.errors import QuerySyntaxError
-from pachon.queries.adql import limits
+from pachon.queries.adql import foreign, gaps, limits
 from pachon.queries.adql.dialect import ADQL
 from pachon.queries.adql.text import error_at
 from pachon.queries.adql.words import (
@@ -19,6 +19,7 @@ from pachon.queries.adql.words import (
     FOREIGN_SIGNS,
     FUNCTION_NAMES,
     UNUSED_RESERVED,
+    plain_hint,
     suggestion,
 )
 
@@ -28,7 +29,6 @@ _PIECES = re.compile(r"--[^\n]*|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\d[\w.]*|\w+|
 """Comments, quoted texts, words and signs, told apart roughly: fast enough to count them in a text of any kind."""
 _QUOTED = re.compile(r"--[^\n]*|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|(['\"])")
 _FOREIGN = re.compile(r"--[^\n]*|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|([^\x00-\x7f])")
-_CURLY = frozenset("\u2018\u2019\u201a\u201c\u201d\u201e\u00b4")
 _STARTS = frozenset({TokenType.SELECT, TokenType.WITH, TokenType.L_PAREN})
 _NEAR = 0.7
 """How near a word must be to a keyword to be taken for its misspelling: SELETC is, DELETE is not."""
@@ -77,6 +77,7 @@ def tokenize(text: str) -> list[Token]:
         raise QuerySyntaxError("The query is empty; a query starts with SELECT or WITH.")
     _check_start(text, tokens[0])
     _check_size(tokens)
+    foreign.check(text, tokens)
     _check_casts(text, tokens)
     for token in tokens:
         _check_token(text, token)
@@ -86,8 +87,9 @@ def tokenize(text: str) -> list[Token]:
         if top.token_type is TokenType.TOP and after.token_type in {TokenType.DISTINCT, TokenType.ALL}:
             word = after.text.upper()
             raise error_at(text, after.start, f"{word} stands before TOP: SELECT {word} TOP n ...")
-    _check_closed(text, tokens)
     _check_end(text, tokens[-1])
+    gaps.check_brackets(text, tokens)
+    gaps.check_operands(text, tokens)
     return tokens
 
 
@@ -112,17 +114,17 @@ def _check_letters(text: str) -> None:
     """Only quoted names, strings and comments may hold other characters than those of ADQL (section 2.1.1)."""
     for match in _FOREIGN.finditer(text):
         if found := match.group(1):
-            hint = ": write quotes as ' or \"" if found in _CURLY else ""
             name = unicodedata.name(found, "a character without a name")
-            message = f"the character U+{ord(found):04X} ({name}) may stand only inside quotes or comments{hint}."
-            raise error_at(text, match.start(), message)
+            message = f"the character U+{ord(found):04X} ({name}) may stand only inside quotes or comments"
+            raise error_at(text, match.start(), f"{message}{plain_hint(found)}.")
 
 
 def _split(text: str) -> list[Token]:
     for match in _QUOTED.finditer(text):
         if quote := match.group(1):
             what = "string" if quote == "'" else "quoted name"
-            raise error_at(text, match.start(), f"this {what} is never closed: expected a closing {quote}.")
+            message = f"this {what} is never closed: expected a closing {quote}; one within it is written twice."
+            raise error_at(text, match.start(), message)
     _count(text)
     if "\x00" in text:
         raise error_at(text, text.index("\x00"), "a query may not contain the character NUL.")
@@ -137,9 +139,11 @@ def _split(text: str) -> list[Token]:
 def _check_start(text: str, first: Token) -> None:
     if first.token_type not in _STARTS:
         word = first.text[: limits.MAX_NAME_CHARS]
-        near = suggestion(word, ["SELECT", "WITH"], cutoff=_NEAR)
-        message = f"a query starts with SELECT or WITH, not with '{word}'{near}; nothing but queries is allowed."
-        raise error_at(text, first.start, message.replace("?;", ";"))
+        started = f"a query starts with SELECT or WITH, not with '{word}'"
+        if hint := foreign.statement_hint(text):
+            raise error_at(text, first.start, f"{started}; {hint}.")
+        near = suggestion(word, ["SELECT", "WITH"], cutoff=_NEAR).replace("?", "")
+        raise error_at(text, first.start, f"{started}{near}; nothing but queries is allowed.")
 
 
 def _check_token(text: str, token: Token) -> None:
@@ -210,6 +214,8 @@ def _check_pair(text: str, left: Token, right: Token) -> None:
         raise error_at(text, right.start, f"two comparisons in a row, {signs}: expected a value; equal is '='.")
     if second is TokenType.TOP and first not in _BEFORE_TOP:
         raise error_at(text, right.start, "TOP stands after SELECT, before the columns: SELECT TOP n ...")
+    if first is TokenType.TOP and second is TokenType.L_PAREN:
+        raise error_at(text, right.start, "TOP must be followed by a whole number, without parentheses.")
     if first is TokenType.SLASH and second is TokenType.STAR:
         raise error_at(text, left.start, "ADQL has no /* comments */: a comment starts with -- and ends with the line.")
     if first is TokenType.COMMA and second not in _AFTER_COMMA:
@@ -222,14 +228,6 @@ def _check_pair(text: str, left: Token, right: Token) -> None:
         raise error_at(text, right.start, "two strings in a row: join them with ||.")
     if first is TokenType.VAR and left.text.upper() in FUNCTION_NAMES and second is not TokenType.L_PAREN:
         raise error_at(text, left.start, _function_name_message(left))
-
-
-def _check_closed(text: str, tokens: list[Token]) -> None:
-    depth = 0
-    for token in tokens:
-        depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
-        if depth < 0:
-            raise error_at(text, token.start, "this ')' closes nothing: there is no '(' before it.")
 
 
 def _check_end(text: str, last: Token) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -14,10 +15,12 @@ from pachon.queries.adql import constants, quantities
 from pachon.queries.adql.calls import CallBinder
 from pachon.queries.adql.casts import CastBinder
 from pachon.queries.adql.functions import is_number, is_string, kind_of
+from pachon.queries.adql.notes import Notes
 from pachon.queries.adql.scope import Scope
 from pachon.queries.adql.text import error_at, start_of
 from pachon.queries.plan import (
     Call,
+    ColumnRef,
     Exists,
     Expression,
     InQuery,
@@ -33,6 +36,12 @@ _NULL = Literal(None, Field(name="value", datatype=DataType.INT))
 _ARITHMETIC = {exp.Add: Op.ADD, exp.Sub: Op.SUBTRACT, exp.Mul: Op.MULTIPLY, exp.Div: Op.DIVIDE}
 _COMPARE = {exp.EQ: Op.EQ, exp.NEQ: Op.NE, exp.LT: Op.LT, exp.LTE: Op.LE, exp.GT: Op.GT, exp.GTE: Op.GE}
 
+_YES_OR_NO = frozenset(
+    {"CONTAINS", "INTERSECTS", "IVO_HASWORD", "IVO_HASHLIST_HAS", "IVO_NOCASEMATCH", "IVO_INTERVAL_OVERLAPS"}
+)
+"""Functions that give 1 or 0."""
+_MOST_SHOWN_CHARS = 40
+
 _Bind = Callable[[Any, Any], Expression]
 
 
@@ -44,11 +53,13 @@ class ValueBinder:
     ----------
     bind_query
         Binds a subquery whose outer block is `scope`.
+    notes
+        What is told of the query, and its text.
     no_aggregates
         Why aggregates are refused here; empty if they are allowed.
     """
 
-    text: str
+    notes: Notes
     scope: Scope
     bind_query: Callable[[exp.Expr, Scope], Query]
     no_aggregates: str = ""
@@ -58,6 +69,8 @@ class ValueBinder:
         """A search condition."""
         bind = self._CONDITIONS.get(type(node))
         if bind is None:
+            if isinstance(node, exp.Anonymous):
+                self.value(node)
             raise self.error(node, "expected a condition here, such as a comparison" + _condition_hint(node))
         return bind(self, node)
 
@@ -87,7 +100,7 @@ class ValueBinder:
 
     def error(self, node: exp.Expr, message: str) -> QuerySyntaxError:
         """The error that refuses a node, with its position."""
-        return error_at(self.text, start_of(node), message)
+        return error_at(self.notes.text, start_of(node), message)
 
     def _literal(self, node: exp.Literal, sign: str = "") -> Expression:
         if node.is_string:
@@ -134,12 +147,22 @@ class ValueBinder:
         whole = left.field.datatype.is_integer and right.field.datatype.is_integer
         if op is Op.DIVIDE and whole:
             op = Op.INTEGER_DIVIDE
+            self._note_truncation(node, left, right)
         if isinstance(left, Literal) and isinstance(right, Literal) and (known := constants.fold(op, left, right)):
             return known
         result = quantities.arithmetic(op, left, right, DataType.LONG if whole else DataType.DOUBLE)
         if op is Op.DIVIDE:
             left, right = constants.as_double(left), constants.as_double(right)
         return Call(op, (left, right), result)
+
+    def _note_truncation(self, node: exp.Expr, left: Expression, right: Expression) -> None:
+        """Tell of a division of whole numbers, unless it divides values into steps of a constant size."""
+        why = "whole numbers divide to a whole number"
+        if not isinstance(right, Literal):
+            self.notes.add(node, f"{why}: multiply one side by 1.0 where the exact quotient is meant.")
+        elif isinstance(left, Literal) and (quotient := constants.truncated(left, right)) is not None:
+            written = f"{left.value}/{right.value}"
+            self.notes.add(node, f"{written} is {quotient}, because {why}: {written}.0 is the exact quotient.")
 
     def _concat(self, node: exp.DPipe) -> Expression:
         parts = self.string(node.this, "'||'"), self.string(node.expression, "'||'")
@@ -150,6 +173,11 @@ class ValueBinder:
 
     def _compare(self, node: exp.Expr) -> Expression:
         op = _COMPARE[type(node)]  # type: ignore[index]
+        if type(node.this) in _COMPARE:
+            raise self.error(node, "one condition has one comparison: join two with AND or OR ('||' joins strings).")
+        if isinstance(node.this, exp.Null) or isinstance(node.expression, exp.Null):
+            words = "IS NOT NULL" if op is Op.NE else "IS NULL"
+            self.notes.add(node, f"a comparison with NULL is never true: write {words}.")
         left, right = self.pair(node, self.value(node.this), self.value(node.expression))
         return _simplified(op, left, right) or Call(op, (left, right), BOOLEAN)
 
@@ -168,7 +196,7 @@ class ValueBinder:
             if isinstance(text, str):
                 raise self.error(node, f"'{text}' is not a timestamp: expected {constants.TIMESTAMP_FORM}.")
         if not comparable:
-            raise self.error(node, f"{kind_of(left.field)} cannot be compared with {kind_of(right.field)}.")
+            raise self.error(node, _incomparable(left, right))
         return left, right
 
     def _is_null(self, node: exp.Is) -> Expression:
@@ -248,11 +276,38 @@ def _condition_hint(node: exp.Expr) -> str:
     while isinstance(node, exp.Paren):
         node = node.this
     name = str(node.this).upper() if isinstance(node, exp.Anonymous) else ""
-    if name in {"CONTAINS", "INTERSECTS"}:
-        return f": write 1 = {name}(...)."
+    if name:
+        return f": write 1 = {name}(...)." if name in _YES_OR_NO else f": compare what {name}(...) gives with a value."
     if isinstance(node, exp.Column):
         return f": write {node.name} = TRUE for a column of truth values."
     return "."
+
+
+def _incomparable(left: Expression, right: Expression) -> str:
+    """Which side is what, and how the other one would be written if quotes are the mistake."""
+    message = f"{kind_of(left.field)} cannot be compared with {kind_of(right.field)}"
+    known = [f"{name} is {kind_of(side.field)}" for side in (left, right) if (name := _name_of(side))]
+    constant, other = (right, left) if isinstance(right, Literal) else (left, right)
+    if isinstance(constant, Literal) and is_number(other.field) and _is_number_text(constant.value):
+        known.append(f"write {constant.value} without quotes")
+    elif isinstance(constant, Literal) and is_number(constant.field) and is_string(other.field):
+        known.append(f"write '{constant.value}' for a string")
+    return f"{message}{': ' if known else ''}{', '.join(known)}."
+
+
+def _name_of(side: Expression) -> str:
+    if isinstance(side, Literal):
+        text = str(side.value)
+        shown = text if len(text) <= _MOST_SHOWN_CHARS else f"{text[:_MOST_SHOWN_CHARS]}..."
+        return f"'{shown}'" if isinstance(side.value, str) else shown
+    return side.field.name if isinstance(side, ColumnRef) else ""
+
+
+def _is_number_text(value: object) -> bool:
+    try:
+        return isinstance(value, str) and math.isfinite(float(value))
+    except ValueError:
+        return False
 
 
 def _simplified(op: Op, left: Expression, right: Expression) -> Expression | None:

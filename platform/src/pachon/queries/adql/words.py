@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+_MOST_NAMED = 8
+"""Names in a message."""
 
 _FUNCTION_WORDS = """
 ABS ACOS AREA ASIN ATAN ATAN2 BOX CEILING CENTROID CIRCLE CONTAINS COORD1 COORD2 COORDSYS COS COT DEGREES DISTANCE EXP
@@ -37,11 +41,15 @@ RESERVED = FUNCTION_NAMES | CLAUSE_KEYWORDS | TYPE_NAMES | UNUSED_RESERVED
 
 FOREIGN_KEYWORDS = {
     "LIMIT": "ADQL limits rows with SELECT TOP n",
+    "DATE": "a moment is written CAST('2026-01-31' AS TIMESTAMP), and a column of that name in double quotes",
     "FETCH": "ADQL limits rows with SELECT TOP n",
     "CASE": "ADQL 2.1 has no CASE",
     "CROSS": "ADQL has no CROSS JOIN: separate the tables with a comma",
     "QUALIFY": "ADQL has no window functions",
     "OVER": "ADQL has no window functions",
+    "TABLESAMPLE": "ADQL has no TABLESAMPLE: for one row in a hundred, drawn at random, write WHERE RAND() < 0.01",
+    "PIVOT": "ADQL has no PIVOT",
+    "GLOB": "ADQL has no GLOB: use LIKE",
     "ESCAPE": "ADQL has no ESCAPE: in LIKE, % and _ always are wildcards",
     "MINUS": "ADQL says EXCEPT",
     "NULLIF": "ADQL has no NULLIF",
@@ -78,8 +86,36 @@ FOREIGN_SIGNS = {
 """Signs of other SQL dialects, and what ADQL has instead."""
 
 
+_PLAIN_LETTERS = {
+    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"),
+    **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u00b4", "'"),
+    **dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", "' around texts, \" around names"),
+    **dict.fromkeys("\u00d7\u2217\u22c5\u00b7", "*"),
+    **dict.fromkeys("\u00f7\u2215\u2044", "/"),
+    **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff", "nothing"),
+    "\u2264": "<=",
+    "\u2265": ">=",
+    "\u2260": "<>",
+}
+"""Characters of text processors and web pages, and what ADQL has in their place."""
+
+
+def plain_hint(letter: str) -> str:
+    """`: write -` for a character that stands for one of ADQL, or an empty string."""
+    plain = _PLAIN_LETTERS.get(letter) or unicodedata.normalize("NFKC", letter)
+    if plain == " ":
+        return ": write a plain space"
+    return f": write {plain}" if plain.isascii() else ""
+
+
+def listing(names: Sequence[str]) -> str:
+    """The first few names, and how many there are more."""
+    shown = ", ".join(names[:_MOST_NAMED])
+    return shown if len(names) <= _MOST_NAMED else f"{shown} and {len(names) - _MOST_NAMED} more"
+
+
 def suggestion(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
     """`; did you mean A or B?` for the nearest known words, or an empty string."""
-    spelled = {name.lower(): name for name in known}
+    spelled = {name.lower(): name for name in known if name != word}
     near = difflib.get_close_matches(word.lower(), spelled, n=3, cutoff=cutoff)
     return f"; did you mean {' or '.join(spelled[key] for key in near)}?" if near else ""

@@ -263,7 +263,9 @@ class JobRunner:
         try:
             running.read(answer)
             rows = running.counted(answer.batches)
-            size_bytes = self._spool.write(running.job, answer.fields, rows, on_growth=running.grow)
+            size_bytes = self._spool.write(
+                running.job, answer.fields, rows, warnings=answer.warnings, on_growth=running.grow
+            )
         finally:
             answer.close()
         if running.is_stopped:

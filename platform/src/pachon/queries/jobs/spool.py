@@ -27,7 +27,7 @@ from pachon.queries.jobs.models import Job
 from pachon.queries.uploads.storage import file_name
 
 _LOG = logging.getLogger(__name__)
-_FIELDS = b"pachon.fields"
+_FIELDS, _WARNINGS = b"pachon.fields", b"pachon.warnings"
 _WHOLE, _PART = ".arrow", ".part"
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
 _STRAY_AFTER_S = 3_600.0
@@ -42,6 +42,7 @@ class SpooledRows:
         self._file = pa.OSFile(str(path), "rb")
         self._reader = pa.ipc.open_stream(self._file)
         self.fields = _fields(self._reader.schema)
+        self.warnings = tuple(json.loads(self._reader.schema.metadata.get(_WARNINGS, b"[]")))
         self._turn = threading.Lock()
         self._closed = False
         self.batches = self._flow()
@@ -81,6 +82,7 @@ class Spool:
         fields: tuple[Field, ...],
         batches: Iterable[pa.RecordBatch],
         *,
+        warnings: tuple[str, ...] = (),
         on_growth: Callable[[int], None],
     ) -> int:
         """Keep a result; it is there whole or not at all. What earlier attempts left behind is deleted.
@@ -89,6 +91,8 @@ class Spool:
         ----------
         batches
             With the schema `core.fields.arrow_schema(fields)`.
+        warnings
+            What is told beside the rows.
         on_growth
             Told the bytes written after each batch; what it raises ends the writing.
 
@@ -107,7 +111,7 @@ class Spool:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for attempt in range(1, job.attempts):
                 self.remove_attempt(replace(job, attempts=attempt))
-            size_bytes = _write(part, _schema(fields), batches, on_growth)
+            size_bytes = _write(part, _schema(fields, warnings), batches, on_growth)
             part.replace(self._path(job, _WHOLE))
         except OSError as error:
             raise UnavailableError(f"The result could not be written to disk: {error.strerror or error}.") from error
@@ -202,9 +206,9 @@ def _write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], on_
         return file.tell()
 
 
-def _schema(fields: tuple[Field, ...]) -> pa.Schema:
+def _schema(fields: tuple[Field, ...], warnings: tuple[str, ...]) -> pa.Schema:
     told = json.dumps([dataclasses.asdict(field) for field in fields])
-    return arrow_schema(fields).with_metadata({_FIELDS: told.encode()})
+    return arrow_schema(fields).with_metadata({_FIELDS: told.encode(), _WARNINGS: json.dumps(warnings).encode()})
 
 
 def _fields(schema: pa.Schema) -> tuple[Field, ...]:

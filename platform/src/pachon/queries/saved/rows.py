@@ -67,6 +67,7 @@ class WindowRows:
         self._window = window
         self._rows = open_rows()
         self.execution_id = self._rows.execution_id
+        self.warnings = self._rows.warnings
         self.overflow = self._rows.overflow
         try:
             self.fields = self._chosen()

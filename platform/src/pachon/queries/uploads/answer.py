@@ -68,6 +68,11 @@ class UploadAnswer:
         return self._opened().tables
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the query may not mean."""
+        return self._opened().warnings
+
+    @property
     def overflow(self) -> bool:
         """After the last batch: whether there were more rows than allowed."""
         return self._opened().overflow

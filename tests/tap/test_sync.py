@@ -177,7 +177,7 @@ def test_what_a_query_hardly_means_is_told_beside_its_rows(site: Site) -> None:
         ({"QUERY": "SELECT * FROM sky.strs"}, "line 1, column 15: unknown table 'sky.strs'; did you mean sky.stars?"),
         ({"QUERY": "SELECT\n  g_magg FROM sky.stars"}, "line 2, column 3: unknown column 'g_magg'; did you mean g_mag"),
         ({"QUERY": "SELECT id FRM sky.stars"}, "line 1, column 11: "),
-        ({"QUERY": "SELECT id FROM sky.stars LIMIT 5"}, "ADQL limits rows with SELECT TOP n"),
+        ({"QUERY": "SELECT id FROM sky.stars LIMIT 5"}, "ADQL limits rows with SELECT TOP 5"),
         ({"QUERY": "DROP TABLE sky.stars"}, "line 1, column 1: "),
         ({"QUERY": " "}, "QUERY is missing"),
         ({"LANG": ""}, "LANG is missing: the language of the query, one of ADQL, ADQL-2.1, ADQL-2.0."),

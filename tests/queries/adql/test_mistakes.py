@@ -35,6 +35,22 @@ MISTAKES = [
     (f"SELECT id {STARS} »AS", ["after 'AS' a name is expected"]),
     (f"SELECT id {STARS} »UNION", ["after 'UNION' a query is expected"]),
     (f"{WHERE} name = 'O'Brien»'", ["never closed", "one within it is written twice"]),
+    # the order of a query, and its words as names
+    (f"SELECT id {STARS} ORDER BY id »WHERE ra > 1", ["WHERE stands before ORDER BY"]),
+    (f"SELECT id {STARS} OFFSET 5 »ORDER BY id", ["ORDER BY stands before OFFSET"]),
+    (f"{WHERE} ra > 1 »WHERE dec > 1", ["WHERE stands twice in one SELECT; join conditions with AND"]),
+    (f"SELECT id FROM »SELECT id {STARS}", ["a query within another stands in parentheses"]),
+    (f"SELECT id {STARS} ORDER BY id ASC »DESC", ["one of ASC and DESC"]),
+    (f"SELECT ra »full {STARS}", ["a reserved word", "double quotes"]),
+    (f"SELECT ra AS »real {STARS}", ["a reserved word", "double quotes"]),
+    (f"SELECT id {STARS} »desc", ["a reserved word", "double quotes"]),
+    (f"SELECT s».left {STARS} AS s", ["after '.' a name is expected, not 'left'"]),
+    ("SELECT id FROM sky».. stars", ["after '.' a name is expected, not '.'"]),
+    (f"{WHERE} id »IN 1, 2", ["after 'IN' a list of values or a query in parentheses is expected, not '1'"]),
+    (
+        "SELECT a.id FROM sky.stars AS a NATURAL JOIN »sky.stars AS b ON a.id = b.id",
+        ["NATURAL JOIN takes neither ON nor USING"],
+    ),
     # words and signs of other languages
     (f"SELECT »* EXCLUDE (ra) {STARS}", ["no * EXCLUDE (...)", "name the columns", "TAP_SCHEMA.columns"]),
     (f"SELECT TOP 5 s.»* EXCEPT (ra, dec) {STARS} AS s", ["no * EXCEPT (...)", "name the columns"]),

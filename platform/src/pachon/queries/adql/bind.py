@@ -305,6 +305,8 @@ class _Binder:
             raise self.error(node.this, f"ADQL has no {' '.join(word for word in (method, side, kind) if word)} JOIN.")
         if kind == "OUTER" and not side:
             raise self.error(node.this, "OUTER needs LEFT, RIGHT or FULL before it.")
+        if method and (node.args.get("on") is not None or node.args.get("using")):
+            raise self.error(node.this, "NATURAL JOIN takes neither ON nor USING: it compares all columns of one name.")
         inner = Scope(self.text, parent=scope.parent)
         right = self.relation(node.this, inner)
         how = JoinKind(side.lower()) if side else JoinKind.INNER

@@ -58,6 +58,10 @@ class ADQL(Dialect):
     class Parser(BaseParser):
         """Parses queries only."""
 
+        ID_VAR_TOKENS: ClassVar = {TokenType.VAR}
+        ALIAS_TOKENS: ClassVar = ID_VAR_TOKENS
+        TABLE_ALIAS_TOKENS: ClassVar = ID_VAR_TOKENS
+        RESERVED_TOKENS: ClassVar = BaseParser.RESERVED_TOKENS | set(_WORDS.values()) | set(_PHRASES.values())
         FUNCTIONS: ClassVar = {}
         NO_PAREN_FUNCTIONS: ClassVar = {}
         NO_PAREN_FUNCTION_PARSERS: ClassVar = {}
@@ -77,10 +81,12 @@ class ADQL(Dialect):
             BaseParser.RANGE_PARSERS,
             TokenType.BETWEEN, TokenType.IN, TokenType.IS, TokenType.LIKE, TokenType.ILIKE,
         )  # fmt: skip
-        PRIMARY_PARSERS: ClassVar = _only(
-            BaseParser.PRIMARY_PARSERS,
-            TokenType.STRING, TokenType.NUMBER, TokenType.NULL, TokenType.TRUE, TokenType.FALSE, TokenType.STAR,
-        )  # fmt: skip
+        PRIMARY_PARSERS: ClassVar = {
+            **_only(BaseParser.PRIMARY_PARSERS, TokenType.STRING, TokenType.NUMBER, TokenType.STAR),
+            TokenType.NULL: lambda self, token: self.expression(exp.Null(), token),
+            TokenType.TRUE: lambda self, token: self.expression(exp.Boolean(this=True), token),
+            TokenType.FALSE: lambda self, token: self.expression(exp.Boolean(this=False), token),
+        }
         QUERY_MODIFIER_PARSERS: ClassVar = _only(
             BaseParser.QUERY_MODIFIER_PARSERS,
             TokenType.WHERE, TokenType.GROUP_BY, TokenType.HAVING, TokenType.ORDER_BY, TokenType.OFFSET,

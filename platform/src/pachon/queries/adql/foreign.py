@@ -51,7 +51,7 @@ _STAR_STARTS = frozenset({TokenType.SELECT, TokenType.DISTINCT, TokenType.ALL, T
 _GOES_ON = frozenset(
     {
         TokenType.VAR, TokenType.IDENTIFIER, TokenType.NUMBER, TokenType.STRING, TokenType.L_PAREN, TokenType.NOT,
-        TokenType.ALL,
+        TokenType.ALL, TokenType.SELECT,
     }
 )  # fmt: skip
 """After a word where a name may stand: then it is none."""

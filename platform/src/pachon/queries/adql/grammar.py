@@ -80,6 +80,14 @@ _ALLOWED: dict[type[exp.Expr], frozenset[str]] = {
     exp.Anonymous: frozenset({"this", "expressions"}),
 }  # fmt: skip
 
+_LIKE_NAMES = frozenset(
+    {
+        TokenType.ASC, TokenType.DESC, TokenType.ALL, TokenType.LEFT, TokenType.RIGHT, TokenType.FULL, TokenType.INNER,
+        TokenType.OUTER, TokenType.NATURAL, TokenType.OFFSET, TokenType.SMALLINT, TokenType.INT, TokenType.BIGINT,
+        TokenType.FLOAT, TokenType.DOUBLE, TokenType.CHAR, TokenType.VARCHAR, TokenType.TIMESTAMP,
+    }
+)  # fmt: skip
+"""Words that people give as names."""
 _VALUES = frozenset({TokenType.VAR, TokenType.IDENTIFIER, TokenType.NUMBER, TokenType.STRING})
 _CONDITION = "AND or OR"
 _MISSING_IN = {
@@ -176,6 +184,8 @@ def _check_node(text: str, node: exp.Expr) -> None:
 def _describe(name: str) -> str:
     if name == "dot":
         return "name with more parts than catalog.schema.table.column"
+    if name == "tuple":
+        return "list of values"
     if name == "offset":
         return "second number after TOP"
     return name.strip("_").replace("_", " ").upper()
@@ -186,16 +196,20 @@ def _explain(text: str, tokens: list[Token], token: Token, index: int, error: Pa
     for place in (index, index - 1):
         if _may_be_misspelt(tokens, place) and (found := _word_hint(tokens[place])):
             return error_at(text, tokens[place].start, found)
+    found = spelled(text, token)
     if index and tokens[index - 1].token_type is TokenType.TOP:
-        return error_at(text, token.start, f"TOP must be followed by a whole number, not {spelled(text, token)}.")
-    if match := _MISSING.match(description):
-        return error_at(text, token.start, f"something is missing or misplaced at {spelled(text, token)}{_for(match)}.")
-    if description.startswith("Expecting "):
-        expected = description.removeprefix("Expecting ").strip()
-        return error_at(text, token.start, f"expected '{expected}' at {spelled(text, token)}.")
-    if index == len(tokens) - 1 and token.token_type not in {TokenType.VAR, TokenType.IDENTIFIER, TokenType.NUMBER}:
-        return error_at(text, token.end + 1, f"the query ends too early, after {spelled(text, token)}.")
-    return error_at(text, token.start, f"unexpected {spelled(text, token)}.")
+        message = f"TOP must be followed by a whole number, not {found}."
+    elif token.token_type in _LIKE_NAMES:
+        message = f"unexpected {found}, a reserved word: as a name it is written in double quotes."
+    elif match := _MISSING.match(description):
+        message = f"something is missing or misplaced at {found}{_for(match)}."
+    elif description.startswith("Expecting "):
+        message = f"expected '{description.removeprefix('Expecting ').strip()}' at {found}."
+    elif index == len(tokens) - 1 and token.token_type not in _VALUES - {TokenType.STRING}:
+        return error_at(text, token.end + 1, f"the query ends too early, after {found}.")
+    else:
+        message = f"unexpected {found}."
+    return error_at(text, token.start, message)
 
 
 def _missing_before(tokens: list[Token], index: int) -> str:

@@ -47,6 +47,7 @@ _AFTER_COMMA = frozenset(
     }
 )  # fmt: skip
 _COMPARISONS = frozenset({TokenType.EQ, TokenType.NEQ, TokenType.LT, TokenType.LTE, TokenType.GT, TokenType.GTE})
+_DIRECTIONS = frozenset({TokenType.ASC, TokenType.DESC})
 _BEFORE_TOP = frozenset({TokenType.SELECT, TokenType.DISTINCT, TokenType.ALL})
 _TEXT_TYPES = frozenset({TokenType.CHAR, TokenType.VARCHAR})
 _TYPES = _TEXT_TYPES | {
@@ -90,6 +91,7 @@ def tokenize(text: str) -> list[Token]:
     _check_end(text, tokens[-1])
     gaps.check_brackets(text, tokens)
     gaps.check_operands(text, tokens)
+    gaps.check_clauses(text, tokens)
     return tokens
 
 
@@ -209,9 +211,7 @@ def _check_cast_type(text: str, before: Token, following: list[Token]) -> None:
 
 def _check_pair(text: str, left: Token, right: Token) -> None:
     first, second = left.token_type, right.token_type
-    if {first, second} <= _COMPARISONS:
-        signs = f"'{left.text}' and '{right.text}'"
-        raise error_at(text, right.start, f"two comparisons in a row, {signs}: expected a value; equal is '='.")
+    _check_repeated(text, left, right)
     if second is TokenType.TOP and first not in _BEFORE_TOP:
         raise error_at(text, right.start, "TOP stands after SELECT, before the columns: SELECT TOP n ...")
     if first is TokenType.TOP and second is TokenType.L_PAREN:
@@ -224,10 +224,20 @@ def _check_pair(text: str, left: Token, right: Token) -> None:
         raise error_at(text, right.start, f"expected a name after AS, not '{right.text}'.")
     if first is TokenType.NUMBER and right.start == left.end + 1 and second in _OPERANDS:
         raise error_at(text, left.start, f"'{left.text}{right.text}' is not a number.")
-    if first is TokenType.STRING and second is TokenType.STRING:
-        raise error_at(text, right.start, "two strings in a row: join them with ||.")
     if first is TokenType.VAR and left.text.upper() in FUNCTION_NAMES and second is not TokenType.L_PAREN:
         raise error_at(text, left.start, _function_name_message(left))
+
+
+def _check_repeated(text: str, left: Token, right: Token) -> None:
+    """Two of a kind in a row."""
+    kinds = {left.token_type, right.token_type}
+    signs = f"'{left.text}' and '{right.text}'"
+    if kinds <= _COMPARISONS:
+        raise error_at(text, right.start, f"two comparisons in a row, {signs}: expected a value; equal is '='.")
+    if kinds <= _DIRECTIONS:
+        raise error_at(text, right.start, f"{signs} in a row: one of ASC and DESC is expected.")
+    if kinds == {TokenType.STRING}:
+        raise error_at(text, right.start, "two strings in a row: join them with ||.")
 
 
 def _check_end(text: str, last: Token) -> None:

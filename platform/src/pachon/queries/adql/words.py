@@ -116,6 +116,6 @@ def listing(names: Sequence[str]) -> str:
 
 def suggestion(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
     """`; did you mean A or B?` for the nearest known words, or an empty string."""
-    spelled = {name.lower(): name for name in known if name != word}
+    spelled = {name.lower(): name for name in known}
     near = difflib.get_close_matches(word.lower(), spelled, n=3, cutoff=cutoff)
     return f"; did you mean {' or '.join(spelled[key] for key in near)}?" if near else ""

@@ -118,7 +118,7 @@ MISTAKES = [
     ("»SHOW TABLES", ["SELECT table_name, description FROM TAP_SCHEMA.tables"]),
     ("»\\d", ["SELECT table_name, description FROM TAP_SCHEMA.tables"]),
     ("»\\d sky.stars", ["FROM TAP_SCHEMA.columns WHERE table_name = 'sky.stars'"]),
-    ("»DESCRIBE sky.stars", ["FROM TAP_SCHEMA.columns WHERE table_name = 'sky.stars'"]),
+    ("  »DESCRIBE sky.stars;", ["FROM TAP_SCHEMA.columns WHERE table_name = 'sky.stars'"]),
     ("»SHOW COLUMNS FROM sky.stars", ["FROM TAP_SCHEMA.columns WHERE table_name = 'sky.stars'"]),
     (f"»EXPLAIN SELECT id {STARS}", ["/api/queries/estimate"]),
     # types and names

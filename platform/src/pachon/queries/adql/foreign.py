@@ -58,8 +58,8 @@ _GOES_ON = frozenset(
 
 
 def statement_hint(text: str) -> str:
-    """What to ask instead of a statement that lists or describes tables; an empty string for other texts."""
-    match = _STATEMENTS.match(text.lstrip())
+    """What to ask instead of a statement that lists or describes tables; an empty string for other statements."""
+    match = _STATEMENTS.match(text)
     if match is None:
         return ""
     word, name = match.group(1).upper(), match.group(2)

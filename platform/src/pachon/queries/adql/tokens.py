@@ -142,7 +142,7 @@ def _check_start(text: str, first: Token) -> None:
     if first.token_type not in _STARTS:
         word = first.text[: limits.MAX_NAME_CHARS]
         started = f"a query starts with SELECT or WITH, not with '{word}'"
-        if hint := foreign.statement_hint(text):
+        if hint := foreign.statement_hint(text[first.start :]):
             raise error_at(text, first.start, f"{started}; {hint}.")
         near = suggestion(word, ["SELECT", "WITH"], cutoff=_NEAR).replace("?", "")
         raise error_at(text, first.start, f"{started}{near}; nothing but queries is allowed.")

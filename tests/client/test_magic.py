@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,7 @@ def client(site: Site) -> Iterator[Client]:
 
 
 class Kernel:
-    """A kernel that has the magic; what cells show is a list of bundles by media type."""
+    """A kernel; what cells show is a list of bundles by media type."""
 
     def __init__(self, manager: KernelManager, channels: BlockingKernelClient) -> None:
         self.manager = manager
@@ -60,28 +62,75 @@ class Kernel:
         """How Python writes the value of an expression."""
         return str(self.run(expression)[0]["text/plain"])
 
+    def complete(self, source: str) -> tuple[dict[str, str], float]:
+        """Words with their kinds that the kernel offers where `|` stands, and the seconds that it took."""
+        started_s = time.monotonic()
+        reply = self.channels.complete(source.replace("|", ""), source.index("|"), reply=True, timeout=10)
+        passed_s = time.monotonic() - started_s
+        offered = reply["content"]["metadata"]["_jupyter_types_experimental"]
+        return {each["text"]: each["type"] for each in offered}, passed_s
 
-@pytest.fixture(scope="module")
-def kernel(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    home = tmp_path_factory.mktemp("home")
+    def explain(self, source: str) -> str:
+        """What the kernel says of the word where `|` stands."""
+        reply = self.channels.inspect(source.replace("|", ""), source.index("|"), reply=True, timeout=10)
+        return str(reply["content"]["data"].get("text/plain", ""))
+
+
+@contextmanager
+def running_kernel(folder: Path, environment: Mapping[str, str]) -> Iterator[Kernel]:
     manager = KernelManager(kernel_name="python3")
-    manager.start_kernel(env=_environment(site, home), cwd=str(home))
+    here = {name: value for name, value in os.environ.items() if not name.startswith("PACHON_")}
+    manager.start_kernel(env={**here, "IPYTHONDIR": str(folder), **environment}, cwd=str(folder))
     channels = manager.client()
     channels.start_channels()
     try:
         channels.wait_for_ready(timeout=60)
-        kernel = Kernel(manager, channels)
-        assert kernel.run("%load_ext pachon_client") == [{"status": "ok"}]
-        yield kernel
+        yield Kernel(manager, channels)
     finally:
         channels.stop_channels()
         manager.shutdown_kernel(now=True)
         manager.cleanup_resources()
 
 
-def _environment(site: Site, home: Path) -> dict[str, str]:
-    given = {"PACHON_API_URL": f"{site.url}/api", "JUPYTERHUB_API_TOKEN": HOLDER, "IPYTHONDIR": str(home)}
-    return {**os.environ, **given}
+@pytest.fixture(scope="module")
+def kernel(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    given = {"PACHON_API_URL": f"{site.url}/api", "JUPYTERHUB_API_TOKEN": HOLDER}
+    with running_kernel(tmp_path_factory.mktemp("home"), given) as kernel:
+        yield kernel
+
+
+def test_words_of_the_platform_are_offered_with_their_kinds_and_python_is_not_asked(kernel: Kernel) -> None:
+    offered, seconds = dict[str, str](), list[float]()
+    while offered != {"s.dec": "double [deg]"} and sum(seconds) < 20:
+        offered, passed_s = kernel.complete("%%adql\nSELECT s.d| FROM sky.stars AS s")
+        seconds.append(passed_s)
+    assert offered == {"s.dec": "double [deg]"}
+    assert statistics.median(seconds) < 0.2, seconds
+    assert kernel.complete("%%adql --release sky\nSELECT ra FROM st|")[0] == {
+        "stars": "table",
+        "sky.stars": "table",
+        "future.stars": "table",
+    }
+    assert kernel.complete("%%adql\nSELECT ivo_hasw|")[0] == {"ivo_hasword": "function"}
+    assert kernel.complete("%%adql\nSELECT impor|")[0].keys() == {"impor"}
+    assert "import" in kernel.complete("impor|")[0]
+    told = kernel.explain("%%adql\nSELECT s.de|c FROM sky.stars AS s")
+    assert told.startswith("dec: double [deg]\nDeclination, ICRS")
+    assert "Return the number of items" in kernel.explain("le|n([])")
+
+
+def test_without_a_platform_the_magic_is_loaded_by_hand_and_completion_is_silent(tmp_path: Path) -> None:
+    with running_kernel(tmp_path, {"JUPYTERHUB_API_TOKEN": ""}) as kernel:
+        shown, status = kernel.run("%%adql\nSELECT 1")
+        assert "Cell magic `%%adql` not found" in shown["text/plain"]
+        assert kernel.run("%load_ext pachon_client") == [{"status": "ok"}]
+        for _ in range(2):
+            assert kernel.complete("%%adql\nSELECT ra FROM |")[0].keys() == {""}
+            assert kernel.complete("%%adql\nSELECT dist|")[0].keys() == {"distance", "distinct"}
+        assert kernel.run("1") == [{"text/plain": "1"}, {"status": "ok"}]
+        shown, status = kernel.run("%%adql\nSELECT 1")
+        assert status == {"status": "error"}
+        assert "No address is known: give api_url or set PACHON_API_URL." in shown["text/plain"]
 
 
 def test_rows_are_bound_shown_by_pages_and_remembered_in_the_history(kernel: Kernel, client: Client) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from pachon_client.client import Client
 from pachon_client.errors import (
     AnswerError,
     AuthenticationError,
@@ -19,14 +19,26 @@ from pachon_client.errors import (
     UnavailableError,
     UnreachableError,
 )
-from pachon_client.jobs import Job
-from pachon_client.models import Column, Difference, Execution, File, QuerySummary, QueryVersion, Release, Share, Table
-from pachon_client.queries import Query
-from pachon_client.result import Result
-from pachon_client.view import View
+from pachon_client.models import (
+    Column,
+    Difference,
+    Execution,
+    File,
+    Function,
+    QuerySummary,
+    QueryVersion,
+    Release,
+    Share,
+    Table,
+)
 
 if TYPE_CHECKING:
+    from pachon_client.client import Client
+    from pachon_client.jobs import Job
+    from pachon_client.queries import Query
+    from pachon_client.result import Result
     from pachon_client.uploading import Sendable
+    from pachon_client.view import View
 
 __version__ = "0.1.0"
 
@@ -39,6 +51,7 @@ __all__ = [
     "Execution",
     "File",
     "ForbiddenError",
+    "Function",
     "Job",
     "NotFoundError",
     "PachonClientError",
@@ -63,6 +76,20 @@ __all__ = [
 ]
 
 
+_HOMES = {"Client": "client", "Job": "jobs", "Query": "queries", "Result": "result", "View": "view"}
+"""Names that are imported when they are first asked for: a kernel that has the magic starts without Arrow and HTTP."""
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:  # noqa: ANN401 -- whatever stands there
+        """Import a name of `_HOMES` (PEP 562)."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        return found
+
+
 def query(adql: str, max_rows: int | None = None, *, uploads: Mapping[str, Sendable] | None = None) -> Result:
     """Run an ADQL query on the platform this session belongs to (`PACHON_API_URL`); see `Client.query`."""
     return _session_client().query(adql, max_rows, uploads=uploads)
@@ -84,12 +111,14 @@ def open(query: str) -> Query:  # noqa: A001 -- the verb that people look for
 
 
 def load_ipython_extension(shell: Any) -> None:  # noqa: ANN401 -- IPython is optional
-    """Give a notebook the magic `%%adql`; `%load_ext pachon_client` calls this."""
-    from pachon_client.magic import register  # noqa: PLC0415 -- IPython is optional
+    """Give a notebook the magic `%%adql` and completion in its cells; `%load_ext pachon_client` calls this."""
+    from pachon_client.extension import register  # noqa: PLC0415 -- IPython is optional
 
     register(shell)
 
 
 @cache
 def _session_client() -> Client:
+    from pachon_client.client import Client  # noqa: PLC0415 -- see _HOMES
+
     return Client()

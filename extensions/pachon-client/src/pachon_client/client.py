@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -12,9 +10,10 @@ from urllib.parse import quote
 
 import numpy as np
 
+from pachon_client.catalogue import list_functions, list_of, list_releases, session_address, session_token
 from pachon_client.errors import AnswerError, RequestError, SetupError
 from pachon_client.jobs import Job, start_job
-from pachon_client.models import Execution, File, QuerySummary, Release, Table
+from pachon_client.models import Execution, File, Function, QuerySummary, Release, Table
 from pachon_client.queries import Query, list_queries, new_query, open_query
 from pachon_client.reading import read_result
 from pachon_client.result import Result
@@ -62,11 +61,8 @@ class Client:
         timeout_s: float = 600.0,
         agent: str = "pachon-client",
     ) -> None:
-        address = api_url or os.environ.get("PACHON_API_URL")
-        if not address:
-            raise SetupError("No address is known: give api_url or set PACHON_API_URL.")
-        self.api_url = address.rstrip("/")
-        self._token = token if token is not None else os.environ.get("JUPYTERHUB_API_TOKEN")
+        self.api_url = (api_url or session_address()).rstrip("/")
+        self._token = token if token is not None else session_token()
         self._transport = Transport(self.api_url, self._token, timeout_s=timeout_s, agent=agent)
 
     def query(self, adql: str, max_rows: int | None = None, *, uploads: Mapping[str, Sendable] | None = None) -> Result:
@@ -200,8 +196,7 @@ class Client:
 
     def releases(self) -> tuple[Release, ...]:
         """Releases this token may see, with their tables and columns."""
-        entries = self._json("releases", "releases", params={"detail": "columns"})
-        return tuple(Release.from_json(release) for release in entries)
+        return list_releases(self._transport)
 
     def release(self, release_id: str) -> Release:
         """One release, with its tables and columns.
@@ -232,7 +227,9 @@ class Client:
         NotFoundError
             There is no release that this token may see.
         """
-        entries = self._json(f"releases/{quote(release_id, safe='')}/files", "files", params={"under": under})
+        entries = list_of(
+            self._transport, f"releases/{quote(release_id, safe='')}/files", "files", params={"under": under}
+        )
         return tuple(File.from_json(file) for file in entries)
 
     def download(self, release_id: str, path: str, folder: str | Path = ".") -> Path:
@@ -265,9 +262,13 @@ class Client:
         """Tables of all releases this token may see."""
         return tuple(table for release in self.releases() for table in release.tables)
 
+    def functions(self) -> tuple[Function, ...]:
+        """Functions of this platform beside those of the ADQL standard."""
+        return list_functions(self._transport)
+
     def executions(self, limit: int = 50) -> tuple[Execution, ...]:
         """Runs of queries that the platform remembers of this person, newest first; at most `limit`, 1 to 500."""
-        listed = self._json("queries/executions", "executions", params={"limit": limit})
+        listed = list_of(self._transport, "queries/executions", "executions", params={"limit": limit})
         return tuple(Execution.from_json(execution) for execution in listed)
 
     def tile(self, table: str, order: int, pixel: int) -> np.ndarray:
@@ -342,14 +343,6 @@ class Client:
         if self._token:
             session.headers["Authorization"] = f"Bearer {self._token}"
         return session
-
-    def _json(self, path: str, key: str, *, params: Mapping[str, str | int] | None = None) -> list[dict[str, Any]]:
-        response = self._transport.get(path, params=params)
-        try:
-            entries: list[dict[str, Any]] = response.json()[key]
-        except (ValueError, KeyError, TypeError) as error:
-            raise AnswerError(f"The answer of {response.url} has no list of {key}.") from error
-        return entries
 
 
 def _form(adql: str, max_rows: int | None) -> dict[str, str]:

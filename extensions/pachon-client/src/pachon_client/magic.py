@@ -95,13 +95,6 @@ class AdqlMagic:
             raise UsageError("Interrupted: the job was aborted on the server, there are no rows.") from None
 
 
-def register(shell: Any) -> AdqlMagic:  # noqa: ANN401 -- IPython is untyped here
-    """Give a shell the magic `%%adql`."""
-    magic = AdqlMagic(shell)
-    shell.register_magic_function(magic.adql, "cell", "adql")
-    return magic
-
-
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong with the options of a cell; the process of the kernel stays."""
 

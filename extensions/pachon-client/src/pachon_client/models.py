@@ -64,6 +64,19 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """A function of ADQL: `form` shows how it is called, as in `ivo_hasword(haystack VARCHAR, needle VARCHAR)`."""
+
+    form: str
+    description: str = ""
+
+    @property
+    def name(self) -> str:
+        """What stands before the parenthesis."""
+        return self.form.partition("(")[0].strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Collection:
     """Images or files of one kind; `kind` is empty for images, `embargo_hours` zero for files."""
 

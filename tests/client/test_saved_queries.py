@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow.compute as pc
 import pytest
 
+import pachon_client
+from client.double import Reply, running_double
 from pachon.identity.models import Scope
 from pachon_client import (
+    AdqlSelection,
+    BoxSelection,
     Client,
+    Filter,
     ForbiddenError,
     NotFoundError,
     PachonClientError,
+    PolygonSelection,
     Query,
     RequestError,
+    RowSelection,
     StaleError,
     UnavailableError,
     View,
 )
+from pachon_client.showing import portal_page
+from pachon_client.waiting import Standing, read_standing
 from support.app import HOLDER, VISITOR, Site, running_site
 from support.archiving import archived
 from support.skies import FIRST_ID
+from support.stilts import logged_in, needs_newer_stilts
 
 STARS = f"SELECT id, ra, dec FROM sky.stars WHERE id < {FIRST_ID + 500}"
+ENDLESS = "SELECT COUNT(*) FROM sky.stars AS a, sky.stars AS b, sky.stars AS c WHERE a.ra+b.ra<c.ra"
 NORTH = View({"filters": [{"column": "dec", "op": ">", "value": 0}], "columns": [{"name": "ra"}], "sky": None})
 
 
@@ -64,7 +78,7 @@ def test_a_question_is_saved_and_its_rows_come_by_the_arrow_road(client: Client)
 def test_rows_as_shown_are_those_that_pass_the_filters_of_the_view(client: Client) -> None:
     query = client.ask(STARS).wait(30, on_change=lambda _: None).edit(view=NORTH, note="north")
     whole = query.result(version=1).table
-    assert query.view.filters == NORTH.filters
+    assert query.view.filters == (Filter("dec", ">", 0),)
     assert query.view.columns == ("ra",)
     assert query.result(shown=True).table == whole.filter(pc.greater(whole["dec"], 0))
 
@@ -105,6 +119,107 @@ def test_the_condition_of_a_view_says_what_adql_has_no_words_for(client: Client)
         "(ra < 9 OR dec < 9)"
     )
     assert query.edit(view={}).condition() == ""
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        BoxSelection("ra", "dec", (10.0, 20.5), (-1.0, 1e-300)),
+        PolygonSelection("ra", "dec", ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))),
+        RowSelection("id", (str(FIRST_ID), None)),
+        AdqlSelection("ra > 3"),
+        None,
+    ],
+)
+def test_filters_and_selections_are_objects_that_become_view_states_and_come_back(selection: Any) -> None:
+    filters = (Filter("dec", "between", values=(-1.5, 2)), Filter("name", "is not null"), Filter("id", "=", "3"))
+    view = NORTH.with_filters(filters).with_selection(selection)
+    assert (view.filters, view.selection, view.columns) == (filters, selection, ("ra",))
+    assert View({"selection": {"kind": "of the future"}}).selection is None
+
+
+def test_a_selection_made_in_python_chooses_the_rows_that_are_shown(client: Client) -> None:
+    query = client.ask(STARS).wait(30, on_change=lambda _: None)
+    box = BoxSelection("ra", "dec", (0.0, 180.0), (-90.0, 0.0))
+    query.edit(view=query.view.with_filters([Filter("dec", ">", -60)]).with_selection(box))
+    assert client.open(query.id).view.selection == box
+    whole = query.result().table
+    inside = pc.and_(pc.less_equal(whole["ra"], 180), pc.less_equal(whole["dec"], 0))
+    assert query.result(shown=True).table == whole.filter(pc.and_(inside, pc.greater(whole["dec"], -60)))
+
+
+@pytest.mark.parametrize("name", ["as_python", "as_pyvo"])
+def test_a_query_as_lines_of_python_brings_the_same_rows(
+    client: Client, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    query = client.ask(f"{STARS}\nAND name <> 'it''s \\n'", max_rows=70).wait(30, on_change=lambda _: None)
+    monkeypatch.setenv("PACHON_API_URL", client.api_url)
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", HOLDER)
+    pachon_client._session_client.cache_clear()
+    lines = dict[str, Any]()
+    exec(getattr(query, name)(), lines)
+    assert len(lines["rows"]) == query.row_count == 70
+
+
+@needs_newer_stilts
+def test_a_query_as_a_line_for_stilts_brings_the_same_rows(client: Client) -> None:
+    query = client.ask(STARS, max_rows=70).wait(30, on_change=lambda _: None)
+    given = query.as_topcat()
+    assert f"TAP URL: {client.api_url}/tap\n" in given
+    command = shlex.split(given.partition("stilts ")[2])
+    assert command[:2] == ["-Dauth.username=token", "-Dauth.password=$TOKEN"]
+    stilts = [word.replace("username=me", "username=token") for word in logged_in(HOLDER)]
+    done = subprocess.run([*stilts, *command[2:], "ofmt=csv"], capture_output=True, text=True, check=True, timeout=60)
+    assert len(done.stdout.splitlines()) == 1 + 70
+
+
+def test_the_portal_is_framed_in_labs_unless_its_headers_forbid_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running_double() as double:
+        double.replies["/api/open"] = Reply(headers={"Content-Security-Policy": "frame-ancestors 'self'"})
+        double.replies["/api/denied"] = Reply(headers={"X-Frame-Options": "DENY"})
+        double.replies["/api/closed"] = Reply(headers={"Content-Security-Policy": "x; frame-ancestors 'none'"})
+        monkeypatch.delenv("JUPYTERHUB_SERVICE_PREFIX", raising=False)
+        assert not portal_page("a", f"{double.url}/open").is_framed
+        monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/ada/")
+        pages = [portal_page("<a>", f"{double.url}/{leaf}") for leaf in ("open", "denied", "closed")]
+    assert [page.is_framed for page in pages] == [True, False, False]
+    assert not portal_page("a", double.url).is_framed
+    assert f'<iframe src="{pages[0]}"' in pages[0]._repr_html_()
+    assert "iframe" not in pages[1]._repr_html_()
+    assert "&lt;a&gt;" in pages[1]._repr_html_()
+
+
+def test_a_query_is_shown_at_its_address_in_the_portal(client: Client) -> None:
+    query = client.ask(STARS, "to be shown")
+    assert repr(query.show()) == query.portal_url
+
+
+def test_who_waits_sees_the_place_in_line_and_the_expected_end(
+    client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = [client.submit(ENDLESS), client.submit(ENDLESS)]
+    waiting = client.ask(ENDLESS)
+    with pytest.raises(UnavailableError):
+        waiting.wait(0.2)
+    lines = capsys.readouterr().err.splitlines()
+    for job in jobs:
+        job.abort()
+    assert waiting.abort().state == "ABORTED"
+    assert lines[0].startswith("QUEUED after 0.0 s; place ")
+    assert " in line, begins in about " in lines[0]
+    assert lines[0].endswith("; interrupt to stop it")
+
+
+def test_what_the_platform_expects_of_a_job_is_told_as_far_as_it_is_known() -> None:
+    noon = datetime(2026, 11, 25, 12, tzinfo=UTC)
+    queue = '<u:jobInfo><queue xmlns="urn:pachon:queue" position="3" waitSeconds="20"/></u:jobInfo>'
+    document = (
+        f'<u:job xmlns:u="http://www.ivoa.net/xml/UWS/v1.0"><u:quote>2026-11-25T12:05:00.000Z</u:quote>{queue}</u:job>'
+    )
+    told = read_standing(document.encode(), noon)
+    assert told == Standing(position=3, starts_in_s=20, ends_in_s=300)
+    assert str(told) == "place 3 in line, begins in about 20 s, ends in about 5 min"
+    assert read_standing(b"<torn", noon) == read_standing(b"<job/>", noon) == Standing()
 
 
 def test_what_was_run_before_can_be_saved_and_found(client: Client) -> None:

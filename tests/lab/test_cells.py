@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pachon_lab.cells import adql_of
+from pachon_client.snippets import python_literal, snippets
+from pachon_lab.cells import adql_of, release_of
 from pachon_lab.errors import LabError
-from pachon_lab.snippets import python_literal, snippets
 
 ADQL = "SELECT TOP 5 ra\nFROM sky.stars"
 
@@ -28,6 +28,20 @@ ADQL = "SELECT TOP 5 ra\nFROM sky.stars"
 )
 def test_the_query_of_a_cell_is_found_in_every_way_people_write_it(source: str) -> None:
     assert adql_of(source) == ADQL
+
+
+@pytest.mark.parametrize(
+    ("line", "release"),
+    [
+        ("%%adql --name r --release sim_dp1 --maxrec 5", "sim_dp1"),
+        ("%%adql --release='sim_dp1'", "sim_dp1"),
+        ("%%adql --release", ""),
+        ("%%adql", ""),
+        ("--release sim_dp1", ""),
+    ],
+)
+def test_the_release_of_a_cell_is_that_of_its_first_line(line: str, release: str) -> None:
+    assert release_of(f"{line}\nSELECT ra FROM stars -- --release other") == release
 
 
 def test_comments_of_adql_belong_to_the_query() -> None:
@@ -66,4 +80,5 @@ def test_a_query_of_any_letters_reaches_pyvo_and_stilts_as_it_is(adql: str) -> N
     assert ast.literal_eval(value) == adql
     command = told["topcat"].partition("stilts ")[2]
     assert shlex.split(command)[-1] == f"adql={adql}"
-    assert shlex.split(command)[-3] == "tapurl=https://sky.example.org/api/tap"
+    assert shlex.split(command)[-2] == "maxrec=7"
+    assert "tapurl=https://sky.example.org/api/tap" in shlex.split(command)

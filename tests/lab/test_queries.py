@@ -87,7 +87,8 @@ def message(answer: httpx.Response, status: int) -> str:
 
 
 def test_a_cell_becomes_a_query_that_runs_and_then_its_next_version(lab: httpx.Client, novice: Client) -> None:
-    first = send(lab, f"%%adql --name r\n{STARS}\n", name="from a cell")
+    unqualified = STARS.replace("sky.stars", "stars")
+    first = send(lab, f"%%adql --name r --release sky\n{unqualified}\n", name="from a cell")
     query = novice.open(first["id"]).wait(30)
     assert (query.name, query.adql, query.state, query.row_count) == ("from a cell", STARS, "COMPLETED", 2000)
     assert query.document["current"]["run"]["client"] == "JupyterLab"
@@ -134,6 +135,8 @@ def test_one_sentence_tells_that_a_cell_holds_no_query_or_a_wrong_one(lab: httpx
     wrong = message(lab.post("queries", json={"cell": "SELECT nothing FROM sky.stars"}), 400)
     assert "nothing" in wrong
     assert "line 1" in wrong
+    unknown = message(lab.post("queries", json={"cell": "%%adql --release none\nSELECT ra FROM stars"}), 404)
+    assert "none" in unknown
 
 
 def test_a_query_becomes_a_notebook_once_and_what_its_owner_did_to_it_stays(

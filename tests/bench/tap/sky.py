@@ -27,7 +27,7 @@ _POSITION = {"id": "meta.id;meta.main", "ra": "pos.eq.ra;meta.main", "dec": "pos
 def make_releases(root: Path, default_catalogues: Path, *, sky_rows: int = SKY_ROWS) -> None:
     """A folder of releases: `sky` and `wide` made here, the default catalogues linked from where they were built."""
     shutil.copytree(default_catalogues, root, copy_function=_link)
-    _import_sky(root, sky_rows)
+    import_sky(root, sky_rows)
     _write_wide(root)
 
 
@@ -42,7 +42,8 @@ def _link(source: str, target: str) -> None:
     shutil.copy2(source, target)
 
 
-def _import_sky(root: Path, rows: int) -> None:
+def import_sky(root: Path, rows: int) -> None:
+    """The release `sky` of invented objects, in a folder of releases."""
     file = root.with_name("objects.parquet")
     write_sky(file, rows)
     with publication(root, "sky") as draft:

@@ -31,6 +31,7 @@ from pachon_client.models import (
     Share,
     Table,
 )
+from pachon_client.view import AdqlSelection, BoxSelection, Filter, PolygonSelection, RowSelection, View
 
 if TYPE_CHECKING:
     from pachon_client.client import Client
@@ -38,29 +39,33 @@ if TYPE_CHECKING:
     from pachon_client.queries import Query
     from pachon_client.result import Result
     from pachon_client.uploading import Sendable
-    from pachon_client.view import View
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AdqlSelection",
     "AnswerError",
     "AuthenticationError",
+    "BoxSelection",
     "Client",
     "Column",
     "Difference",
     "Execution",
     "File",
+    "Filter",
     "ForbiddenError",
     "Function",
     "Job",
     "NotFoundError",
     "PachonClientError",
+    "PolygonSelection",
     "Query",
     "QuerySummary",
     "QueryVersion",
     "Release",
     "RequestError",
     "Result",
+    "RowSelection",
     "SetupError",
     "Share",
     "StaleError",
@@ -76,7 +81,7 @@ __all__ = [
 ]
 
 
-_HOMES = {"Client": "client", "Job": "jobs", "Query": "queries", "Result": "result", "View": "view"}
+_HOMES = {"Client": "client", "Job": "jobs", "Query": "queries", "Result": "result"}
 """Names that are imported when they are first asked for: a kernel that has the magic starts without Arrow and HTTP."""
 
 

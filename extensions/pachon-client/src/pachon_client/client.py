@@ -12,9 +12,10 @@ import numpy as np
 
 from pachon_client.catalogue import list_functions, list_of, list_releases, session_address, session_token
 from pachon_client.errors import AnswerError, RequestError, SetupError
+from pachon_client.finding import list_queries, new_query, open_query
 from pachon_client.jobs import Job, start_job
 from pachon_client.models import Execution, File, Function, QuerySummary, Release, Table
-from pachon_client.queries import Query, list_queries, new_query, open_query
+from pachon_client.queries import Query
 from pachon_client.reading import read_result
 from pachon_client.result import Result
 from pachon_client.saving import save

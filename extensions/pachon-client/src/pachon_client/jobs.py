@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from itertools import chain, count
 from typing import Self
 
-from pachon_client.errors import NotFoundError, RequestError, UnavailableError
+from pachon_client.errors import NotFoundError, RequestError
 from pachon_client.reading import read_result
 from pachon_client.result import Result
 from pachon_client.transport import Transport
+from pachon_client.waiting import Changes, Progress, wait
 
 _JOBS = "tap/async"
-_OVER = frozenset({"COMPLETED", "ERROR", "ABORTED", "ARCHIVED"})
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
 
 
 class Job:
@@ -27,7 +26,7 @@ class Job:
 
     def __init__(self, transport: Transport, job_id: str) -> None:
         self.id = job_id
-        self.phase = "PENDING"
+        self.phase = "QUEUED"
         self._transport = transport
 
     def refresh(self) -> Self:
@@ -36,31 +35,23 @@ class Job:
         return self
 
     def wait(self, timeout_s: float | None = None, *, on_change: Callable[[Job], None] | None = None) -> Self:
-        """Wait until it has ended.
+        """Wait until it has ended; an interrupt (Ctrl-C) stops it.
 
         Parameters
         ----------
         timeout_s
             How long to wait; None for as long as it takes.
         on_change
-            Called with each new phase.
+            Called with each new phase; by default the phase, the place in line and the expected end are shown.
 
         Raises
         ------
         UnavailableError
             It still runs after that time.
         """
-        started_s, pause_s, phase = time.monotonic(), _FIRST_PAUSE_S, ""
-        while self.refresh().phase not in _OVER:
-            if on_change is not None and self.phase != phase:
-                on_change(self)
-            phase = self.phase
-            if timeout_s is not None and time.monotonic() - started_s > timeout_s:
-                raise UnavailableError(f"Job {self.id} is still {self.phase} after {timeout_s:g} s.")
-            time.sleep(pause_s)
-            pause_s = min(_LONGEST_PAUSE_S, pause_s * 1.5)
-        if on_change is not None:
-            on_change(self)
+        tell = Progress(self._transport, self.id) if on_change is None else Changes(self, on_change)
+        phases = chain([self.phase], (self.refresh().phase for _ in count()))
+        wait(phases, tell, self.abort, what=f"Job {self.id}", timeout_s=timeout_s)
         return self
 
     def result(self) -> Result:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -83,10 +82,10 @@ class AdqlMagic:
         try:
             if options.name:
                 run = query = _saved(self.client, options.name, text, max_rows=options.maxrec)
-                return query.wait(on_change=_Progress()).result(), query
+                return query.wait().result(), query
             if options.as_job:
                 run = job = self.client.submit(text, options.maxrec)
-                return job.wait(on_change=_Progress()).result(), None
+                return job.wait().result(), None
             return self.client.query(text, options.maxrec), None
         except KeyboardInterrupt:
             if run is None:
@@ -130,20 +129,3 @@ def _saved(client: Client, name: str, adql: str, *, max_rows: int | None) -> Que
     if (query.adql, query.max_rows) != (adql, max_rows):
         query.edit(adql=adql, max_rows=max_rows)
     return query.run()
-
-
-class _Progress:
-    """One line below the cell: the phase of the job, and in the end how long it took."""
-
-    def __init__(self) -> None:
-        self._started_s = time.monotonic()
-        self._handle: Any = None
-
-    def __call__(self, run: Query | Job) -> None:
-        phase = run.state if isinstance(run, Query) else run.phase
-        passed_s = time.monotonic() - self._started_s
-        text = {"text/plain": f"{phase} after {passed_s:.1f} s; interrupt the kernel to abort."}
-        if self._handle is None:
-            self._handle = _display(text, raw=True, display_id=True)
-        else:
-            self._handle.update(text, raw=True)

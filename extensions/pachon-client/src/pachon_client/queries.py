@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import re
-import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from itertools import chain, count
 from typing import Any, Self
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote
 
 from pachon_client.conditions import condition_of
-from pachon_client.errors import AnswerError, RequestError, UnavailableError
+from pachon_client.documents import ask, exchange
+from pachon_client.errors import RequestError
 from pachon_client.jobs import abort_job
-from pachon_client.models import Difference, QuerySummary, QueryVersion, Share
+from pachon_client.models import Difference, QueryVersion, Share
 from pachon_client.reading import read_result
 from pachon_client.result import Result
+from pachon_client.showing import PortalPage, portal_page
+from pachon_client.snippets import snippets
 from pachon_client.transport import Transport
 from pachon_client.view import View
+from pachon_client.waiting import OVER, Changes, Progress, wait
 
-_ID = re.compile(r"(?<![0-9a-z])[0-9a-hjkmnp-tv-z]{26}(?![0-9a-z])")
-_OVER = frozenset({"DRAFT", "COMPLETED", "ERROR", "ABORTED"})
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
 _PAGE = 200
 _ARROW = "arrow"
 
@@ -121,33 +119,24 @@ class Query:
         return self._reread(self._send("GET"))
 
     def wait(self, timeout_s: float | None = None, *, on_change: Callable[[Query], None] | None = None) -> Self:
-        """Wait until its run has ended.
+        """Wait until its run has ended; an interrupt (Ctrl-C) stops the run, if it is one's own.
 
         Parameters
         ----------
         timeout_s
             How long to wait; None for as long as it takes.
         on_change
-            Called with each new state; by default progress is written to the standard error.
+            Called with each new state; by default the state, the place in line and the expected end are shown.
 
         Raises
         ------
         UnavailableError
             It still runs after that time.
         """
-        told = on_change or _Progress()
-        started_s, pause_s, state = time.monotonic(), _FIRST_PAUSE_S, ""
-        while True:
-            if self.state != state:
-                state = self.state
-                told(self)
-            if state in _OVER:
-                return self
-            if timeout_s is not None and time.monotonic() - started_s > timeout_s:
-                raise UnavailableError(f"Query {self.id} is still {state} after {timeout_s:g} s.")
-            time.sleep(pause_s)
-            pause_s = min(_LONGEST_PAUSE_S, pause_s * 1.5)
-            self.refresh()
+        tell = Progress(self._transport, self._job_id) if on_change is None else Changes(self, on_change)
+        states = chain([self.state], (self.refresh().state for _ in count()))
+        wait(states, tell, self.abort, what=f"Query {self.id}", timeout_s=timeout_s)
+        return self
 
     def result(
         self,
@@ -179,7 +168,7 @@ class Query:
             This token may not read what they were made from.
         """
         if version is None:
-            self.wait(on_change=_say_nothing if self.state in _OVER else None)
+            self.wait()
         params: dict[str, str | int] = {"RESPONSEFORMAT": _ARROW, "offset": offset, "version": version or self.version}
         params |= {"shown": "true"} if shown else {}
         params |= {"columns": ",".join(columns)} if columns is not None else {}
@@ -220,8 +209,8 @@ class Query:
 
     def abort(self) -> Self:
         """Stop its run, if it is one's own; one that has ended stays as it is."""
-        if self.state not in _OVER and (job_id := (self._current["run"] or {}).get("job")):
-            abort_job(self._transport, job_id)
+        if self.state not in OVER and self._job_id:
+            abort_job(self._transport, self._job_id)
         return self.refresh()
 
     def rerun(self, release: str, *, instead_of: str | None = None) -> Self:
@@ -248,7 +237,7 @@ class Query:
         found: list[QueryVersion] = []
         params: dict[str, str | int] = {"limit": _PAGE}
         while True:
-            page = _json(self._transport, "GET", f"{self._path}/versions", params=params | self._token())
+            page = ask(self._transport, "GET", f"{self._path}/versions", params=params | self._token())
             found += [QueryVersion.from_json(version) for version in page["versions"]]
             if page["next_before"] is None:
                 return tuple(found)
@@ -270,11 +259,11 @@ class Query:
         """
         params: dict[str, str | int] = {"from": old, "to": new or self.version}
         params |= {"key": key} if key else {}
-        return Difference.from_json(_json(self._transport, "GET", f"{self._path}/diff", params=params | self._token()))
+        return Difference.from_json(ask(self._transport, "GET", f"{self._path}/diff", params=params | self._token()))
 
     def fork(self) -> Query:
         """A copy of one's own."""
-        return _query(self._transport, *_sent(self._transport, "POST", f"{self._path}/fork", params=self._token()))
+        return Query(self._transport, *exchange(self._transport, "POST", f"{self._path}/fork", params=self._token()))
 
     def share(
         self,
@@ -308,11 +297,11 @@ class Query:
         ((audience, who),) = chosen
         body = {"audience": audience, "who": who, "may_edit": may_edit}
         body |= {"expires_at": expires_at.isoformat()} if expires_at else {}
-        return Share.from_json(_json(self._transport, "POST", f"{self._path}/shares", body=body))
+        return Share.from_json(ask(self._transport, "POST", f"{self._path}/shares", body=body))
 
     def shares(self) -> tuple[Share, ...]:
         """With whom it is shared; for its owner."""
-        listed = _json(self._transport, "GET", f"{self._path}/shares")["shares"]
+        listed = ask(self._transport, "GET", f"{self._path}/shares")["shares"]
         return tuple(Share.from_json(share) for share in listed)
 
     def unshare(self, share: Share) -> None:
@@ -322,6 +311,22 @@ class Query:
     def delete(self) -> None:
         """Delete it with all versions and rows."""
         self._transport.request("DELETE", self._path)
+
+    def show(self) -> PortalPage:
+        """The Portal with this query, its rows and its view: a link, in labs the page itself below it."""
+        return portal_page(self.name, self.portal_url)
+
+    def as_python(self) -> str:
+        """Lines of Python that open it and read the rows as shown."""
+        return self._snippets()["python"]
+
+    def as_pyvo(self) -> str:
+        """Lines of Python that ask the same by pyvo, here or elsewhere."""
+        return self._snippets()["pyvo"]
+
+    def as_topcat(self) -> str:
+        """What to enter in TOPCAT, and a line for STILTS."""
+        return self._snippets()["topcat"]
 
     def __repr__(self) -> str:
         return f"<Query {self.name!r}, version {self.version}, {self.state}: {self.id}>"
@@ -335,6 +340,15 @@ class Query:
         current: Mapping[str, Any] = self.document["current"]
         return current
 
+    @property
+    def _job_id(self) -> str:
+        """Of the newest version's run; empty without one, and of runs of others."""
+        return (self._current["run"] or {}).get("job") or ""
+
+    def _snippets(self) -> dict[str, str]:
+        address = f"{self.portal_url}&link={self._link}" if self._link else self.id
+        return snippets(self.document, self._transport.api_url, address)
+
     def _token(self) -> dict[str, str | int]:
         return {"link": self._link} if self._link else {}
 
@@ -342,7 +356,7 @@ class Query:
         self, method: str, leaf: str = "", *, body: object = None, headers: Mapping[str, str] | None = None
     ) -> tuple[Mapping[str, Any], str]:
         path = f"{self._path}{leaf}"
-        return _sent(self._transport, method, path, params=self._token(), body=body, headers=headers)
+        return exchange(self._transport, method, path, params=self._token(), body=body, headers=headers)
 
     def _reread(self, answer: tuple[Mapping[str, Any], str]) -> Self:
         self._take(*answer)
@@ -351,78 +365,3 @@ class Query:
     def _take(self, document: Mapping[str, Any], etag: str) -> None:
         self.document = document
         self._etag = etag
-
-
-def new_query(transport: Transport, given: Mapping[str, Any]) -> Query:
-    """Save a query."""
-    return _query(transport, *_sent(transport, "POST", "queries", body=given))
-
-
-def open_query(transport: Transport, address: str) -> Query:
-    """Open a query by its id, or by an address that has it."""
-    found = _ID.search(address)
-    if found is None:
-        raise RequestError(f"'{address[:80]}' is neither the id of a query nor a link to one.")
-    link = parse_qs(urlsplit(address).query).get("link", [""])[0]
-    params: dict[str, str | int] = {"link": link} if link else {}
-    return Query(transport, *_sent(transport, "GET", f"queries/{found.group()}", params=params), link=link)
-
-
-def list_queries(transport: Transport, limit: int, conditions: Mapping[str, str]) -> tuple[QuerySummary, ...]:
-    """At most `limit` queries, newest change first."""
-    found: list[QuerySummary] = []
-    params: dict[str, str | int] = dict(conditions)
-    while len(found) < limit:
-        page = _json(transport, "GET", "queries", params=params | {"limit": min(_PAGE, limit - len(found))})
-        found += [QuerySummary.from_json(query) for query in page["queries"]]
-        if page["next_before"] is None:
-            break
-        params["before"] = page["next_before"]
-    return tuple(found)
-
-
-def _query(transport: Transport, document: Mapping[str, Any], etag: str) -> Query:
-    return Query(transport, document, etag)
-
-
-def _sent(
-    transport: Transport,
-    method: str,
-    path: str,
-    *,
-    params: Mapping[str, str | int] | None = None,
-    body: object = None,
-    headers: Mapping[str, str] | None = None,
-) -> tuple[Mapping[str, Any], str]:
-    response = transport.request(method, path, params=params, body=body, headers=headers)
-    try:
-        document: Mapping[str, Any] = json.loads(response.content)
-    except ValueError as error:
-        raise AnswerError(f"The answer of {response.url} is no JSON.") from error
-    return document, response.headers.get("ETag", "")
-
-
-def _json(
-    transport: Transport,
-    method: str,
-    path: str,
-    *,
-    params: Mapping[str, str | int] | None = None,
-    body: object = None,
-) -> Mapping[str, Any]:
-    return _sent(transport, method, path, params=params, body=body)[0]
-
-
-class _Progress:
-    """Writes each state with the seconds since the first."""
-
-    def __init__(self) -> None:
-        self._started_s = time.monotonic()
-
-    def __call__(self, query: Query) -> None:
-        passed_s = time.monotonic() - self._started_s
-        sys.stderr.write(f"{query.name}: {query.state} after {passed_s:.1f} s\n")
-
-
-def _say_nothing(_query: Query) -> None:
-    """For runs that have ended."""

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import ast
 import re
+from itertools import pairwise
 
 from pachon_lab.errors import LabError
 
 _MAGIC = re.compile(r"\A\s*%%adql\b[^\n]*\n?")
 _QUERY = re.compile(r"\s*(?:--[^\n]*\n\s*)*(?:SELECT|WITH)\s", re.IGNORECASE)
 _NOT_PYTHON = re.compile(r"^(\s*)[%!?].*$", re.MULTILINE)
+
+
+def release_of(source: str) -> str:
+    """Which release a `%%adql` cell says that its tables are of (`--release`); empty if it says none."""
+    magic = _MAGIC.match(source)
+    words = re.split(r"[\s=]+", magic.group()) if magic is not None else []
+    return next((after for word, after in pairwise(words) if word == "--release"), "").strip("'\"")
 
 
 def adql_of(source: str) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
+from pachon_client.adql_text import qualify
+from pachon_client.snippets import snippets
 from pachon_lab.errors import LabError
-from pachon_lab.snippets import snippets
 from pachon_lab.web_api import Params, WebApi
 
 _LISTED = 50
@@ -65,6 +67,13 @@ class QueryService:
         query = await self._api.json("GET", f"queries/{query_id}", params=_link(link))
         address = f"{query['links']['portal']}&link={link}" if link else query_id
         return {**query, "snippets": snippets(query, self._api.url, address), "address": address}
+
+    async def qualified(self, adql: str, release: str) -> str:
+        """A text whose tables are named without their release, with it; one of a cell that names none stays."""
+        if not release:
+            return adql
+        known = await self._api.json("GET", f"releases/{quote(release, safe='')}")
+        return qualify(adql, release, [table["name"] for table in known["tables"]])
 
     async def send(self, adql: str, name: str, tie: Tie | None) -> Document:
         """Save a text and run it: as a new version of the query that it is tied to, else as a new query.

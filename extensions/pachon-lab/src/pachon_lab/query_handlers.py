@@ -14,7 +14,7 @@ from jupyter_server.base.handlers import APIHandler
 from tornado import web
 from tornado.iostream import StreamClosedError
 
-from pachon_lab.cells import adql_of
+from pachon_lab.cells import adql_of, release_of
 from pachon_lab.errors import LabError
 from pachon_lab.notebooks import NotebookShelf
 from pachon_lab.queries import QueryService, Tie
@@ -77,9 +77,9 @@ class PanelHandler(_QueryHandler):
         kind = next((kind for kind in _KINDS if kind in given), None)
         if kind is not None:
             return await self._parts.queries.keep(kind, str(given[kind]))
-        return await self._parts.queries.send(
-            adql_of(str(given.get("cell", ""))), str(given.get("name", "")), _tie(given)
-        )
+        cell = str(given.get("cell", ""))
+        adql = await self._parts.queries.qualified(adql_of(cell), release_of(cell))
+        return await self._parts.queries.send(adql, str(given.get("name", "")), _tie(given))
 
 
 class QueryHandler(_QueryHandler):

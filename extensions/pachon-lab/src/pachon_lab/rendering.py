@@ -12,8 +12,8 @@ import nbformat
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from pachon_client.snippets import python_literal
 from pachon_lab.errors import LabError
-from pachon_lab.snippets import python_literal
 
 DEFAULT = "query"
 TIE = "pachon"

@@ -34,7 +34,7 @@ ADQL:
 {adql}
 
 STILTS, with the token in TOKEN:
-stilts -Dauth.username=token -Dauth.password="$TOKEN" tapquery tapurl={quoted_tap} sync=false adql={quoted_adql}
+stilts -Dauth.username=token -Dauth.password="$TOKEN" tapquery tapurl={quoted_tap} sync=false{maxrec} adql={quoted_adql}
 """
 
 
@@ -61,7 +61,12 @@ def snippets(query: Mapping[str, Any], api_url: str, address: str) -> dict[str, 
             maxrec="" if max_rows is None else f", maxrec={max_rows}",
         ),
         "topcat": _TOPCAT.format(
-            tap=tap, tokens=tokens, adql=adql, quoted_tap=shlex.quote(tap), quoted_adql=shlex.quote(adql)
+            tap=tap,
+            tokens=tokens,
+            adql=adql,
+            quoted_tap=shlex.quote(tap),
+            quoted_adql=shlex.quote(adql),
+            maxrec="" if max_rows is None else f" maxrec={max_rows}",
         ),
     }
 

@@ -98,6 +98,7 @@ def test_a_query_is_found_and_opened_by_keyboard_and_its_notebook_runs(
     novice.ask(STARS, "giants of the north")
     page = open_lab(visit, lab)
     panel = show_panel(page)
+    walk_by_keyboard(page, panel)
     page.keyboard.type("dwarfs")
     expect(panel.locator("li")).to_have_count(1)
     page.keyboard.press("Tab")
@@ -114,7 +115,57 @@ def test_a_query_is_found_and_opened_by_keyboard_and_its_notebook_runs(
     expect(page.locator(".jp-RenderedHTMLCommon", has_text="2,000 rows x 4 columns")).to_be_visible()
     page.locator(".jp-RenderedImage img").scroll_into_view_if_needed()
     visit.picture("lab-queries-sky")
+    complete_a_cell(page)
+    visit.picture("lab-completion")
     visit.assert_clean()
+
+
+def walk_by_keyboard(page: Page, panel: Locator) -> None:
+    """From the field through the rows and back; the field is empty and has the focus before and after."""
+    field = panel.get_by_role("searchbox", name="Search queries")
+    names = ("giants of the north", "dwarfs of the south")
+    first, second = (panel.get_by_role("button", name=name, exact=True).first for name in names)
+    expect(second).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    expect(first).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(panel.get_by_role("button", name=f"Menu of {names[0]}").first).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(second).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    expect(first).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(field).to_be_focused()
+    page.keyboard.type("giants")
+    expect(second).to_have_count(0)
+    page.keyboard.press("Escape")
+    expect(second).to_be_visible()
+    expect(field).to_have_value("")
+
+
+def complete_a_cell(page: Page) -> None:
+    """A new cell of ADQL in which a column is completed, by its type, unit and description."""
+    notebook = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+    notebook.locator(".jp-CodeCell .cm-content").last.click()
+    page.keyboard.press("Escape")
+    page.keyboard.press("b")
+    page.keyboard.press("Enter")
+    page.keyboard.insert_text("%%adql --release sky\nSELECT stars.de FROM stars")
+    for _ in " FROM stars":
+        page.keyboard.press("ArrowLeft")
+    completer = page.locator(".jp-Completer")
+    for _ in range(20):  # the first request answers before the platform has
+        page.keyboard.press("Tab")
+        if notebook.locator(".cm-content", has_text="SELECT stars.dec FROM stars").count():
+            break
+        page.wait_for_timeout(500)
+    expect(notebook.locator(".cm-content", has_text="SELECT stars.dec FROM stars")).to_be_visible()
+    for _ in "dec":
+        page.keyboard.press("Backspace")
+    page.keyboard.press("Tab")
+    expect(completer).to_contain_text("stars.r_mag")
+    expect(completer).to_contain_text("float [mag]")
+    expect(completer).to_contain_text("Declination, ICRS")
 
 
 def test_a_cell_goes_to_the_portal_and_changed_once_more_as_the_next_version(
@@ -190,6 +241,9 @@ def test_the_menu_of_a_query_opens_the_portal_copies_it_for_others_and_shows_in_
         assert contrast(panel.locator(".pachon-open").first) > 7
         assert contrast(panel.locator("small").first) > 4.5
         visit.picture(f"lab-queries-{theme.rpartition(' ')[2].lower()}")
+    page.set_viewport_size({"width": 420, "height": 800})
+    assert panel.evaluate("node => node.scrollWidth <= node.clientWidth")
+    visit.picture("lab-queries-narrow")
 
 
 def of_query(page: Page, panel: Locator, query: Query, label: str) -> None:

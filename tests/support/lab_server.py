@@ -17,7 +17,7 @@ from support.stack import free_ports
 
 TOKEN = "a-token-of-the-test"
 AS_OWNER = {"Authorization": f"token {TOKEN}"}
-_START_TIMEOUT_S = 60
+_START_TIMEOUT_S = 180
 
 
 @contextmanager

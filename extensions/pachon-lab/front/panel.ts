@@ -34,6 +34,7 @@ export class QueriesPanel extends Widget {
     head.append(element('h2', '', 'Queries'), this.search);
     this.node.append(head, this.status, this.lists);
     this.search.addEventListener('input', () => this.refreshSoon(TYPING_PAUSE_MS));
+    this.search.addEventListener('keydown', event => this.leaveSearch(event));
     this.lists.addEventListener('keydown', event => this.move(event));
     void listen(this.ending.signal, () => this.refreshSoon(EVENTS_PAUSE_MS));
     this.ticking = window.setInterval(() => this.tick(), TICK_MS);
@@ -184,8 +185,25 @@ export class QueriesPanel extends Widget {
     return button;
   }
 
-  /** Up and down go from row to row. */
+  /** Down goes to the first row; Escape shows all queries again. */
+  private leaveSearch(event: KeyboardEvent): void {
+    const first = this.lists.querySelector<HTMLElement>('.pachon-open');
+    if (event.key === 'ArrowDown' && first) {
+      event.preventDefault();
+      first.focus();
+    } else if (event.key === 'Escape' && this.search.value) {
+      event.preventDefault();
+      this.search.value = '';
+      void this.refresh();
+    }
+  }
+
+  /** Up and down go from row to row, Escape back to the field. */
   private move(event: KeyboardEvent): void {
+    if (event.key === 'Escape') {
+      this.search.focus();
+      return;
+    }
     const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
     const rows = [...this.lists.querySelectorAll<HTMLElement>('.pachon-open')];
     const here = rows.indexOf((event.target as HTMLElement).closest('li')?.querySelector('.pachon-open') as HTMLElement);

@@ -95,7 +95,7 @@ def test_a_query_is_found_and_opened_by_keyboard_and_its_notebook_runs(
     lab: str, home: Path, visit: Visit, novice: Client
 ) -> None:
     query = novice.ask(STARS, "dwarfs of the south").wait(30)
-    novice.ask(STARS, "giants of the north")
+    novice.ask(STARS, "giants of the north").wait(30)
     page = open_lab(visit, lab)
     panel = show_panel(page)
     walk_by_keyboard(page, panel)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import http.server
 import io
+import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,13 +28,15 @@ import requests
 from astropy.io.votable import parse
 from astropy.table import Table as Frame
 
-from pachon.app.settings import UploadSettings
+from pachon.app.settings import ReceivingSettings, UploadSettings
+from pachon.core.errors import LimitError
 from pachon.core.sky import Cone
-from pachon.identity.models import ANONYMOUS
+from pachon.identity.models import ANONYMOUS, Principal, Scope
 from pachon.queries.admission import Asker
 from pachon.queries.engines.pool import WorkerPool
 from pachon.queries.engines.worker import WorkerProcess
 from pachon.queries.estimate.service import Estimator
+from pachon.queries.jobs.spool import StagedFiles
 from pachon.queries.uploads.models import UploadLimits, uploads_of
 from pachon.queries.uploads.storage import UploadFolder
 from support.app import AS_HOLDER, AS_VISITOR, Site, running_site
@@ -76,7 +81,8 @@ def foreign() -> Iterator[int]:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, foreign: int) -> Iterator[Site]:
     hosts = frozenset({f"127.0.0.1:{foreign}"})
-    uploads = UploadSettings(hosts=hosts, max_bytes=3_000_000, max_rows=100_000)
+    receiving = ReceivingSettings(at_once=2, per_person=1, anonymous=1, wait_s=1, stall_s=3)
+    uploads = UploadSettings(hosts=hosts, max_bytes=3_000_000, max_rows=100_000, receiving=receiving)
     with running_site(Path(tmp_path_factory.mktemp("tap")), uploads=uploads) as running:
         yield running
 
@@ -291,6 +297,87 @@ def test_files_of_jobs_of_one_person_have_a_limit_together(site: Site, monkeypat
     site.client.delete(second.headers["location"], headers=AS_VISITOR)
     assert create().status_code == 303
     assert until(lambda: files_left(site) == [])
+
+
+def test_files_that_are_on_their_way_count_as_kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    service, file = site.services.jobs.jobs, site.services.settings.home / "file"
+    monkeypatch.setattr(service, "_limits", replace(service._limits, max_sent_bytes_per_person=10))
+    stage, principal = service._spool.stage, Principal("hasty", frozenset(), frozenset({Scope.QUERY}))
+
+    def stage_while_another_comes(files: Mapping[str, Path]) -> StagedFiles:
+        with pytest.raises(LimitError, match="keep 6 bytes of others"):
+            service.create(principal, (), run=False, files={"more": file})
+        return stage(files)
+
+    file.write_bytes(b"123456")
+    monkeypatch.setattr(service._spool, "stage", stage_while_another_comes)
+    job = service.create(principal, (), run=False, files={"file": file})
+    assert list(service._spool.sent(job, ["file"])) == ["file"]
+    service.delete(principal, job.id)
+
+
+@pytest.mark.parametrize("fault", ["disk", "phase"])
+def test_a_job_that_cannot_take_new_files_stays_as_it_was(
+    site: Site, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    data, folder = {"LANG": "ADQL", "QUERY": LIST, "UPLOAD": "mine,param:file"}, site.services.settings.jobs_path
+    others = set(folder.glob("*.sent"))
+    job = site.client.post("/api/tap/async", data=data, files={"file": PLACES}).headers["location"]
+    before = site.client.get(f"{job}/parameters").text
+
+    def fill_the_disk(_path: Path, _place: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def move_while_another_aborts(path: Path, place: Path) -> None:
+        path.replace(place)
+        site.client.post(f"{job}/phase", data={"PHASE": "ABORT"})
+
+    move = fill_the_disk if fault == "disk" else move_while_another_aborts
+    monkeypatch.setattr("pachon.queries.jobs.spool.shutil.move", move)
+    answer = site.client.post(f"{job}/parameters", data={"QUERY": "SELECT 1"}, files={"file": b"n\n7\n"})
+    assert answer.status_code == (503 if fault == "disk" else 409)
+    assert ("No space left on device" if fault == "disk" else "is ABORTED") in answer.text
+    assert site.client.get(f"{job}/parameters").text == before
+    (kept,) = folder.glob(f"{job.rpartition('/')[2]}.*")
+    assert kept.read_bytes() == PLACES
+    site.client.delete(job)
+    assert set(folder.glob("*.sent")) == others
+
+
+@contextmanager
+def half_a_form(site: Site) -> Iterator[socket.socket]:
+    """A request whose files begin to come, and come no further."""
+    with socket.create_connection(("127.0.0.1", int(site.url.rpartition(":")[2]))) as connection:
+        connection.settimeout(10)
+        connection.sendall(
+            b"POST /api/tap/sync HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n"
+            b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+            b'--b\r\nContent-Disposition: form-data; name="file"; filename="file"\r\n\r\nn,ra,dec\r\n'
+        )
+        yield connection
+
+
+def test_requests_with_files_come_in_turns_and_one_that_stalls_gives_its_turn_back(site: Site) -> None:
+    with half_a_form(site) as slow:
+        assert until(lambda: len(site.services.tap.uploads._receiving._places) == 1)
+        refused = ask(site, LIST)
+        passed = site.client.post(
+            "/api/tap/sync",
+            data={"LANG": "ADQL", "QUERY": LIST, "UPLOAD": "mine,param:file"},
+            files={"file": PLACES},
+            headers=AS_HOLDER,
+        )
+        without_files = site.client.get(
+            "/api/tap/sync", params={"LANG": "ADQL", "QUERY": "SELECT TOP 1 id FROM sky.stars"}
+        )
+        stalled = slow.recv(65_536).decode()
+    assert (refused.status_code, passed.status_code, without_files.status_code) == (503, 200, 200)
+    assert int(refused.headers["retry-after"]) >= 5
+    assert "This request with files waited 1 s and did not begin" in refused.text
+    assert 'name="QUERY_STATUS" value="ERROR"' in refused.text
+    assert stalled.startswith("HTTP/1.1 400")
+    assert "Nothing more came of the form of this POST for 3 s" in stalled
+    assert len(rows(ask(site, LIST))) == 3
 
 
 def test_values_of_a_form_are_bounded_together(site: Site) -> None:

@@ -208,6 +208,21 @@ class JobSettings(_Group):
     )
 
 
+class ReceivingSettings(_Group):
+    """Limits of receiving requests with files."""
+
+    at_once: int = Field(8, ge=1, description="Requests received at once in one process.")
+    per_person: int = Field(
+        2, ge=1, description="Of these, those of one person or address; of two or more, one is always left to others."
+    )
+    anonymous: int = Field(4, ge=1, description="Of these, those of all anonymous visitors together.")
+    waiting: int = Field(100, ge=0, description="Requests that may wait for their turn.")
+    waiting_per_person: int = Field(10, ge=0, description="Of these, those of one person or address.")
+    wait_s: float = Field(20, ge=0, description="How long one may wait for its turn, seconds.")
+    timeout_s: float = Field(1_800, gt=0, description="How long one may take to come, seconds.")
+    stall_s: float = Field(30, gt=0, description="How long nothing may come of it, seconds.")
+
+
 class UploadSettings(_Group):
     """Limits of tables that people send with a query."""
 
@@ -228,6 +243,9 @@ class UploadSettings(_Group):
     )
     memory_bytes: int = Field(
         2 * GIBIBYTE, ge=512 * 1024**2, description="Memory limit of the process that converts the tables of one query."
+    )
+    receiving: ReceivingSettings = Field(
+        ReceivingSettings(), description="How many requests with files are received at once, and how long one may take."
     )
 
 

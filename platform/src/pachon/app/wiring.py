@@ -45,7 +45,7 @@ from pachon.queries.service import QueryService
 from pachon.queries.sql_storage import SqlExecutionStore
 from pachon.queries.storage import ExecutionStore
 from pachon.queries.tiles import TileService
-from pachon.queries.uploads.models import UploadLimits
+from pachon.queries.uploads.models import ReceivingLimits, UploadLimits
 from pachon.queries.uploads.staging import Stager
 from pachon.queries.uploads.storage import UploadFolder
 from pachon.releases.downloads import DownloadLimits, Downloads
@@ -269,12 +269,13 @@ def _job_places(settings: Settings) -> dict[TimeClass, int]:
 
 
 def _uploads(settings: Settings) -> Uploads:
-    given = settings.uploads.model_dump(exclude={"path"})
+    given = settings.uploads.model_dump(exclude={"path", "receiving"})
     limits = UploadLimits(**given, reserve_bytes=settings.queries.disk_reserve_bytes)
     return Uploads(
         UploadFolder(settings.uploads_path.resolve(), limits),
         Stager(limits),
         limits,
+        ReceivingLimits(**settings.uploads.receiving.model_dump()),
         jobs_address=_jobs_address(settings),
     )
 

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse
 from pachon.core.errors import UsageError
 from pachon.identity.handlers import asking_principal, current_principal
 from pachon.identity.models import Principal
+from pachon.queries.admission import Asker
 from pachon.queries.handlers import Turns, asking_client
 from pachon.tap.examples import page
 from pachon.tap.models import LightCurveRequest, TapRequest
@@ -23,7 +24,7 @@ from pachon.vo import vosi
 from pachon.vo.dali import Parameters
 from pachon.vo.http import RowStream, VORoute, parameters
 from pachon.vo.models import Heading
-from pachon.vo.multipart import parameters_and_files
+from pachon.vo.multipart import Patience, may_have_files, parameters_and_files
 
 router = APIRouter(prefix="/tap", tags=["tap"], route_class=VORoute)
 
@@ -40,11 +41,18 @@ Given = Annotated[Parameters, Depends(parameters)]
 Service = Annotated[TapService, Depends(tap_service)]
 
 
-async def received(request: Request, _principal: Asking, tap: Service) -> AsyncIterator[Received]:
-    """A request with its files, which go when it has ended; nobody sends any before it is known who asks."""
-    brought = tap.uploads.new_set()
+async def received(request: Request, principal: Asking, tap: Service) -> AsyncIterator[Received]:
+    """A request with its files, which go when it has ended; nobody sends any before their turn."""
+    brought, uploads = tap.uploads.new_set(), tap.uploads
     try:
-        yield Received(await parameters_and_files(request, brought), brought)
+        if may_have_files(request):
+            limits = uploads.receiving_limits
+            patience = Patience(total_s=limits.timeout_s, stall_s=limits.stall_s)
+            async with uploads.receiving(Asker.of(principal, request.client.host if request.client else "")):
+                given = await parameters_and_files(request, brought, patience)
+        else:
+            given = await parameters(request)
+        yield Received(given, brought)
     finally:
         await run_sync(brought.remove)
 

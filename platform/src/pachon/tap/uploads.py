@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pachon.queries.admission import Asker
     from pachon.queries.dispatch import QueryTurn
     from pachon.queries.service import Uploads as Tables
-    from pachon.queries.uploads.models import Upload, UploadLimits
+    from pachon.queries.uploads.models import ReceivingLimits, Upload, UploadLimits
     from pachon.queries.uploads.staging import Stager, Staging
     from pachon.queries.uploads.storage import UploadFolder, UploadSet
     from pachon.vo.dali import Parameters
@@ -112,20 +113,47 @@ class Uploads:
         Where they lie meanwhile.
     stager
         Converts them.
+    receiving
+        How many requests with files are received at once.
     jobs_address
         Public address of jobs, which may wait longer.
     """
 
-    def __init__(self, folder: UploadFolder, stager: Stager, limits: UploadLimits, *, jobs_address: str) -> None:
+    def __init__(
+        self,
+        folder: UploadFolder,
+        stager: Stager,
+        limits: UploadLimits,
+        receiving: ReceivingLimits,
+        *,
+        jobs_address: str,
+    ) -> None:
         self._folder = folder
         self._stager = stager
         self.limits = limits
+        self.receiving_limits = receiving
+        self._receiving = Admission(_receiving_turns(receiving))
         self._admission = Admission(_turns(jobs_address))
         self._threads = CapacityLimiter(_AT_ONCE)
 
     def new_set(self) -> UploadSet:
         """A place for the files of one request."""
         return self._folder.new_set()
+
+    @asynccontextmanager
+    async def receiving(self, asker: Asker) -> AsyncIterator[None]:
+        """The turn in which the files of one request come.
+
+        Raises
+        ------
+        UnavailableError
+            As `Admission.enter`.
+        """
+        place = await self._receiving.enter(asker)
+        try:
+            yield
+        finally:
+            self._receiving.leave(place)
 
     def answer(self, uploads: tuple[Upload, ...], parts: Mapping[str, Path], ask: Ask) -> UploadAnswer:
         """The answer to a query with these uploads, which lie in these files; the caller closes it.
@@ -160,6 +188,19 @@ class Uploads:
         """Remove all files and end the process that is ready to convert."""
         self._stager.close()
         self._folder.close()
+
+
+def _receiving_turns(limits: ReceivingLimits) -> AdmissionLimits:
+    return AdmissionLimits(
+        running=limits.at_once,
+        running_per_person=limits.per_person,
+        running_anonymous=limits.anonymous,
+        waiting=limits.waiting,
+        waiting_per_person=limits.waiting_per_person,
+        timeout_s=limits.wait_s,
+        kind="request with files",
+        kinds="requests with files",
+    )
 
 
 def _turns(jobs_address: str) -> AdmissionLimits:

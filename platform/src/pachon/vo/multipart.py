@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
+from anyio import current_time, fail_after
 from anyio.to_thread import run_sync
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect
 
-from pachon.core.errors import PachonError, UsageError
+from pachon.core.errors import LimitError, PachonError, UsageError
 from pachon.vo.dali import Parameters
-from pachon.vo.http import parameters
 
 _PIECE_BYTES = 1024**2
 _VALUES_BYTES = 4 * 1024**2
@@ -44,25 +46,39 @@ class Intake(Protocol):
         ...
 
 
-async def parameters_and_files(request: Request, intake: Intake) -> Parameters:
-    """The parameters of a request, whose files go to the intake.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a form may take to come, and how long nothing may come of it, seconds."""
+
+    total_s: float
+    stall_s: float
+
+
+def may_have_files(request: Request) -> bool:
+    """Whether a request has a form that can bring files along."""
+    media_type, _ = parse_options_header(request.headers.get("content-type"))
+    return request.method == "POST" and media_type == b"multipart/form-data"
+
+
+async def parameters_and_files(request: Request, intake: Intake, patience: Patience) -> Parameters:
+    """The parameters of a form (see `may_have_files`) and of the address; its files go to the intake.
 
     Raises
     ------
     UsageError
         If the form cannot be read.
-    LimitError, UnavailableError
+    LimitError
+        If it takes too long; and as the intake says.
+    UnavailableError
         As the intake says.
     """
-    media_type, options = parse_options_header(request.headers.get("content-type"))
-    if request.method != "POST" or media_type != b"multipart/form-data":
-        return await parameters(request)
+    _, options = parse_options_header(request.headers.get("content-type"))
     boundary = options.get(b"boundary")
     if not boundary:
         raise UsageError("The form of this POST cannot be read: its Content-Type names no boundary.")
     form = _Form(boundary, intake)
     try:
-        await _read(request, form)
+        await _read(_pieces(request, patience), form)
     except FormParserError as error:
         raise UsageError(f"The form of this POST cannot be read: {error}.") from None
     finally:
@@ -70,12 +86,36 @@ async def parameters_and_files(request: Request, intake: Intake) -> Parameters:
     return Parameters.from_pairs([*request.query_params.multi_items(), *form.pairs])
 
 
-async def _read(request: Request, form: _Form) -> None:
+async def _pieces(request: Request, patience: Patience) -> AsyncIterator[bytes]:
+    """The body as it comes, for as long as patience lasts."""
+    pieces = request.stream()
+    ends_at = current_time() + patience.total_s
+    while True:
+        left_s = ends_at - current_time()
+        try:
+            with fail_after(min(patience.stall_s, left_s)):
+                piece = await anext(pieces)
+        except StopAsyncIteration:
+            return
+        except ClientDisconnect:
+            raise UsageError("The form of this POST cannot be read: its sender left before its end.") from None
+        except TimeoutError:
+            raise _too_slow(patience, is_stalled=patience.stall_s < left_s) from None
+        yield piece
+
+
+def _too_slow(patience: Patience, *, is_stalled: bool) -> LimitError:
+    if is_stalled:
+        return LimitError(f"Nothing more came of the form of this POST for {patience.stall_s:g} s; send it again.")
+    return LimitError(f"The form of this POST took longer to come than the {patience.total_s:g} s allowed; send less.")
+
+
+async def _read(pieces: AsyncIterator[bytes], form: _Form) -> None:
     """Read the whole body; after a refusal a part of the rest, so that the client comes to listen."""
     refusal: PachonError | None = None
     drained = 0
     waiting = bytearray()
-    async for chunk in request.stream():
+    async for chunk in pieces:
         if refusal is not None:
             drained += len(chunk)
             if drained > _DRAINED_BYTES:

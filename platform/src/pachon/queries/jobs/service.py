@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import takewhile
@@ -16,7 +18,7 @@ from pachon.core.ids import new_id
 from pachon.identity.models import Principal
 from pachon.queries.estimate.models import Load, TimeClass
 from pachon.queries.jobs.models import Job, JobLimits, JobPhase, Pairs
-from pachon.queries.jobs.spool import Spool, SpooledRows
+from pachon.queries.jobs.spool import Spool, SpooledRows, StagedFiles
 from pachon.queries.jobs.storage import InLine, JobFilter, JobStore
 from pachon.queries.line import Wait, expected_wait_s, remaining_s
 from pachon.queries.plan import UPLOAD_SCHEMA
@@ -90,6 +92,8 @@ class JobService:
         self._places = places or {}
         self._wake = wake
         self._now = now
+        self._turn = threading.Lock()
+        self._on_their_way: Counter[str] = Counter()
 
     def create(
         self, principal: Principal, parameters: Pairs, *, run: bool, files: Files = _NO_FILES, client: str = ""
@@ -108,7 +112,6 @@ class JobService:
         LimitError
             If its parameters are too long, its files too large, or there are too many jobs.
         """
-        self._check_room(principal, files)
         now = self._now()
         job = Job(
             id=new_id(),
@@ -121,12 +124,13 @@ class JobService:
             client=client,
         )
         job = job.queue(principal, now, self._load(job, principal)) if run else job
-        self._spool.keep(job.id, files)
-        try:
-            self._store.add(job, limit=self._limits.kept(principal.name))
-        except BaseException:
-            self._spool.remove(job.id)
-            raise
+        with self._staged(job, files) as staged:
+            staged.give(job.id)
+            try:
+                self._store.add(job, limit=self._limits.kept(principal.name))
+            except BaseException:
+                self._spool.remove(job.id)
+                raise
         self._wake()
         return job
 
@@ -185,7 +189,7 @@ class JobService:
     def change_parameters(
         self, principal: Principal, job_id: str, parameters: Pairs, *, files: Files = _NO_FILES
     ) -> Job:
-        """Give a PENDING job parameters, and files as `create` does.
+        """Give a PENDING job parameters, and files as `create` does: all of them, or none if one cannot be kept.
 
         Raises
         ------
@@ -194,16 +198,16 @@ class JobService:
         LimitError
             If they are too long, or the files too large.
         """
-        self._check_room(principal, files)
+        job = self.get(principal, job_id)
+        self._changed(job, parameters)
+        with self._staged(job, files) as staged:
 
-        def edit(job: Job) -> Job:
-            changed = job.change_parameters(parameters)
-            self._bounded(changed.parameters)
-            return changed
+            def edit(job: Job) -> Job:
+                changed = self._changed(job, parameters)
+                staged.give(job.id)
+                return changed
 
-        job = self._change(principal, job_id, edit)
-        self._spool.keep(job.id, files)
-        return job
+            return self._change(principal, job_id, edit)
 
     def change_duration(self, principal: Principal, job_id: str, duration_s: int) -> Job:
         """Give a PENDING job another time to execute, in seconds; 0, and more than is allowed, means the most allowed.
@@ -266,6 +270,11 @@ class JobService:
             raise ForbiddenError(f"This result was made for a member of {whose}; run the query again.")
         return self._spool.read(job)
 
+    def _changed(self, job: Job, parameters: Pairs) -> Job:
+        changed = job.change_parameters(parameters)
+        self._bounded(changed.parameters)
+        return changed
+
     def _change(self, principal: Principal, job_id: str, edit: Callable[[Job], Job]) -> Job:
         return self._store.change(job_id, lambda job: edit(_owned(job, principal)))
 
@@ -278,14 +287,31 @@ class JobService:
         except PachonError:
             return Load()
 
-    def _check_room(self, principal: Principal, files: Files) -> None:
-        if not files:
-            return
+    @contextmanager
+    def _staged(self, job: Job, files: Files) -> Iterator[StagedFiles]:
+        """Files ready to be given to a job. They fit beside all others of its owner, whose room is theirs."""
         brought = sum(path.stat().st_size for path in files.values())
-        jobs = self._store.list(principal.name, JobFilter(), limit=_MAX_LISTED)
-        kept = self._spool.sent_bytes(job.id for job in jobs)
+        with self._turn:
+            if files:
+                self._check_room(job, files, brought)
+            self._on_their_way[job.owner] += brought
+        try:
+            staged = self._spool.stage(files)
+            try:
+                yield staged
+            finally:
+                staged.remove()
+        finally:
+            with self._turn:
+                self._on_their_way[job.owner] -= brought
+                self._on_their_way += Counter()
+
+    def _check_room(self, job: Job, files: Files, brought: int) -> None:
+        jobs = self._store.list(job.owner, JobFilter(), limit=_MAX_LISTED)
+        replaced = sum(path.stat().st_size for path in self._spool.sent(job, list(files)).values())
+        kept = self._spool.sent_bytes(each.id for each in jobs) - replaced + self._on_their_way[job.owner]
         if kept + brought > self._limits.max_sent_bytes_per_person:
-            whose = "of anonymous visitors" if principal.is_anonymous else "of yours"
+            whose = "of yours" if job.owner else "of anonymous visitors"
             message = (
                 f"These files have {brought:,} bytes, and jobs {whose} keep {kept:,} bytes of others; "
                 f"{self._limits.max_sent_bytes_per_person:,} are allowed together: delete jobs, or send less."

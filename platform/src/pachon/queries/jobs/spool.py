@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from pachon.core.errors import NotFoundError, UnavailableError
 from pachon.core.fields import DataType, Field, arrow_schema
+from pachon.core.ids import new_id
 from pachon.queries.jobs.models import Job
 from pachon.queries.uploads.storage import file_name
 
@@ -62,6 +63,35 @@ class SpooledRows:
     def _next(self) -> pa.RecordBatch | None:
         with self._turn:
             return None if self._closed else next(iter(self._reader), None)
+
+
+class StagedFiles:
+    """Files under an id that no job has, so that what a killed process leaves of them is tidied away as strays."""
+
+    def __init__(self, folder: Path, files: Mapping[str, Path]) -> None:
+        self._folder = folder
+        self._id = new_id()
+        self._parts: list[str] = []
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for part, path in files.items():
+                self._parts.append(part)
+                shutil.move(path, _sent(folder, self._id, part))
+        except OSError as error:
+            self.remove()
+            raise UnavailableError(f"The files could not be kept on disk: {error.strerror or error}.") from error
+
+    def give(self, job_id: str) -> None:
+        """Make them files of a job, in place of those of the same parts: they go when these go."""
+        while self._parts:
+            part = self._parts[-1]
+            _sent(self._folder, self._id, part).replace(_sent(self._folder, job_id, part))
+            self._parts.pop()
+
+    def remove(self) -> None:
+        """Delete those that were given to no job."""
+        for part in self._parts:
+            _remove(_sent(self._folder, self._id, part))
 
 
 class Spool:
@@ -133,16 +163,19 @@ class Spool:
         except FileNotFoundError:
             raise NotFoundError(f"The result of job {job.id} is not on disk any more; run the query again.") from None
 
-    def keep(self, job_id: str, files: Mapping[str, Path]) -> None:
-        """Move the files that were sent for a job, by name of the part, to its own: they go when these go."""
-        if files:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for part, path in files.items():
-            shutil.move(path, self._sent(job_id, part))
+    def stage(self, files: Mapping[str, Path]) -> StagedFiles:
+        """Bring files that were sent, by name of the part, to the disk of jobs, ready to be given to one.
+
+        Raises
+        ------
+        UnavailableError
+            If the disk does not take them; those that it took are deleted.
+        """
+        return StagedFiles(self._folder, files)
 
     def sent(self, job: Job, parts: Sequence[str]) -> dict[str, Path]:
         """Of some parts, those whose files were sent for a job."""
-        found = {part: self._sent(job.id, part) for part in parts}
+        found = {part: _sent(self._folder, job.id, part) for part in parts}
         return {part: path for part, path in found.items() if path.is_file()}
 
     def sent_bytes(self, job_ids: Iterable[str]) -> int:
@@ -154,9 +187,6 @@ class Spool:
                 with suppress(FileNotFoundError):
                     found += path.stat().st_size
         return found
-
-    def _sent(self, job_id: str, part: str) -> Path:
-        return self._folder / f"{job_id}.{file_name(part)}.sent"
 
     def path(self, job: Job) -> Path:
         """Where the result of a completed job lies."""
@@ -184,6 +214,10 @@ class Spool:
 
     def _path(self, job: Job, suffix: str) -> Path:
         return self._folder / f"{job.id}.{job.attempts}{suffix}"
+
+
+def _sent(folder: Path, job_id: str, part: str) -> Path:
+    return folder / f"{job_id}.{file_name(part)}.sent"
 
 
 def _remove(path: Path) -> None:

@@ -56,6 +56,36 @@ class UploadLimits:
     reserve_bytes: int = 5 * 1024**3
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivingLimits:
+    """Limits of receiving requests with files, which take disk and a connection while they come.
+
+    Parameters
+    ----------
+    at_once
+        Requests that are received at once in one process.
+    per_person, anonymous
+        Of these, those of one person (or one address), and those of all anonymous visitors together.
+    waiting, waiting_per_person
+        How many may wait for their turn, and how many of one person.
+    wait_s
+        How long one may wait for its turn.
+    timeout_s
+        How long one may take to come.
+    stall_s
+        How long nothing may come of it.
+    """
+
+    at_once: int = 8
+    per_person: int = 2
+    anonymous: int = 4
+    waiting: int = 100
+    waiting_per_person: int = 10
+    wait_s: float = 20.0
+    timeout_s: float = 1_800.0
+    stall_s: float = 30.0
+
+
 @dataclass(frozen=True, slots=True)
 class Upload:
     """One upload of a request: the name of the table, and where it is (TAP 1.1, section 2.7.6)."""

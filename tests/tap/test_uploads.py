@@ -35,7 +35,9 @@ from pachon.identity.models import ANONYMOUS, Principal, Scope
 from pachon.queries.admission import Asker
 from pachon.queries.engines.pool import WorkerPool
 from pachon.queries.engines.worker import WorkerProcess
+from pachon.queries.estimate.models import TimeClass
 from pachon.queries.estimate.service import Estimator
+from pachon.queries.jobs.models import JobPhase
 from pachon.queries.jobs.spool import StagedFiles
 from pachon.queries.uploads.models import UploadLimits, uploads_of
 from pachon.queries.uploads.storage import UploadFolder
@@ -342,6 +344,38 @@ def test_a_job_that_cannot_take_new_files_stays_as_it_was(
     assert kept.read_bytes() == PLACES
     site.client.delete(job)
     assert set(folder.glob("*.sent")) == others
+
+
+@pytest.mark.parametrize(
+    ("what", "found"),
+    [
+        ("little", TimeClass.SHORT),
+        ("many pairs", TimeClass.SCAN),
+        ("a large file", TimeClass.SCAN),
+        ("a long conversion", TimeClass.SCAN),
+    ],
+)
+def test_a_job_with_uploads_runs_in_the_class_that_its_rows_ask_for(
+    site: Site, monkeypatch: pytest.MonkeyPatch, what: str, found: TimeClass
+) -> None:
+    query = "SELECT COUNT(*) AS n FROM TAP_UPLOAD.mine AS m JOIN TAP_UPLOAD.mine AS o ON m.n = o.n"
+    if what == "a large file":
+        monkeypatch.setattr("pachon.tap.uploads._SMALL_BYTES", len(PLACES) - 1)
+    monkeypatch.setattr("pachon.tap.uploads._SMALL_S", 0.001 if what == "a long conversion" else 60)
+    if what == "many pairs":
+        query = "SELECT COUNT(*) AS n FROM sky.stars AS a, TAP_UPLOAD.mine AS m WHERE SIN(a.ra) + SIN(m.ra) > 3"
+    content = PLACES if what != "many pairs" else b"n,ra,dec\n" + b"1,2,3\n" * 3_000
+    data = {"LANG": "ADQL", "QUERY": query, "UPLOAD": "mine,param:file", "PHASE": "RUN"}
+    made = site.client.post("/api/tap/async", data=data, files={"file": content}, headers=AS_HOLDER)
+    place, service = made.headers["location"], site.services.jobs.jobs
+    novice = Principal("novice", frozenset(), frozenset({Scope.QUERY}))
+    assert until(lambda: site.client.get(f"{place}/phase", headers=AS_HOLDER).text in {"COMPLETED", "ERROR"}, 60)
+    job = service.get(novice, place.rpartition("/")[2])
+    assert (job.phase, job.time_class, job.attempts) == (JobPhase.COMPLETED, found, 1)
+    assert (job.expected_s > 1) == (what == "many pairs")
+    kept = site.services.executions.get("novice", job.execution_id)
+    assert kept.time_class is found
+    assert until(lambda: files_left(site) == [])
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from pachon.queries.estimate.models import Load, TimeClass
+from pachon.queries.engines.engine import OutgrownError
 from pachon.queries.models import Protocol
 from pachon.queries.service import Uploads as Tables
 from pachon.rights.models import Access
@@ -20,6 +20,7 @@ from pachon.vo.vosi import Reference, SchemaDescription, TableColumn, TableDescr
 if TYPE_CHECKING:
     from pachon.core.fields import Field
     from pachon.identity.models import Principal
+    from pachon.queries.estimate.models import Load
     from pachon.queries.jobs.models import Job, JobLimits
     from pachon.queries.jobs.runner import FilesOfJob
     from pachon.queries.models import Answer, QueryLimits
@@ -117,8 +118,13 @@ class TapService:
         """
         return self._queries.start(prepared)
 
-    def load_of(self, job: Job) -> Load:
-        """What the query of a job asks of a worker; of one with uploads, which are not read yet, that of a scan.
+    def load_of(self, job: Job, sent_bytes: int) -> Load:
+        """What the query of a job asks of a worker; of one with uploads, what converting them does.
+
+        Parameters
+        ----------
+        sent_bytes
+            Size of the files that were sent for it.
 
         Raises
         ------
@@ -127,7 +133,7 @@ class TapService:
         """
         request = request_of(job, self.limits, self.uploads.limits)
         if request.uploads:
-            return Load(time_class=TimeClass.SCAN, is_rough=True)
+            return self.uploads.load(request.uploads, sent_bytes)
         return self._queries.load(job.principal, request.adql, max_rows=request.max_rows)
 
     def ask_for(self, job: Job, files: FilesOfJob) -> Answer | UploadAnswer:
@@ -145,26 +151,27 @@ class TapService:
         WorkersBusyError
             If no worker is free in time.
         OutgrownError
-            While its rows are read: it belongs to a larger class than the job is in.
+            While its rows are asked for or read: it belongs to a larger class than the job is in.
         """
         request = request_of(job, self.limits, self.uploads.limits)
 
         def ask(tables: Tables = _NONE) -> Answer:
-            return self._queries.ask(
+            prepared = self._queries.prepare(
                 job.principal,
                 request.adql,
                 max_rows=request.max_rows,
                 protocol=Protocol.TAP_ASYNC,
-                timeout_s=job.duration_s,
-                time_class=job.time_class,
                 uploads=tables,
                 client=job.client,
             )
+            if tables and prepared.load.time_class.exceeds(job.time_class):
+                raise OutgrownError(prepared.load)
+            return self._queries.start(prepared, timeout_s=job.duration_s, time_class=job.time_class)
 
         if not request.uploads:
             return ask()
-        parts = (upload.part for upload in request.uploads)
-        return self.uploads.answer(request.uploads, files(job, [part for part in parts if part is not None]), ask)
+        parts = [upload.part for upload in request.uploads if upload.part is not None]
+        return self.uploads.answer(request.uploads, files(job, parts), ask, time_class=job.time_class)
 
     def prepare_light_curve(self, principal: Principal, request: LightCurveRequest) -> Prepared:
         """Bind the query of a light curve, ready for its turn.

@@ -13,6 +13,7 @@ from anyio.to_thread import run_sync
 
 from pachon.core.errors import UsageError
 from pachon.queries.admission import Admission, AdmissionLimits
+from pachon.queries.estimate.models import Load, TimeClass
 from pachon.queries.uploads.answer import Ask, UploadAnswer
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ _AT_ONCE = 2
 _WAITING = 100
 _WAITING_PER_PERSON = 10
 _WAIT_S = 60.0
+_SMALL_BYTES = 16 * 1024**2
+_SMALL_S = 10.0
+"""Of what is converted in the turn of a short job: files up to this size, for so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +159,20 @@ class Uploads:
         finally:
             self._receiving.leave(place)
 
-    def answer(self, uploads: tuple[Upload, ...], parts: Mapping[str, Path], ask: Ask) -> UploadAnswer:
+    def load(self, uploads: tuple[Upload, ...], sent_bytes: int) -> Load:
+        """What converting uploads asks for; what their query asks of a worker is known when they are tables."""
+        is_small = sent_bytes <= _SMALL_BYTES and all(upload.part is not None for upload in uploads)
+        return Load(TimeClass.SHORT if is_small else TimeClass.SCAN, is_rough=True)
+
+    def answer(
+        self, uploads: tuple[Upload, ...], parts: Mapping[str, Path], ask: Ask, *, time_class: TimeClass
+    ) -> UploadAnswer:
         """The answer to a query with these uploads, which lie in these files; the caller closes it.
+
+        Parameters
+        ----------
+        time_class
+            In whose turn they are converted.
 
         Raises
         ------
@@ -165,7 +181,8 @@ class Uploads:
         """
         find = _finder(uploads, parts)
         place = self._folder.new_set()
-        staging = self._stager.new_staging(place.folder)
+        time_limit_s = _SMALL_S if time_class is TimeClass.SHORT else None
+        staging = self._stager.new_staging(place.folder, time_limit_s=time_limit_s)
         return UploadAnswer(uploads, find, staging, ask=ask, on_close=place.remove)
 
     def warm_up(self) -> None:

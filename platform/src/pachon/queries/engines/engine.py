@@ -8,7 +8,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from pachon.core.errors import UnavailableError
-from pachon.queries.estimate.models import TimeClass
+from pachon.queries.estimate.models import Load, TimeClass
 from pachon.queries.plan import Op, Plan
 
 
@@ -17,10 +17,17 @@ class WorkersBusyError(UnavailableError):
 
 
 class OutgrownError(UnavailableError):
-    """A plan needs more than workers of its class give. It had no rows yet, so a larger class may run it."""
+    """A plan needs more than workers of its class give. It had no rows yet, so a larger class may run it.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    load
+        What it needs, where that is known; else the next larger class is tried.
+    """
+
+    def __init__(self, load: Load | None = None) -> None:
         super().__init__("The query is larger than expected; please try again.")
+        self.load = load
 
 
 class Run(Protocol):

@@ -24,6 +24,11 @@ class TimeClass(StrEnum):
         """The class where a plan goes that has outgrown this one; the largest has none but itself."""
         return TimeClass.SCAN if self is TimeClass.SHORT else TimeClass.HEAVY
 
+    def exceeds(self, other: TimeClass) -> bool:
+        """Whether queries of this class take longer than those of another."""
+        order = tuple(TimeClass)
+        return order.index(self) > order.index(other)
+
 
 class Confidence(StrEnum):
     """How an estimate was found."""

@@ -205,9 +205,12 @@ class Job:
         """Back to its place in the queue: the process that held it could not go on."""
         return replace(self, phase=JobPhase.QUEUED, started_at=None, holder="", lease_until=None, size_bytes=0)
 
-    def wait_for_larger(self) -> Job:
-        """Back to its place in the queue, for workers of the next larger class; this was no attempt."""
-        return replace(self.wait_again(), attempts=self.attempts - 1, time_class=self.time_class.larger)
+    def wait_for_larger(self, load: Load | None = None) -> Job:
+        """Back to its place in the queue, for the workers of this load, else of the next larger class; no attempt."""
+        found = load or Load(self.time_class.larger, self.expected_s)
+        return replace(
+            self.wait_again(), attempts=self.attempts - 1, time_class=found.time_class, expected_s=found.seconds
+        )
 
     def complete(self, result: JobResult, now: datetime) -> Job:
         """Ended with a result."""

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -252,7 +253,7 @@ class JobRunner:
     def _after(self, error: PachonError, running: _Running) -> _Ending:
         """How a job ends whose query failed: what may go better the next time is tried again."""
         if isinstance(error, OutgrownError):
-            return Job.wait_for_larger
+            return partial(Job.wait_for_larger, load=error.load)
         if isinstance(error, WorkersBusyError):
             return lambda present: replace(present.wait_again(), attempts=present.attempts - 1)
         may_go_better = isinstance(error, UnavailableError) and running.job.attempts < _MAX_ATTEMPTS

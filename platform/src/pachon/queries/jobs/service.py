@@ -17,7 +17,7 @@ from pachon.core.errors import ForbiddenError, LimitError, NotFoundError, Pachon
 from pachon.core.ids import new_id
 from pachon.identity.models import Principal
 from pachon.queries.estimate.models import Load, TimeClass
-from pachon.queries.jobs.models import Job, JobLimits, JobPhase, Pairs
+from pachon.queries.jobs.models import UPLOAD, Job, JobLimits, JobPhase, Pairs
 from pachon.queries.jobs.spool import Spool, SpooledRows, StagedFiles
 from pachon.queries.jobs.storage import InLine, JobFilter, JobStore
 from pachon.queries.line import Wait, expected_wait_s, remaining_s
@@ -29,11 +29,11 @@ _MAX_LISTED = 5_000
 _MAX_IN_LINE = 1_000
 
 
-LoadOf = Callable[[Job], Load]
-"""What the query of a job asks of a worker, or the error that running it will end in."""
+LoadOf = Callable[[Job, int], Load]
+"""What the query of a job asks of a worker, for which so many bytes were sent; or the error that running it ends in."""
 
 
-def _any_load(_job: Job) -> Load:
+def _any_load(_job: Job, _sent_bytes: int) -> Load:
     """For services without estimates: every job is short."""
     return Load()
 
@@ -123,7 +123,7 @@ class JobService:
             duration_s=self._limits.default_duration_s,
             client=client,
         )
-        job = job.queue(principal, now, self._load(job, principal)) if run else job
+        job = job.queue(principal, now, self._load(job, principal, _size_bytes(files))) if run else job
         with self._staged(job, files) as staged:
             staged.give(job.id)
             try:
@@ -158,7 +158,9 @@ class JobService:
         ConflictError
             If it has ended.
         """
-        load = self._load(self.get(principal, job_id), principal)
+        job = self.get(principal, job_id)
+        has_uploads = any(name == UPLOAD for name, _ in job.parameters)
+        load = self._load(job, principal, self._spool.sent_bytes([job_id]) if has_uploads else 0)
         job = self._change(principal, job_id, lambda job: job.queue(principal, self._now(), load))
         self._wake()
         return job
@@ -278,19 +280,19 @@ class JobService:
     def _change(self, principal: Principal, job_id: str, edit: Callable[[Job], Job]) -> Job:
         return self._store.change(job_id, lambda job: edit(_owned(job, principal)))
 
-    def _load(self, job: Job, principal: Principal) -> Load:
+    def _load(self, job: Job, principal: Principal, sent_bytes: int) -> Load:
         """The load of a job that is to run; one that cannot be bound is short: it ends with the reason at once."""
         if job.phase is not JobPhase.PENDING:
             return Load()
         try:
-            return self._load_of(job.queue(principal, self._now()))
+            return self._load_of(job.queue(principal, self._now()), sent_bytes)
         except PachonError:
             return Load()
 
     @contextmanager
     def _staged(self, job: Job, files: Files) -> Iterator[StagedFiles]:
         """Files ready to be given to a job. They fit beside all others of its owner, whose room is theirs."""
-        brought = sum(path.stat().st_size for path in files.values())
+        brought = _size_bytes(files)
         with self._turn:
             if files:
                 self._check_room(job, files, brought)
@@ -308,7 +310,7 @@ class JobService:
 
     def _check_room(self, job: Job, files: Files, brought: int) -> None:
         jobs = self._store.list(job.owner, JobFilter(), limit=_MAX_LISTED)
-        replaced = sum(path.stat().st_size for path in self._spool.sent(job, list(files)).values())
+        replaced = _size_bytes(self._spool.sent(job, list(files)))
         kept = self._spool.sent_bytes(each.id for each in jobs) - replaced + self._on_their_way[job.owner]
         if kept + brought > self._limits.max_sent_bytes_per_person:
             whose = "of yours" if job.owner else "of anonymous visitors"
@@ -324,6 +326,10 @@ class JobService:
             message = f"The parameters of a job may have {self._limits.max_parameter_chars} characters, not {length}."
             raise LimitError(message)
         return parameters
+
+
+def _size_bytes(files: Files) -> int:
+    return sum(path.stat().st_size for path in files.values())
 
 
 def elapsed_s(since: datetime | None, now: datetime) -> float:

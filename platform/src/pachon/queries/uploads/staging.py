@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 
 from pachon.core.errors import LimitError, PachonError, UnavailableError, UsageError
 from pachon.core.fields import DataType, Field
+from pachon.queries.engines.engine import OutgrownError
 from pachon.queries.uploads.models import Upload, UploadedTable, UploadLimits
 
 _LOG = logging.getLogger(__name__)
@@ -31,9 +33,18 @@ Found = Callable[[str], Path]
 
 
 class Staging:
-    """The conversion of the uploads of one query. Blocks in `tables`; `stop` ends it from another thread."""
+    """The conversion of the uploads of one query. Blocks in `tables`; `stop` ends it from another thread.
 
-    def __init__(self, stager: Stager, folder: Path, limits: UploadLimits) -> None:
+    Parameters
+    ----------
+    time_limit_s
+        How long it may take before it is said to have outgrown its class; None for as long as the limits allow.
+    """
+
+    def __init__(
+        self, stager: Stager, folder: Path, limits: UploadLimits, *, time_limit_s: float | None = None
+    ) -> None:
+        self._time_limit_s = time_limit_s
         self._stager = stager
         self._folder = folder
         self._limits = limits
@@ -50,6 +61,8 @@ class Staging:
             What is wrong with one.
         LimitError
             What is too large, or took too long.
+        OutgrownError
+            If it takes too long for its class.
         UnavailableError
             If it was stopped, or the process ended.
         """
@@ -91,7 +104,7 @@ class Staging:
             is_late.set()
             process.kill()
 
-        timer = threading.Timer(self._limits.timeout_s, end_late)
+        timer = threading.Timer(min(self._limits.timeout_s, self._time_limit_s or math.inf), end_late)
         timer.start()
         try:
             process.stdin.write(request + "\n")
@@ -101,6 +114,8 @@ class Staging:
             answer = ""
         finally:
             timer.cancel()
+        if is_late.is_set() and self._time_limit_s is not None:
+            raise OutgrownError
         if is_late.is_set():
             allowed = f"the {self._limits.timeout_s:g} s allowed"
             raise LimitError(f"Converting the uploads takes longer than {allowed}; send less.", parameter="UPLOAD")
@@ -134,9 +149,9 @@ class Stager:
         self._spare: subprocess.Popen[str] | None = None
         self._is_closed = False
 
-    def new_staging(self, folder: Path) -> Staging:
-        """A conversion to come, whose files lie in a folder."""
-        return Staging(self, folder, self._limits)
+    def new_staging(self, folder: Path, *, time_limit_s: float | None = None) -> Staging:
+        """A conversion to come, whose files lie in a folder: see `Staging`."""
+        return Staging(self, folder, self._limits, time_limit_s=time_limit_s)
 
     def warm_up(self) -> None:
         """Start a converter ahead."""

@@ -14,6 +14,7 @@ from lxml import etree, html
 
 from pachon.queries.adql.functions import GEOMETRY
 from pachon.queries.adql.udfs import USER_FUNCTIONS
+from pachon.queries.estimate.models import TimeClass
 from support.app import AS_HOLDER, DEFAULT_ROWS, MAX_ROWS, Site, running_site
 from support.asking import example_call
 from support.skies import FIRST_ID
@@ -239,3 +240,14 @@ def test_the_service_is_available(site: Site) -> None:
 
     assert document.findtext("{*}available") == "true"
     assert datetime.fromisoformat(str(document.findtext("{*}upSince"))) <= datetime.now(tz=UTC)
+
+
+def test_availability_says_which_queries_have_no_workers(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for broken in ((TimeClass.HEAVY,), (TimeClass.SHORT, TimeClass.HEAVY)):
+        monkeypatch.setattr(site.services.engine, "broken", lambda broken=broken: broken)
+        document = xml(site.client.get("/api/tap/availability"))
+        found.append((document.findtext("{*}available"), [str(note.text) for note in document.findall("{*}note")]))
+        assert "do not start" in site.client.get("/api/status").json()["parts"]["workers"]
+    assert [available for available, _ in found] == ["true", "false"]
+    assert [[note.split()[4] for note in notes] for _, notes in found] == [["heavy"], ["short", "heavy"]]

@@ -24,7 +24,7 @@ from pachon.identity.models import ANONYMOUS
 from pachon.queries.engines.duckdb_engine import DuckDBEngine
 from pachon.queries.engines.duckdb_worker import _kind_of, connect
 from pachon.queries.engines.engine import WorkersBusyError
-from pachon.queries.engines.worker import WorkerProcess, spill_share
+from pachon.queries.engines.worker import NotStartedError, WorkerConfig, WorkerProcess, spill_share
 from pachon.queries.estimate.models import TimeClass
 from pachon.queries.models import Phase, QueryLimits
 from pachon.queries.plan import Aggregate, AggregateOp, Output, Plan, Scan, Select
@@ -67,7 +67,7 @@ def wait_for(check: Callable[[], bool], seconds: float = 15) -> None:
 def test_workers_stand_back_from_the_priority_of_who_starts_them(tmp_path: Path) -> None:
     program = (
         "import os, sys\n"
-        "from pachon.queries.engines.worker import WorkerConfig, WorkerProcess\n"
+        "from pachon.queries.engines.worker import NotStartedError, WorkerConfig, WorkerProcess\n"
         "os.nice(3)\n"
         "worker = WorkerProcess(WorkerConfig(folders=(), temp_folder=sys.argv[1], niceness=4))\n"
         "print(os.getpriority(os.PRIO_PROCESS, worker.pid) - os.getpriority(os.PRIO_PROCESS, 0))\n"
@@ -200,21 +200,43 @@ def test_a_query_that_is_killed_leaves_nothing_of_what_it_spilled(sky: Sky, new_
     assert [path for path in spill.rglob("*") if path.is_file()] == []
 
 
-@pytest.mark.parametrize("fault", ["ends", "cannot be made"])
+WHY = {"ends": "it ended with exit status 1 before it was ready", "cannot be made": "its process cannot be made"}
+
+
+@pytest.mark.parametrize("fault", WHY)
 def test_queries_say_so_when_no_worker_starts_and_run_again_when_one_does(
-    sky: Sky, new_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch, fault: str
+    sky: Sky,
+    new_engine: EngineMaker,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    fault: str,
 ) -> None:
-    engine = new_engine(queue_timeout_s=2.5)
+    engine = new_engine(queue_timeout_s=8)
     with monkeypatch.context() as broken:
+        broken.setattr("pachon.queries.engines.pool._RETRY_AFTER_S", 0.2)
         if fault == "ends":
             broken.setattr("pachon.queries.engines.worker._MODULE", "pachon.no_such_module")
         else:
             broken.setattr("pachon.queries.engines.worker.sys.executable", "no-such-program")
         with pytest.raises(UnavailableError, match="No process that could run this query starts") as told:
             read(service_on(sky, engine), "SELECT TOP 1 ra FROM sky.stars")
+        assert engine.broken() == (TimeClass.SHORT,)
     assert not isinstance(told.value, WorkersBusyError)
-    wait_for(lambda: bool(engine.worker_pids))
+    said = [record for record in caplog.records if "did not start" in record.message]
+    assert 1 < len(said) < 7
+    assert all(f"a worker of short queries did not start: {WHY[fault]}" in record.message for record in said)
+    assert [record.args[-1] for record in said] == [0.2 * 2**n for n in range(len(said))]
+    assert [record.exc_info for record in said if record.exc_info] == []
+    wait_for(lambda: bool(engine.worker_pids), 30)
+    assert engine.broken() == ()
     read(service_on(sky, engine), "SELECT TOP 1 ra FROM sky.stars")
+
+
+def test_a_worker_whose_database_cannot_be_opened_says_why(tmp_path: Path) -> None:
+    worker = WorkerProcess(WorkerConfig(folders=(), temp_folder=str(tmp_path), threads=0))
+    with pytest.raises(NotStartedError, match=r"its database cannot be opened .*thread"):
+        wait_for(worker.is_ready, 60)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_worker_is_ended_in_time_while_another_starts_slowly(
@@ -297,7 +319,7 @@ def test_workers_end_with_their_owner_however_it_ends(sky: Sky, tmp_path: Path) 
     program = (
         "import sys, time; from pachon.queries.engines.duckdb_engine import DuckDBEngine;"
         "from pachon.queries.engines.pool import PoolLimits;"
-        "from pachon.queries.engines.worker import WorkerConfig;"
+        "from pachon.queries.engines.worker import NotStartedError, WorkerConfig;"
         "config = WorkerConfig(folders=(sys.argv[1],), temp_folder=sys.argv[2]);"
         "e = DuckDBEngine({'short': PoolLimits(config=config, workers=2)}); e.start();"
         "\nwhile len(e.worker_pids) < 2: time.sleep(0.05)\nprint(*e.worker_pids, flush=True); time.sleep(60)"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pachon.app.wiring import Services
+    from pachon.queries.engines.engine import Engine
 
 _OK, _DEGRADED = "ok", "degraded"
 
@@ -21,11 +22,17 @@ async def status(services: Services) -> dict[str, Any]:
     """Each part with `ok` or what is wrong; the whole is degraded if one part is."""
     parts = {
         "database": await run_sync(_told, lambda: services.executions.list("", limit=1)),
-        "workers": _OK if services.engine.ready() else "starting",
+        "workers": _workers(services.engine),
         "hub": _OK if await services.principals.is_up() else "not answering",
     }
     whole = _OK if set(parts.values()) == {_OK} else _DEGRADED
     return {"status": whole, "version": pachon.__version__, "parts": parts}
+
+
+def _workers(engine: Engine) -> str:
+    if broken := engine.broken():
+        return f"those of {' and '.join(broken)} queries do not start"
+    return _OK if engine.ready() else "starting"
 
 
 def _told(check: Callable[[], object]) -> str:

@@ -15,6 +15,8 @@ from pachon.core.errors import UsageError
 from pachon.identity.handlers import asking_principal, current_principal
 from pachon.identity.models import Principal
 from pachon.queries.admission import Asker
+from pachon.queries.engines.engine import Engine
+from pachon.queries.estimate.models import TimeClass
 from pachon.queries.handlers import Turns, asking_client
 from pachon.tap.examples import page
 from pachon.tap.models import LightCurveRequest, TapRequest
@@ -133,8 +135,11 @@ def capabilities(request: Request, principal: Anybody, tap: Service) -> Response
 
 @router.get("/availability", summary="Whether this service answers", response_class=Response)
 def availability(request: Request) -> Response:
+    engine: Engine = request.app.state.services.engine
+    broken = engine.broken()
+    notes = [f"The processes that run {each} queries do not start now; it is tried again and again." for each in broken]
     up_since: datetime = request.app.state.up_since
-    return _xml(vosi.availability(available=True, up_since=up_since))
+    return _xml(vosi.availability(available=TimeClass.SHORT not in broken, up_since=up_since, notes=notes))
 
 
 @router.get("/tables", summary="The tables you may ask", response_class=Response)

@@ -206,6 +206,10 @@ class DuckDBEngine:
         """Whether a worker is alive."""
         return bool(self.worker_pids)
 
+    def broken(self) -> tuple[TimeClass, ...]:
+        """The classes whose workers do not start."""
+        return tuple(time_class for time_class, pool in self.pools.items() if pool.is_broken)
+
     def close(self) -> None:
         """End all workers."""
         for pool in self.pools.values():

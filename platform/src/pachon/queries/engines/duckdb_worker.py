@@ -233,9 +233,18 @@ def main() -> None:
     leave_pandas_out()
     wire = socket.socket(fileno=int(sys.argv[1]))
     try:
-        _Worker(wire).serve()
+        _new_worker(wire).serve()
     except frames.ClosedError:
         os._exit(0)
+
+
+def _new_worker(wire: socket.socket) -> _Worker:
+    """A worker with its database; if there is none, its owner learns why."""
+    try:
+        return _Worker(wire)
+    except (duckdb.Error, OSError, RuntimeError) as error:
+        frames.send(wire, Kind.FAILED, str(error).encode())
+        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -89,6 +89,10 @@ class Engine(Protocol):
         """Whether a worker is alive."""
         ...
 
+    def broken(self) -> tuple[TimeClass, ...]:
+        """The classes whose workers do not start, so that their queries cannot be answered."""
+        ...
+
     def close(self) -> None:
         """End all workers."""
         ...

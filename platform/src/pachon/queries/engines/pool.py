@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from pachon.core.errors import UnavailableError
 from pachon.queries.engines.engine import WorkersBusyError
-from pachon.queries.engines.frames import ClosedError
-from pachon.queries.engines.worker import WorkerConfig, WorkerProcess
+from pachon.queries.engines.worker import NotStartedError, WorkerConfig, WorkerProcess
 
 _LOG = logging.getLogger(__name__)
 _WATCH_EVERY_S = 0.25
 _LOOK_EVERY_S = 0.02
 """While workers start."""
-_RETRY_AFTER_S = 1.0
+_RETRY_AFTER_S, _MOST_RETRY_AFTER_S = 1.0, 60.0
+"""When a worker is started again after one that did not start: twice as late each time, up to a minute."""
 _ASK_AGAIN_AFTER_S = 60
 
 
@@ -69,7 +69,8 @@ class WorkerPool:
         self._idle: list[WorkerProcess] = []
         self._leases: dict[int, _Lease] = {}
         self._starting: list[WorkerProcess] = []
-        self._failed_at: float | None = None
+        self._failures = 0
+        self._retry_at = 0.0
         self._waiting = 0
         self._busy_at = time.monotonic()
         self._keeper: threading.Thread | None = None
@@ -88,6 +89,11 @@ class WorkerPool:
         with self._changed:
             workers = [*self._idle, *(lease.worker for lease in self._leases.values())]
             return tuple(worker.pid for worker in workers if worker.alive)
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether no worker runs, and the last that was to be started did not start."""
+        return self._failures > 0 and not self.pids
 
     def lease(self, *, overdue_at: float) -> WorkerProcess:
         """Borrow a worker; give it back with `release`.
@@ -110,7 +116,7 @@ class WorkerPool:
             if worker is not None:
                 self._leases[worker.pid] = _Lease(worker, overdue_at)
                 return worker
-            is_broken = self._failed_at is not None
+            is_broken = self._failures > 0
         if is_broken:
             message = "No process that could run this query starts at the moment; the reason is logged at the server."
             raise UnavailableError(message, retry_after_s=_ASK_AGAIN_AFTER_S)
@@ -214,13 +220,13 @@ class WorkerPool:
         """Begin to start the workers that are missing; after one that did not start, not before a while."""
         with self._changed:
             missing = self._wanted() - len(self._idle) - len(self._leases) - len(self._starting)
-        if self._failed_at is not None and time.monotonic() < self._failed_at + _RETRY_AFTER_S:
+        if time.monotonic() < self._retry_at:
             return
         try:
-            for _ in range(missing):
+            for _ in range(missing if self._failures == 0 else min(missing, 1)):
                 self._starting.append(WorkerProcess(self.limits.config))
-        except (ClosedError, OSError):
-            self._note_failure()
+        except NotStartedError as error:
+            self._note_failure(error)
 
     def _welcome(self) -> None:
         """Take in the workers that have started."""
@@ -228,14 +234,18 @@ class WorkerPool:
             try:
                 if not worker.is_ready():
                     continue
-            except (ClosedError, TimeoutError):
-                self._note_failure()
-                worker.close()
+            except NotStartedError as error:
+                self._note_failure(error)
             else:
-                self._failed_at = None
+                self._failures, self._retry_at = 0, 0.0
                 self.release(worker, usable=True)
             self._starting.remove(worker)
 
-    def _note_failure(self) -> None:
-        _LOG.exception("a %s worker did not start", self._name)
-        self._failed_at = time.monotonic()
+    def _note_failure(self, error: NotStartedError) -> None:
+        """Log why and wait longer than the last time; of workers that were started together one tells it for all."""
+        if time.monotonic() < self._retry_at:
+            return
+        wait_s = min(_RETRY_AFTER_S * 2.0**self._failures, _MOST_RETRY_AFTER_S)
+        self._failures += 1
+        self._retry_at = time.monotonic() + wait_s
+        _LOG.warning("a worker of %s queries did not start: %s; the next try is in %g s", self._name, error, wait_s)

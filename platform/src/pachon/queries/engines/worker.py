@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -24,7 +25,12 @@ from pachon.queries.engines.frames import ClosedError, Kind
 
 _LOG = logging.getLogger(__name__)
 _START_TIMEOUT_S = 60.0
+_END_S = 1.0
 _MODULE = "pachon.queries.engines.duckdb_worker"
+
+
+class NotStartedError(Exception):
+    """A worker does not start; its text says why, for the log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +76,20 @@ _MOST_NICE = 19
 
 
 class WorkerProcess:
-    """A running worker; used by one query at a time."""
+    """A running worker; used by one query at a time.
+
+    Raises
+    ------
+    NotStartedError
+        If its process cannot be made.
+    """
 
     def __init__(self, config: WorkerConfig) -> None:
-        Path(config.temp_folder).mkdir(parents=True, exist_ok=True)
-        self._spill = Path(tempfile.mkdtemp(dir=config.temp_folder))
+        try:
+            Path(config.temp_folder).mkdir(parents=True, exist_ok=True)
+            self._spill = Path(tempfile.mkdtemp(dir=config.temp_folder))
+        except OSError as error:
+            raise NotStartedError(f"its folder cannot be made ({error})") from None
         config = replace(config, temp_folder=str(self._spill))
         self._wire, theirs = socket.socketpair()
         self._ids = itertools.count(1)
@@ -86,16 +101,15 @@ class WorkerProcess:
                 self._process = subprocess.Popen(  # noqa: S603 -- our own module
                     command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, start_new_session=True
                 )
-            except OSError:
+            except OSError as error:
                 self._forget()
-                raise
+                raise NotStartedError(f"its process cannot be made ({error})") from None
         try:
             own = os.getpriority(os.PRIO_PROCESS, 0)
             os.setpriority(os.PRIO_PROCESS, self._process.pid, min(own + config.niceness, _MOST_NICE))
             frames.send(self._wire, Kind.CONFIGURE, json.dumps(asdict(config)).encode())
         except (OSError, ClosedError):
-            self.close()
-            raise
+            raise self._ended() from None
 
     @property
     def pid(self) -> int:
@@ -112,18 +126,32 @@ class WorkerProcess:
 
         Raises
         ------
-        ClosedError, TimeoutError
-            If it ended, or did not start in time.
+        NotStartedError
+            If it ended, or did not start in time; it is closed then.
         """
         if not select.select([self._wire], [], [], 0)[0]:
             if time.monotonic() > self._late_at:
-                raise TimeoutError
+                self.close()
+                raise NotStartedError(f"it was not ready within {_START_TIMEOUT_S:g} s")
             return False
         self._wire.settimeout(_START_TIMEOUT_S)
-        kind, _ = frames.receive(self._wire)
+        try:
+            kind, payload = frames.receive(self._wire)
+        except (ClosedError, TimeoutError):
+            raise self._ended() from None
         if kind is not Kind.READY:
-            raise ClosedError
+            self.close()
+            raise NotStartedError(f"its database cannot be opened ({payload.decode(errors='replace')})")
         return True
+
+    def _ended(self) -> NotStartedError:
+        """Let go of a process that ended before it was ready."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=_END_S)
+        status = self._process.poll()
+        self.close()
+        how = "it closed its connection" if status is None else f"it ended with exit status {status}"
+        return NotStartedError(f"{how} before it was ready; what it printed is above")
 
     def start(self, statement: Statement) -> None:
         """Send a statement; its answer is then read with `receive`."""

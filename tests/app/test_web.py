@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from lxml import html
+from lxml import etree, html
 
 import pachon
 from pachon.app.housekeeping import forget, keep_tidy
@@ -104,6 +104,27 @@ def test_errors_outside_vo_are_json_with_a_request_id(
     assert message in error["message"]
     assert error["request_id"] == answer.headers["x-request-id"]
     assert (status == 401) is ("www-authenticate" in answer.headers)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "name"),
+    [
+        ("GET", "/api/tap/nowhere", 404, "QUERY_STATUS"),
+        ("DELETE", "/api/tap/sync", 405, "QUERY_STATUS"),
+        ("GET", "/api/scs/sky.stars/nowhere", 404, "Error"),
+        ("POST", "/api/tapestry", 404, None),
+    ],
+)
+def test_unknown_addresses_of_a_protocol_are_told_as_it_tells_errors(
+    site: Site, method: str, path: str, status: int, name: str | None
+) -> None:
+    answer = site.client.request(method, path)
+    assert answer.status_code == status
+    if name is None:
+        assert "error" in answer.json()
+    else:
+        (info,) = (info for info in etree.fromstring(answer.content).iter("{*}INFO") if info.get("name") == name)
+        assert f"at {path};" in (info.text or info.get("value"))
 
 
 def test_a_wrong_method_says_what_is_possible(site: Site) -> None:
@@ -264,6 +285,7 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(site: Site) -> None:
         answer = connection.recv(65536).decode()
 
     assert answer.startswith("HTTP/1.1 413 ")
+    assert 'name="QUERY_STATUS" value="ERROR"' in answer
 
 
 def test_a_body_that_grows_over_the_limit_is_refused(site: Site) -> None:

@@ -90,6 +90,7 @@ def test_a_synchronous_query_that_is_too_long_is_told_at_once_why_and_where_to_a
 
 
 def test_heavy_jobs_wait_in_line_with_place_and_expected_end_and_hold_up_nobody(site: Site) -> None:
+    people = (AS_HOLDER, AS_VISITOR, AS_VISITOR)
     first = make(site, ENDLESS, PHASE="RUN")
     until(lambda: phase(site, first) == "EXECUTING")
     second, third = (make(site, ENDLESS, headers=AS_VISITOR, PHASE="RUN") for _ in range(2))
@@ -99,10 +100,17 @@ def test_heavy_jobs_wait_in_line_with_place_and_expected_end_and_hold_up_nobody(
     assert (phase(site, second, AS_VISITOR), queue.get("position")) == ("QUEUED", "2")
     assert int(queue.get("waitSeconds")) > 60
     assert document.findtext(f"{UWS}quote") > uws_moment(clock.now() + timedelta(minutes=1))
-    assert get(site, f"{third}/quote", AS_VISITOR).text > get(site, f"{second}/quote", AS_VISITOR).text
+    quotes = [get(site, f"{path}/quote", who).text for path, who in zip((first, second, third), people, strict=True)]
+    assert quotes == sorted(set(quotes))
+    longest = timedelta(seconds=site.services.settings.jobs.default_duration_s + 1)
+    for number, quote in enumerate(quotes, 1):
+        assert quote <= uws_moment(clock.now() + number * longest), "nobody runs longer than jobs may"
+    soon = uws_moment(clock.now() + 2 * longest)
+    post(site, f"{third}/destruction", AS_VISITOR, DESTRUCTION=soon)
+    assert get(site, f"{third}/quote", AS_VISITOR).text == "", "it will be gone by then"
     estimate = site.client.get("/api/queries/estimate", params={"QUERY": LONG}, headers=AS_HOLDER).json()
     assert (estimate["limits"]["fate"], estimate["limits"]["position"]) == ("queue", 1)
-    for path, who in ((first, AS_HOLDER), (second, AS_VISITOR), (third, AS_VISITOR)):
+    for path, who in zip((first, second, third), people, strict=True):
         post(site, f"{path}/phase", who, PHASE="ABORT")
         assert finished(site, path, who) == "ABORTED"
 

@@ -161,14 +161,14 @@ class CompressDocuments:
 
 
 async def explain_expected(request: Request, error: Exception) -> Response:
-    """A `PachonError` of a handler as JSON."""
+    """A `PachonError` that no route has explained."""
     if not isinstance(error, PachonError):
         raise error
     return _explain(error, request)
 
 
 async def explain_validation(request: Request, error: Exception) -> Response:
-    """A parameter that FastAPI refused, as JSON."""
+    """A parameter that FastAPI refused."""
     if not isinstance(error, RequestValidationError):
         raise error
     complaint = error.errors()[0]
@@ -177,7 +177,7 @@ async def explain_validation(request: Request, error: Exception) -> Response:
 
 
 async def explain_http(request: Request, error: Exception) -> Response:
-    """An unknown address or a wrong method, as JSON."""
+    """An unknown address or a wrong method."""
     if not isinstance(error, HTTPException):
         raise error
     told: PachonError = UsageError(str(error.detail))
@@ -192,5 +192,11 @@ async def explain_http(request: Request, error: Exception) -> Response:
 
 
 def _explain(error: PachonError, request: Request) -> Response:
-    failure = errors.json_failure(error, challenges=request.app.state.challenges, request_id=request.state.request_id)
-    return to_response(failure)
+    """An error as the protocol of its address tells it, else as JSON."""
+    challenges, path = request.app.state.challenges, f"{request.url.path}/"
+    if path.startswith("/api/tap/"):
+        return to_response(errors.vo_failure(error, challenges=challenges))
+    if path.startswith("/api/scs/"):
+        agent = request.headers.get("user-agent", "")
+        return to_response(errors.scs_failure(error, challenges=challenges, user_agent=agent))
+    return to_response(errors.json_failure(error, challenges=challenges, request_id=request.state.request_id))

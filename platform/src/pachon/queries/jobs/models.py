@@ -135,7 +135,7 @@ class Job:
     attempts
         How many processes began to execute it.
     time_class, expected_s
-        The class of workers it waits for, and how long it is expected to execute.
+        The class of workers it waits for, and how long it is expected to execute: no longer than it may.
     error
         One sentence; what became of it, if it has no result.
     client
@@ -198,7 +198,7 @@ class Job:
             phase=JobPhase.QUEUED,
             queued_at=now,
             time_class=load.time_class,
-            expected_s=load.seconds,
+            expected_s=min(load.seconds, self.duration_s),
         )
 
     def wait_again(self) -> Job:
@@ -209,7 +209,10 @@ class Job:
         """Back to its place in the queue, for the workers of this load, else of the next larger class; no attempt."""
         found = load or Load(self.time_class.larger, self.expected_s)
         return replace(
-            self.wait_again(), attempts=self.attempts - 1, time_class=found.time_class, expected_s=found.seconds
+            self.wait_again(),
+            attempts=self.attempts - 1,
+            time_class=found.time_class,
+            expected_s=min(found.seconds, self.duration_s),
         )
 
     def complete(self, result: JobResult, now: datetime) -> Job:

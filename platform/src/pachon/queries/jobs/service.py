@@ -176,13 +176,20 @@ class JobService:
         return Wait(len(ahead) + 1, expected_wait_s(left, (one.expected_s for one in ahead), places=places))
 
     def expected_end(self, job: Job) -> datetime | None:
-        """When a job that waits or executes will be done, as far as is known."""
+        """When a job that waits or executes will be done, as far as is known.
+
+        It is stopped when it has executed for as long as it may, and is not done if it is destroyed before.
+        """
         now = self._now()
         if job.phase is JobPhase.QUEUED:
-            return now + timedelta(seconds=self.wait(job).seconds + job.expected_s)
-        if job.phase is JobPhase.EXECUTING:
-            return now + timedelta(seconds=remaining_s(job.expected_s, elapsed_s(job.started_at, now)))
-        return None
+            left_s = self.wait(job).seconds + job.expected_s
+        elif job.phase is JobPhase.EXECUTING:
+            since_s = elapsed_s(job.started_at, now)
+            left_s = max(min(remaining_s(job.expected_s, since_s), job.duration_s - since_s), 0.0)
+        else:
+            return None
+        is_kept = left_s < (job.destruction - now).total_seconds()
+        return now + timedelta(seconds=left_s) if is_kept else None
 
     def abort(self, principal: Principal, job_id: str) -> Job:
         """Stop a job; whichever process executes it sees so within a second."""

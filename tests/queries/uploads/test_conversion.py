@@ -127,6 +127,23 @@ def test_values_and_types_are_those_that_were_sent(tmp_path: Path, form: str) ->
     assert found.row_count == 3
 
 
+def test_columns_of_a_csv_file_without_values_are_numbers_if_nan_stands_in_them(tmp_path: Path) -> None:
+    found = converted(tmp_path, b"a,b,c,d\nNaN,,12345678901234567, 1.5\n,null,nan, \n-nan,,3,2\n")
+
+    assert [field.datatype for field in found.fields] == [
+        DataType.DOUBLE, DataType.CHAR, DataType.LONG, DataType.DOUBLE
+    ]  # fmt: skip
+    columns = pq.read_table(found.path).to_pydict()
+    assert (columns["a"], columns["d"]) == ([None, None, None], [1.5, None, 2.0])
+    assert columns["c"] == [12345678901234567, None, 3]
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "tabledata"])
+def test_texts_are_declared_by_all_of_their_letters(tmp_path: Path, form: str) -> None:
+    sent = pa.table({"plain": ["a"] * 40, "late": ["b"] * 39 + ["ñ"]})
+    assert [field.is_unicode for field in converted(tmp_path, FORMS[form](sent)).fields] == [False, True]
+
+
 def test_a_fits_table_is_read(tmp_path: Path) -> None:
     found = converted(tmp_path, fits())
     assert pq.read_table(found.path, columns=["n", "ra"]).to_pylist() == [{"n": 1, "ra": 1.5}, {"n": 2, "ra": 2.5}]

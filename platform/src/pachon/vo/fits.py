@@ -19,7 +19,7 @@ from pachon.core.errors import UsageError
 from pachon.core.fields import DataType, Field
 from pachon.vo import binary, cells
 from pachon.vo.cards import Card, header, padding
-from pachon.vo.columns import Column, Facts, seen_whole
+from pachon.vo.columns import Column, Facts, is_ascii, is_text, seen_whole
 from pachon.vo.models import Heading, Rows
 from pachon.vo.spool import Spool, spooled
 
@@ -62,9 +62,10 @@ def _document(rows: Rows, heading: Heading) -> Iterator[bytes]:
     yield header([("SIMPLE", True), ("BITPIX", 8), ("NAXIS", 0), ("EXTEND", True)])
     fields = tuple(_as_text(field) for field in rows.fields)
     schema = pa.schema([pa.field(field.name, field.arrow_type) for field in fields])
-    with spooled(_ascii(rows, schema), schema) as spool:
+    changed: set[str] = set()
+    with spooled(_ascii(rows, schema, changed), schema) as spool:
         columns = [_FitsColumn(*known) for known in zip(seen_whole(fields, spool.facts), spool.facts, strict=True)]
-        yield header(_cards(columns, spool, rows, heading))
+        yield header([*_cards(columns, spool, rows, heading), *_warnings(fields, changed)])
         yield from _data(columns, spool)
 
 
@@ -72,11 +73,12 @@ def _as_text(field: Field) -> Field:
     return replace(field, datatype=DataType.CHAR, arraysize="*") if field.datatype is DataType.TIMESTAMP else field
 
 
-def _ascii(rows: Rows, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """The rows with all texts in ASCII."""
-    is_text = [field.datatype in {DataType.CHAR, DataType.TIMESTAMP} for field in rows.fields]
+def _ascii(rows: Rows, schema: pa.Schema, changed: set[str]) -> Iterator[pa.RecordBatch]:
+    """The rows with all texts in ASCII; takes note of the columns that lost letters."""
+    as_text = [field.datatype in {DataType.CHAR, DataType.TIMESTAMP} for field in rows.fields]
     for batch in cells.parts(rows.batches):
-        triples = zip(batch.columns, rows.fields, is_text, strict=True)
+        triples = list(zip(batch.columns, rows.fields, as_text, strict=True))
+        changed |= {field.name for values, field, _ in triples if is_text(field) and not is_ascii(values)}
         arrays = [cells.ascii_text(values, field) if text else values for values, field, text in triples]
         yield pa.record_batch(
             [array.cast(kind) for array, kind in zip(arrays, schema.types, strict=True)], schema=schema
@@ -177,6 +179,12 @@ def _cards(columns: list[_FitsColumn], spool: Spool, rows: Rows, heading: Headin
     yield "QSTATUS", "OVERFLOW" if rows.overflow else "OK"
     for info in heading.infos:
         yield "HISTORY", f"{info.name}: {info.text or info.value}"
+
+
+def _warnings(fields: tuple[Field, ...], changed: set[str]) -> Iterator[Card]:
+    if changed:
+        names = ", ".join(field.name for field in fields if field.name in changed)
+        yield "HISTORY", f"warning: letters outside ASCII were replaced in {names}; VOTable and Parquet keep them"
 
 
 def _column_cards(column: _FitsColumn, number: int, descriptor: np.dtype[Any]) -> Iterator[Card]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pachon.core.errors import LimitError, UsageError
@@ -65,6 +67,7 @@ class _Conversion:
         self._columns = uploaded_columns(source, max_columns=limits.max_columns)
         self._fields = tuple(column.field for column in self._columns)
         self._position = position_columns(self._fields)
+        self._wide: set[str] = set()
         self._rows = 0
 
     def write(self, path: Path) -> UploadedTable:
@@ -78,8 +81,11 @@ class _Conversion:
                 if path.stat().st_size > _MOST_TIMES_LARGER * self._limits.max_bytes:
                     raise LimitError("the table is larger than allowed when it is unpacked; send fewer rows.")
         ra, dec = self._position or (None, None)
+        fields = tuple(
+            replace(field, is_unicode=field.is_unicode or field.name in self._wide) for field in self._fields
+        )
         return UploadedTable(
-            name=self._name, path=path, fields=self._fields, row_count=self._rows, ra_column=ra, dec_column=dec
+            name=self._name, path=path, fields=fields, row_count=self._rows, ra_column=ra, dec_column=dec
         )
 
     def _converted(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -87,6 +93,7 @@ class _Conversion:
             if self._rows + batch.num_rows > self._limits.max_rows:
                 raise LimitError(f"the table has more than the {self._limits.max_rows:,} rows allowed.")
             values = [self._values(batch, column) for column in self._columns]
+            self._wide |= {field.name for field, found in zip(self._fields, values, strict=True) if _is_wide(found)}
             if self._position is not None:
                 values.append(_index(*(values[schema.get_field_index(name)] for name in self._position)))
             yield pa.RecordBatch.from_arrays(values, schema=schema)
@@ -102,6 +109,11 @@ class _Conversion:
             _, message = explain(found[row].as_py(), column.field)
             raise UnreadableFileError(f"column '{column.field.name}': {message}", row=self._rows + row + 1)
         return result.values
+
+
+def _is_wide(values: pa.Array) -> bool:
+    """Whether letters stand in texts that `char` does not have (VOTable 1.4, section 2.1)."""
+    return pa.types.is_string(values.type) and pc.all(pc.string_is_ascii(values)).as_py() is False
 
 
 def _groups(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:

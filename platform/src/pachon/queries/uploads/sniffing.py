@@ -29,6 +29,7 @@ _FIRST_BYTES: tuple[tuple[bytes, Callable[[Path], Source]], ...] = (
     (b"<", open_votable),
 )
 _MISSING = pa.array(["", "null", "nan", "na", "n/a", "none"])
+_NANS = pa.array(["nan", "+nan", "-nan"])
 _ORDER = (DataType.LONG, DataType.DOUBLE, DataType.BOOLEAN, DataType.TIMESTAMP)
 _ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?Z?$"
 _BOOLEANS = pa.array(["true", "false", "t", "f"])
@@ -93,21 +94,26 @@ def open_file(path: Path) -> Source:
 
 
 def value_types(source: Source) -> tuple[DataType, ...]:
-    """The narrowest type of each column of texts that holds all its values; text for a column without values."""
+    """The narrowest type of each column of texts that holds all its values.
+
+    A column without values is one of numbers if NaN stands in it, which no other has, else one of texts.
+    """
     candidates = [list(_ORDER) for _ in source.columns]
+    without_values = [DataType.CHAR for _ in source.columns]
     has_values = [False for _ in source.columns]
     for batch in source.batches():
         for number, column in enumerate(batch.columns):
-            texts = column.drop_null()
-            texts = texts.filter(pc.invert(pc.is_in(pc.utf8_lower(texts), value_set=_MISSING)))
+            words = pc.utf8_lower(pc.utf8_trim_whitespace(column))
+            if pc.any(pc.is_in(words, value_set=_NANS)).as_py():
+                without_values[number] = DataType.DOUBLE
+            texts = column.filter(pc.invert(pc.or_(pc.is_null(words), pc.is_in(words, value_set=_MISSING))))
             if not len(texts):
                 continue
             has_values[number] = True
             while candidates[number] and not _are(texts, candidates[number][0]):
                 candidates[number].pop(0)
-    return tuple(
-        found[0] if found and seen else DataType.CHAR for found, seen in zip(candidates, has_values, strict=True)
-    )
+    found = zip(candidates, has_values, without_values, strict=True)
+    return tuple((types[0] if types else DataType.CHAR) if seen else empty for types, seen, empty in found)
 
 
 def _are(texts: pa.Array, datatype: DataType) -> bool:

@@ -368,3 +368,17 @@ def test_a_worker_calls_functions_of_ours_without_pandas(tmp_path: Path) -> None
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.split() == ["9", "9", "False"]
+
+
+def test_a_class_that_nobody_waits_for_is_found_to_be_well_again(
+    new_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = new_engine(queue_timeout_s=0.5, pool={"idle_s": 0.5})
+    with monkeypatch.context() as broken:
+        broken.setattr("pachon.queries.engines.pool._RETRY_AFTER_S", 0.2)
+        broken.setattr("pachon.queries.engines.worker.sys.executable", "no-such-program")
+        with pytest.raises(UnavailableError, match="No process that could run this query starts"):
+            engine.pools[TimeClass.SHORT].lease(overdue_at=time.monotonic() + 60)
+        assert engine.broken() == (TimeClass.SHORT,)
+    wait_for(lambda: engine.broken() == (), 30)
+    wait_for(lambda: engine.worker_pids == (), 30)

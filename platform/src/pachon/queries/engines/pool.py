@@ -187,10 +187,10 @@ class WorkerPool:
                 self._changed.wait(timeout=_LOOK_EVERY_S if self._starting else _WATCH_EVERY_S)
 
     def _wanted(self) -> int:
-        """How many workers there should be now."""
+        """How many workers there should be now; after one that did not start, one more shows whether others do."""
         if self.limits.idle_s is None:
             return self.limits.workers
-        return min(self.limits.workers, len(self._leases) + self._waiting)
+        return min(self.limits.workers, max(len(self._leases) + self._waiting, int(self._failures > 0)))
 
     def _end_unneeded(self) -> None:
         """End all idle workers when none was in use for a while."""

@@ -154,6 +154,13 @@ def _eventually(holds: Callable[[], bool], client: Client) -> Any:
     raise AssertionError
 
 
+def test_what_a_query_hardly_means_is_told_above_its_rows_and_kept_with_them(kernel: Kernel) -> None:
+    *_, table, _ = kernel.run("%%adql --name meant\nSELECT id FROM sky.stars WHERE 2/3600 < dec")
+    assert "<strong>Warning:</strong> line 1, column " in table["text/html"]
+    assert "2/3600.0" in kernel.value("meant.warnings")
+    assert kernel.value("meant_query.result().warnings == meant.warnings") == "True"
+
+
 def test_a_name_saves_the_query_and_the_same_name_again_makes_a_version(kernel: Kernel, client: Client) -> None:
     kernel.run(f"%%adql --name mine --release sky\n{FEW}")
     kernel.run(f"%%adql --name mine --release sky --maxrec 7\n{FEW}")

@@ -38,7 +38,7 @@ from pachon_client import (
     Table,
     UnreachableError,
 )
-from pachon_client.queries import new_query, open_query
+from pachon_client.finding import new_query, open_query
 
 COLUMNS = (
     Column(name="id", ucd="meta.id;meta.main"),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 from panel.widgets import Button
 
-from pachon.portal import compute, map_view, pages
+from pachon.portal import compute, map_view, pages, result_view
 from pachon.portal.compute import query_words
 from pachon.portal.downloads import Downloads, Kept
 from pachon_client import UnreachableError
@@ -43,6 +44,11 @@ def test_a_search_pressed_while_a_typed_value_is_on_its_way_moves_the_map_and_sh
         assert 'href="#results"' in living.status
 
     live(MemorySource(rows=100), story)
+
+
+def test_what_a_query_hardly_means_is_told_above_its_rows() -> None:
+    told = result_view._summary(replace(stars(2), warnings=("2 < 3",)), max_rows=10, seconds=0.1)
+    assert 'role="status">2 &lt; 3</p>' in told
 
 
 def test_buttons_of_the_map_move_it_also_while_a_typed_value_is_on_its_way() -> None:

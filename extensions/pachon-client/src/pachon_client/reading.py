@@ -7,6 +7,7 @@ server knows only after the last row travels after the last row. A stream withou
 from __future__ import annotations
 
 import io
+import json
 
 import httpx
 import pyarrow as pa
@@ -15,7 +16,7 @@ from pachon_client.errors import AnswerError
 from pachon_client.result import Result, columns_of
 from pachon_client.transport import ByteStream
 
-_STATUS = b"QUERY_STATUS"
+_STATUS, _WARNINGS = b"QUERY_STATUS", b"WARNINGS"
 _OVERFLOW = b"OVERFLOW"
 
 
@@ -35,6 +36,7 @@ def read_result(response: httpx.Response) -> Result:
         table=table,
         columns=columns_of(table.schema),
         overflow=overflow,
+        warnings=tuple(json.loads((table.schema.metadata or {}).get(_WARNINGS, b"[]"))),
         execution_id=response.headers.get("X-Pachon-Execution", ""),
     )
 

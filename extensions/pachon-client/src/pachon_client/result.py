@@ -35,12 +35,15 @@ class Result:
         Whether there were more rows than the limit in force: the rows here are then a part of the answer.
     execution_id
         Id under which the platform remembers this run; empty when it gave none.
+    warnings
+        What ADQL allows but is hardly meant, such as a division of integers: a sentence each.
     """
 
     table: pa.Table
     columns: tuple[Column, ...]
     overflow: bool = False
     execution_id: str = ""
+    warnings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -105,7 +108,8 @@ class Result:
         )
         header = f"<thead><tr>{head}</tr><tr>{units}</tr></thead>"
         said = f"{caption} {self._summary()}".strip()
-        return f"<p>{_text(said)}</p><table>{header}<tbody>{rows}</tbody></table>"
+        warnings = "".join(f"<p><strong>Warning:</strong> {_text(warning)}</p>" for warning in self.warnings)
+        return f"<p>{_text(said)}</p>{warnings}<table>{header}<tbody>{rows}</tbody></table>"
 
     def _repr_html_(self) -> str:
         """The first rows, for a notebook."""

@@ -353,6 +353,8 @@ def _summary(result: Result, *, max_rows: int, seconds: float) -> str:
             f"{len(result):,}: the limit was {max_rows:,} rows. "
             "Raise it beside the search button, or ask for less.</span></p>"
         )
+    for warning in result.warnings:
+        text += f'<p class="banner banner-warning" role="status">{escape(warning)}</p>'
     if not len(result):
         text += '<p class="banner" role="status">Nothing matches. Try a larger radius, or another catalogue.</p>'
     return text

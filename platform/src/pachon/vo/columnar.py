@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ from pachon.vo.models import Heading, Rows
 
 _ROWS_PER_GROUP = 131_072
 _BYTES_PER_GROUP = 64 * 1024**2
-_STATUS = "QUERY_STATUS"
+_STATUS, _WARNINGS = "QUERY_STATUS", "WARNINGS"
 
 
 class _Outlet:
@@ -81,11 +82,13 @@ def _row_groups(rows: Rows) -> Iterator[pa.Table]:
 
 
 def _schema(fields: tuple[Field, ...], heading: Heading) -> pa.Schema:
-    """The Arrow schema with the description as metadata (VOParquet 1.0)."""
+    """The Arrow schema with the description as metadata (VOParquet 1.0), and `WARNINGS`, a JSON list, if there are."""
     metadata = {
         "IVOA.VOTable-Parquet.version": "1.0",
         "IVOA.VOTable-Parquet.content": votable.empty_document(fields, heading),
     }
+    if warnings := [info.value for info in heading.infos if info.name == "warning"]:
+        metadata[_WARNINGS] = json.dumps(warnings)
     return pa.schema(_arrow_fields(fields), metadata=metadata)
 
 

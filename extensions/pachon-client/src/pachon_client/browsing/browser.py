@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+import pyarrow as pa
+
 from pachon_client.browsing.model import Browsing
 from pachon_client.browsing.rows import result_of
 from pachon_client.errors import RequestError, SetupError
@@ -34,7 +36,7 @@ class Browser:
         self._keep = keep
         rows = source.result() if isinstance(source, Query) else result_of(source)
         view = source.view.document if isinstance(source, Query) else None
-        self._browsing = Browsing(rows, x=x, y=y, view=view)
+        self._browsing = Browsing(rows, x=x, y=y, view=view, judge=self._judge)
 
     @property
     def rows(self) -> Result:
@@ -85,6 +87,13 @@ class Browser:
             raise RequestError("These rows are of no query of the platform: save a query, and browse that.")
         self.query = self._keep(self.rows, name, document)
         return self.query
+
+    def _judge(self, column: str) -> pa.ChunkedArray:
+        """Values of a column in the rows that the saved view shows."""
+        query = self.query
+        if query is None or query.view.filters:
+            raise RequestError("It is a condition in ADQL beside filters of rows, which are not told apart here.")
+        return query.result(shown=True, columns=[column]).table.column(column)
 
     @cached_property
     def widget(self) -> Any:  # noqa: ANN401 -- anywidget is optional

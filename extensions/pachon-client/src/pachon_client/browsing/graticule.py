@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _STEPS_DEG = (60, 30, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
-_LINES = 4
+_LINES = 6
 _SAMPLES = 17
 _LINE_POINTS = 49
-_MOST_LINES = 40
+_MOST_LINES = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Line:
 
 
 def graticule(plane: SkyPlane, window: Window) -> tuple[Line, ...]:
-    """The lines that a window shows, some four in each direction."""
+    """The lines that a window shows, at most six in each direction."""
     x, y = np.meshgrid(np.linspace(*window.x_range, _SAMPLES), np.linspace(*window.y_range, _SAMPLES))
     ra, dec = plane.unproject(x, y)
     known = np.isfinite(ra) & np.isfinite(dec)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -63,11 +64,16 @@ def state(browsing: Browsing) -> dict[str, Any]:
         "overflow": result.overflow,
         "selected": int(browsing.mask.sum()),
         "adql": _shown_adql(browsing),
-        "planes": {name: plane.document() for name, plane in browsing.planes.items()},
+        "planes": {name: _plane(browsing, name) for name in browsing.planes},
         "numeric": list(browsing.rows.numeric),
         "has_position": browsing.rows.position is not None,
         "remark": browsing.remark,
     }
+
+
+def _plane(browsing: Browsing, name: str) -> dict[str, Any]:
+    window = browsing.window(name)
+    return {**browsing.plane(name).document(), "window": [*window.x_range, *window.y_range]}
 
 
 def _shown_adql(browsing: Browsing) -> str:
@@ -176,7 +182,7 @@ def _table(browsing: Browsing, message: Mapping[str, Any]) -> list[Answer]:
 
 
 def _cell(value: object) -> str | None:
-    if value is None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     text = f"{value:.8g}" if isinstance(value, float) else str(value)
     return text if len(text) <= _LONGEST_CELL else f"{text[:_LONGEST_CELL]}\N{HORIZONTAL ELLIPSIS}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,12 +14,14 @@ from pachon_client.browsing.planes import Plane, QuantityPlane, SkyPlane, Window
 from pachon_client.browsing.polygons import Point
 from pachon_client.browsing.rows import Rows
 from pachon_client.browsing.selecting import Mode, Selection
-from pachon_client.browsing.shapes import Shape, shape_of
+from pachon_client.browsing.shapes import Judged, Range, Shape, shape_of
 from pachon_client.errors import RequestError
 from pachon_client.result import Result
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+Judge = Callable[[str], pa.ChunkedArray]
 
 SKY, PLOT = "sky", "plot"
 _SCHEMA_VERSION = "1.0"
@@ -39,15 +41,26 @@ class Browsing:
         Quantities of the plot, such as `g_mag - r_mag`; empty for what fits the columns.
     view
         View state to begin with.
+    judge
+        Tells the identifiers of the rows for which the platform says that the view's condition in ADQL holds, given
+        the name of their column.
     """
 
-    def __init__(self, result: Result, *, x: str = "", y: str = "", view: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        result: Result,
+        *,
+        x: str = "",
+        y: str = "",
+        view: Mapping[str, Any] | None = None,
+        judge: Judge | None = None,
+    ) -> None:
         self.rows = Rows(result)
         self.selection = Selection()
         self.mask: NDArray[np.bool_] = np.zeros(len(self.rows), dtype=bool)
         self._in_shape = self.mask
         self.planes: dict[str, Plane] = {}
-        self.windows: dict[str, Window] = {}
+        self._windows: dict[str, Window] = {}
         self.sort: tuple[str, bool] | None = None
         self.remark = ""
         self._layers: dict[tuple[str, bool], Layer] = {}
@@ -56,6 +69,7 @@ class Browsing:
         self._painter = Painter()
         if (sky := sky_plane(self.rows)) is not None:
             self.planes[SKY] = sky
+        self._judge = judge
         self._restore(view or {}, x, y)
 
     def set_axes(self, x: str, y: str) -> None:
@@ -73,7 +87,7 @@ class Browsing:
             return
         axes = (self.rows.axis(given) if given else known for given, known in zip((x, y), default, strict=True))
         self.planes[PLOT] = QuantityPlane(self.rows, *axes)
-        self.windows.pop(PLOT, None)
+        self._windows.pop(PLOT, None)
         self._forget(PLOT)
 
     def draw(self, name: str, window: Window, *, size: Size) -> Picture:
@@ -85,7 +99,7 @@ class Browsing:
             Width and height, pixels.
         """
         layers = self._layer(name), self._layer(name, selected=True)
-        self.windows[name] = window
+        self._windows[name] = window
         picture = self._painter.paint(*layers, window, size=size)
         self._painter.load_in_background()
         return picture
@@ -95,6 +109,10 @@ class Browsing:
         if name not in self.planes:
             raise RequestError(f"There is no plane '{name}' to draw on; there are: {', '.join(self.planes) or 'none'}.")
         return self.planes[name]
+
+    def window(self, name: str) -> Window:
+        """The window of a plane that was drawn last; at first what the view says, else all rows."""
+        return self._windows.get(name) or self.plane(name).home
 
     def select_box(self, name: str, window: Window, mode: Mode) -> None:
         """Select the rows in a box on a plane."""
@@ -156,7 +174,7 @@ class Browsing:
         plane = self.planes.get(PLOT)
         if not isinstance(plane, QuantityPlane):
             return others
-        window = self.windows.get(PLOT, plane.home)
+        window = self.window(PLOT)
         low, high = plane.values_of(window.y_range)
         x = {"expression": plane.x.expression, "low": window.x_range[0], "high": window.x_range[1]}
         y = {"expression": plane.y.expression, "low": low, "high": high, "inverted": plane.y.is_magnitude}
@@ -166,7 +184,7 @@ class Browsing:
         plane = self.planes.get(SKY)
         if not isinstance(plane, SkyPlane):
             return None
-        window = self.windows.get(SKY, plane.home)
+        window = self.window(SKY)
         (left, right), (low, high) = window.x_range, window.y_range
         ra, dec = plane.unproject(np.array([(left + right) / 2]), np.array([(low + high) / 2]))
         if not (np.isfinite(ra[0]) and np.isfinite(dec[0])):
@@ -185,23 +203,35 @@ class Browsing:
             if x or y:
                 raise
             self.set_axes("", "")
+        self._restore_windows(view.get("sky"), plot)
         sort: Sequence[Mapping[str, Any]] = view.get("sort") or []
         if len(sort) == 1 and sort[0]["column"] in self.rows.result.table.column_names:
             self.sort_by(sort[0]["column"], descending=bool(sort[0].get("descending")))
         if selection := view.get("selection"):
             self._restore_selection(selection)
 
+    def _restore_windows(self, place: Mapping[str, Any] | None, plot: Mapping[str, Any]) -> None:
+        sky, plane = self.planes.get(SKY), self.planes.get(PLOT)
+        if place and isinstance(sky, SkyPlane):
+            x, y = (float(at[0]) for at in sky.project(np.array([place["ra_deg"]]), np.array([place["dec_deg"]])))
+            reach = place["fov_deg"] / 2
+            self._windows[SKY] = Window((x - reach, x + reach), (y - reach, y + reach))
+        if isinstance(plane, QuantityPlane) and (x_ends := _ends(plot, "x")) and (y_ends := _ends(plot, "y")):
+            self._windows[PLOT] = Window(x_ends, plane.values_of(y_ends))
+
     def _restore_selection(self, selection: Mapping[str, Any]) -> None:
         try:
-            shape = shape_of(selection, self.rows)
+            self._take(Selection(shape_of(selection, self.rows) or self._judged(selection)))
         except RequestError as error:
-            self.remark = str(error)
-            return
-        if shape is None:
             self._rest = {**self._rest, "selection": selection}
-            self.remark = "The saved selection is a condition in ADQL: it stays with the query until you select anew."
-            return
-        self._take(Selection(shape))
+            self.remark = f"The saved selection is not shown, and kept until you select anew: {error}"
+
+    def _judged(self, selection: Mapping[str, Any]) -> Judged:
+        name = self.rows.identifier
+        if self._judge is None or name is None:
+            raise RequestError("It is a condition in ADQL, and no column tells the rows apart.")
+        found = pc.is_in(self.rows.result.table.column(name), value_set=self._judge(name))
+        return Judged(selection["condition"], frozenset(np.flatnonzero(found.to_numpy()).tolist()))
 
     def _select(self, shape: Shape, mode: Mode) -> None:
         self._take(self.selection.changed_by(shape, mode, self.rows))
@@ -226,3 +256,10 @@ class Browsing:
     def _forget(self, name: str) -> None:
         for selected in (False, True):
             self._layers.pop((name, selected), None)
+
+
+def _ends(plot: Mapping[str, Any], axis: str) -> Range | None:
+    """The ends of an axis of a plot; None if it does not tell both, rising."""
+    told = plot.get(axis) or {}
+    low, high = told.get("low"), told.get("high")
+    return (low, high) if low is not None and high is not None and low < high else None

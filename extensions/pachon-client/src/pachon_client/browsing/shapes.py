@@ -219,6 +219,32 @@ class Picked(Shape):
 
 
 @dataclass(frozen=True, slots=True)
+class Judged(Shape):
+    """Rows for which the platform says that a condition holds.
+
+    Parameters
+    ----------
+    condition
+        ADQL on columns of the result.
+    numbers
+        Those rows, from 0.
+    """
+
+    condition: str
+    numbers: frozenset[int]
+
+    def mask(self, rows: Rows) -> NDArray[np.bool_]:
+        """Which rows lie in it, shape (rows,)."""
+        found = np.zeros(len(rows), dtype=bool)
+        found[list(self.numbers)] = True
+        return found
+
+    def adql(self) -> str:
+        """The condition on columns of the result."""
+        return self.condition
+
+
+@dataclass(frozen=True, slots=True)
 class AnyOf(Shape):
     """Rows that lie in at least one of some shapes."""
 
@@ -249,7 +275,7 @@ class AllOf(Shape):
 
 
 def shape_of(document: Mapping[str, Any], rows: Rows) -> Shape | None:
-    """The shape of a view state's selection; None for conditions in ADQL, which are the platform's to judge.
+    """The shape of a view state's selection; None for conditions in ADQL, which the platform judges.
 
     Raises
     ------

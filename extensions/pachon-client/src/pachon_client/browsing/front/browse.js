@@ -162,7 +162,7 @@ class Plot {
     this.ratio = Math.min(2, window.devicePixelRatio || 1);
     this.canvas.width = Math.round(this.canvas.clientWidth * this.ratio);
     this.canvas.height = Math.round(this.canvas.clientHeight * this.ratio);
-    this.window = this.fitted(this.window ?? this.plane.home);
+    this.window = this.fitted(this.window ?? this.plane.window);
     this.paint();
     this.ask();
   }
@@ -300,8 +300,18 @@ class Plot {
       }
       pen.stroke();
       pen.globalAlpha = 1;
-      if (label) pen.fillText(line.label, Math.min(label[0] + 4, width - 40), Math.max(12, Math.min(label[1] - 4, height - 5)));
+      if (label) this.write(pen, line.label, Math.min(label[0] + 4, width - 40), Math.max(14, Math.min(label[1] - 4, height - 6)));
     }
+  }
+
+  /** Text that is read above any picture. */
+  write(pen, text, x, y) {
+    pen.fillStyle = getComputedStyle(this.stage).backgroundColor;
+    pen.globalAlpha = 0.8;
+    pen.fillRect(x - 3, y - 12, pen.measureText(text).width + 6, 16);
+    pen.globalAlpha = 1;
+    pen.fillStyle = this.ink;
+    pen.fillText(text, x, y);
   }
 
   drawAxes(pen) {
@@ -485,7 +495,7 @@ class Table {
       type: 'checkbox', checked: isChosen, 'aria-label': `Select row ${count(number + 1)}`, 'data-pachon-key': `row ${number}`,
       onchange: () => this.browser.send({ kind: 'row', row: number, chosen: box.checked })
     });
-    const shown = cells.map(cell => (cell === null ? element('td', { className: 'pachon-muted' }, 'null') : element('td', {}, cell)));
+    const shown = cells.map(cell => (cell === null ? element('td', { className: 'pachon-muted' }, 'none') : element('td', {}, cell)));
     return element('tr', isChosen ? { className: 'pachon-chosen' } : {}, element('td', {}, box), ...shown);
   }
 }

@@ -258,7 +258,7 @@ def test_a_picture_holds_every_row_once_whoever_counts() -> None:
     window, size = Window((-2.0, 1.5), (-1.0, 2.5)), (70, 50)
     painter = Painter()
     by_numpy = painter.counts(layer, window, size=size)
-    painter.load_in_background().join(60)
+    painter.load()
     by_datashader = painter.counts(layer, window, size=size)
     seen = (layer.x >= -2) & (layer.x <= 1.5) & (layer.y >= -1) & (layer.y <= 2.5)
     assert by_numpy.sum() == by_datashader.sum() == seen.sum()

@@ -34,11 +34,14 @@ from pachon_client.models import (
 from pachon_client.view import AdqlSelection, BoxSelection, Filter, PolygonSelection, RowSelection, View
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pachon_client.browsing import Browser
     from pachon_client.client import Client
     from pachon_client.jobs import Job
     from pachon_client.queries import Query
     from pachon_client.result import Result
+    from pachon_client.skyview import SkyViewer
     from pachon_client.uploading import Sendable
 
 __version__ = "0.1.0"
@@ -80,6 +83,7 @@ __all__ = [
     "open",
     "queries",
     "query",
+    "sky",
 ]
 
 
@@ -136,6 +140,26 @@ def browse(rows: Any, x: str = "", y: str = "") -> Browser:  # noqa: ANN401 -- t
     from pachon_client.browsing import Browser  # noqa: PLC0415 -- scripts that only ask need none of it
 
     return Browser(rows, keep=lambda result, name, view: _session_client().save(result, name, view=view), x=x, y=y)
+
+
+def sky(image: str | Path, rows: Any = None) -> SkyViewer:  # noqa: ANN401 -- tables of other libraries
+    """An image of the sky in a notebook, with rows marked on it; what is selected there comes back.
+
+    Parameters
+    ----------
+    image
+        Path of a FITS file, or address of a HiPS.
+    rows
+        A `Result`, or a table of Arrow, pandas or astropy, of at most 10,000 rows with a position; None for none.
+
+    Raises
+    ------
+    RequestError
+        There is no such image, or the rows cannot be marked on it.
+    """
+    from pachon_client.skyview import SkyViewer  # noqa: PLC0415 -- scripts that only ask need none of it
+
+    return SkyViewer(image, rows)
 
 
 def load_ipython_extension(shell: Any) -> None:  # noqa: ANN401 -- IPython is optional

@@ -66,7 +66,7 @@ class Browsing:
         self._layers: dict[tuple[str, bool], Layer] = {}
         self._order: NDArray[np.int64] | None = None
         self._rest: Mapping[str, Any] = {}
-        self._painter = Painter()
+        self.painter = Painter()
         if (sky := sky_plane(self.rows)) is not None:
             self.planes[SKY] = sky
         self._judge = judge
@@ -100,8 +100,8 @@ class Browsing:
         """
         layers = self._layer(name), self._layer(name, selected=True)
         self._windows[name] = window
-        picture = self._painter.paint(*layers, window, size=size)
-        self._painter.load_in_background()
+        picture = self.painter.paint(*layers, window, size=size)
+        self.painter.load_soon()
         return picture
 
     def plane(self, name: str) -> Plane:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SELECTED = 128
 """The first shade of selected rows; shade 0 is of pixels without rows."""
 _SHADES = 127
+_LOAD_AFTER_S = 1.5
 _FEW, _SOME = 2_000, 20_000
 
 Size = tuple[int, int]
@@ -64,14 +65,21 @@ class Painter:
 
     def __init__(self) -> None:
         self._datashader: Any = None
-        self._loading: threading.Thread | None = None
+        self._loading: threading.Timer | None = None
 
-    def load_in_background(self) -> threading.Thread:
-        """Load Datashader and compile its loop, once; returns the thread that does."""
+    def load_soon(self) -> None:
+        """Load Datashader in the background, a moment after the first pictures, which it would hold up."""
         if self._loading is None:
-            self._loading = threading.Thread(target=self._load, daemon=True, name="pachon-datashader")
+            self._loading = threading.Timer(_LOAD_AFTER_S, self.load)
+            self._loading.daemon = True
             self._loading.start()
-        return self._loading
+
+    def load(self) -> None:
+        """Load Datashader and compile its loop."""
+        datashader = importlib.import_module("datashader")
+        one = Layer(np.zeros(1), np.zeros(1))
+        _by_datashader(datashader, one, Window((-1, 1), (-1, 1)), size=(2, 2))
+        self._datashader = datashader
 
     def paint(self, every: Layer, selected: Layer, window: Window, *, size: Size) -> Picture:
         """Draw all rows, and the selected ones above them.
@@ -91,12 +99,6 @@ class Painter:
         if self._datashader is None:
             return _counted(layer, window, size=size)
         return _by_datashader(self._datashader, layer, window, size=size)
-
-    def _load(self) -> None:
-        datashader = importlib.import_module("datashader")
-        one = Layer(np.zeros(1), np.zeros(1))
-        _by_datashader(datashader, one, Window((-1, 1), (-1, 1)), size=(2, 2))
-        self._datashader = datashader
 
 
 def _by_datashader(datashader: Any, layer: Layer, window: Window, *, size: Size) -> NDArray[np.int64]:  # noqa: ANN401

@@ -5,7 +5,8 @@ const HIDDEN = [
   'showSettingsControl', 'showProjectionControl', 'showSimbadPointerControl', 'showShareControl', 'showLayersControl',
   'showFullscreenControl', 'showContextMenu', 'showReticle', 'showFrame', 'samp', 'log'
 ];
-const MARK = { sourceSize: 10, color: '#f6a04d', selectionColor: '#5fe3d0' };
+const MARK = { sourceSize: 10, color: '#f6a04d' };
+const CHOSEN = { sourceSize: 18, color: '#5fe3d0', shape: 'circle' };
 const STEP = 0.15;
 const ZOOM = 1.5;
 
@@ -83,8 +84,11 @@ class Sky {
     this.aladin = A.aladin(this.place, options);
     this.goHome();
     const catalogue = A.catalog({ name: 'rows', ...MARK });
+    this.chosen = A.catalog({ name: 'selected', ...CHOSEN });
     this.aladin.addCatalog(catalogue);
+    this.aladin.addCatalog(this.chosen);
     catalogue.addSources(this.sources);
+    this.marked = source => A.source(source.ra, source.dec, source.data);
     this.tools.hidden = false;
     this.say(0);
   }
@@ -134,9 +138,10 @@ class Sky {
   }
 
   select(sources) {
-    this.sources.forEach(source => source.deselect());
-    sources.forEach(source => source.select());
-    this.send({ kind: 'select', marks: sources.map(source => source.data.row) });
+    const marks = [...new Set(sources.map(source => source.data.row))];
+    this.chosen.removeAll();
+    this.chosen.addSources(marks.map(row => this.marked(this.sources[row])));
+    this.send({ kind: 'select', marks });
   }
 
   key(event) {

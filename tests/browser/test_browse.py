@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 from pachon_client import Client
 from pachon_client.skyview.viewer import PROGRAM
 from support.app import HOLDER, Site, running_site
-from support.browser import Visit, chromium, count_colours, visiting
+from support.browser import ARTEFACTS, Visit, chromium, count_colours, visiting
 from support.lab_server import TOKEN, running_lab
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(420)]
@@ -121,8 +121,7 @@ def test_boxes_drawn_on_map_and_plot_and_rows_chosen_by_keyboard_are_the_rows_th
         assert set(narrowed) < set(on_sky)
         in_sight = page.locator(".pachon-sky [role=status]")
         expect(in_sight).to_contain_text(f"{len(narrowed):,} of them selected", timeout=WAIT_MS)
-        in_sight.scroll_into_view_if_needed()
-        visit.picture("lab-browse-selected")
+        page.locator(".pachon-browse").screenshot(path=ARTEFACTS / "lab-browse-selected.png")
         page.get_by_label("Only selected rows").check()
         row = page.get_by_role("checkbox", name=re.compile("^Select row")).first
         expect(row).to_be_checked(timeout=WAIT_MS)

@@ -13,7 +13,8 @@ import pytest
 from astropy.table import QTable
 
 import pachon_client
-from pachon_client import Client, Column, Query, RequestError, Result
+from pachon_client import Client, Column, Query, RequestError, Result, SetupError
+from pachon_client.browsing import browser as browser_module
 from pachon_client.browsing.browser import Browser
 from pachon_client.browsing.messages import answer
 from pachon_client.browsing.model import PLOT, SKY, Browsing
@@ -111,7 +112,9 @@ def test_a_saved_selection_is_opened_again_with_its_plot_its_order_and_its_place
     assert kept.sort == ({"column": "dec", "descending": True},)
     assert kept.selection == {"kind": "adql", "condition": browser.adql}
     assert (kept.sky["projection"], kept.sky["fov_deg"]) == ("ZEA", 1.0)
-    again = browse(client, client.open(query.id)).view
+    reopened = browse(client, client.open(query.id))
+    assert tell(reopened, kind="start")["sort"] == ["dec", True]
+    again = reopened.view
     assert {**again.document, "sky": None, "plots": None} == {**kept.document, "sky": None, "plots": None}
     for name, value in kept.sky.items():
         assert again.sky[name] == (value if isinstance(value, str) else pytest.approx(value)), name
@@ -273,6 +276,12 @@ def test_a_picture_shows_selected_rows_above_the_others() -> None:
     shades = np.frombuffer(zlib.decompress(picture), np.uint8).reshape(20, 20)
     assert (told["rows"], told["selected"], told["view"]) == (2, 1, "v")
     assert (shades[15, 5], shades[5, 15]) == (127, 255)
+
+
+def test_a_kernel_without_what_draws_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(browser_module, "find_spec", lambda name: None if name == "datashader" else name)
+    with pytest.raises(SetupError, match=r"browse needs datashader: pip install pachon-client\[notebook\]"):
+        _ = pachon_client.browse(pa.table({"x": [1], "y": [2]})).widget
 
 
 def test_tables_of_other_libraries_are_browsed_and_other_things_are_refused() -> None:

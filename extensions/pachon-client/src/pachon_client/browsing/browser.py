@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from importlib.util import find_spec
 from typing import Any
 
 import pyarrow as pa
@@ -102,12 +103,13 @@ class Browser:
         Raises
         ------
         SetupError
-            anywidget is missing.
+            anywidget or Datashader is missing.
         """
-        try:
-            from pachon_client.browsing.widget import BrowseWidget  # noqa: PLC0415 -- optional
-        except ImportError as error:
-            raise SetupError("browse needs anywidget and Datashader: pip install pachon-client[notebook].") from error
+        missing = [name for name in ("anywidget", "datashader") if find_spec(name) is None]
+        if missing:
+            raise SetupError(f"browse needs {' and '.join(missing)}: pip install pachon-client[notebook].")
+        from pachon_client.browsing.widget import BrowseWidget  # noqa: PLC0415 -- optional
+
         return BrowseWidget(self._browsing)
 
     def _repr_mimebundle_(self, **more: Any) -> Any:  # noqa: ANN401 -- the display protocol of IPython

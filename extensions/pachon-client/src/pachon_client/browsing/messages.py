@@ -66,6 +66,7 @@ def state(browsing: Browsing) -> dict[str, Any]:
         "adql": _shown_adql(browsing),
         "planes": {name: _plane(browsing, name) for name in browsing.planes},
         "numeric": list(browsing.rows.numeric),
+        "sort": list(browsing.sort) if browsing.sort else None,
         "has_position": browsing.rows.position is not None,
         "remark": browsing.remark,
     }

@@ -569,6 +569,7 @@ class Browse {
     this.clear.disabled = state.selected === 0 && !state.adql;
     this.adql.textContent = state.adql || 'Nothing is selected.';
     this.node.dataset.selected = state.selected;
+    [this.table.sort, this.table.descending] = state.sort ?? [null, false];
     const { sky, plot } = state.planes;
     if (!state.changed) {
       this.columns.replaceChildren(...state.numeric.map(value => element('option', { value })));

@@ -131,7 +131,7 @@ def test_boxes_drawn_on_map_and_plot_and_rows_chosen_by_keyboard_are_the_rows_th
         final = selected(page, home, 3)
         page.keyboard.press("Shift+Enter")
         expect(page.locator(".jp-CodeCell").nth(4).locator("pre", has_text="2")).to_be_visible(timeout=WAIT_MS)
-        condition = client.open(query.id).view.selection["condition"]
+        condition = client.open(query.id).view.document["selection"]["condition"]
         seen = client.query(f"SELECT id FROM sky.stars WHERE dec > 85 AND ({condition})")
         assert sorted(seen["id"].tolist()) == sorted(final)
         visit.assert_clean()

@@ -110,7 +110,7 @@ def test_a_saved_selection_is_opened_again_with_its_plot_its_order_and_its_place
     kept = browser.save().view
     assert kept.columns == ("id",)
     assert kept.sort == ({"column": "dec", "descending": True},)
-    assert kept.selection == {"kind": "adql", "condition": browser.adql}
+    assert kept.document["selection"] == {"kind": "adql", "condition": browser.adql}
     assert (kept.sky["projection"], kept.sky["fov_deg"]) == ("ZEA", 1.0)
     reopened = browse(client, client.open(query.id))
     assert tell(reopened, kind="start")["sort"] == ["dec", True]
@@ -148,14 +148,14 @@ def test_what_the_portal_selects_is_selected_here_and_saved_unchanged(client: Cl
     shown = query.result(shown=True)
     assert 0 < len(shown) < len(browser.rows)
     assert browser.selection.table == shown.table
-    assert browser.save("the same").view.selection == selection
+    assert browser.save("the same").view.document["selection"] == selection
 
 
 def test_rows_without_a_query_get_one_when_they_are_saved_and_rows_of_others_do_not(client: Client) -> None:
     browser = browse(client, client.query(POLE))
     tell(browser, kind="row", row=0, chosen=True)
     assert browser.save("picked").name == "picked"
-    assert browser.save().view.selection["values"] == [str(browser.rows["id"][0])]
+    assert browser.save().view.document["selection"]["values"] == [str(browser.rows["id"][0])]
     foreign = pachon_client.browse(pa.table({"x": [1, 2], "y": [3, 4]}))
     with pytest.raises(RequestError, match="of no query of the platform"):
         foreign.save()

@@ -44,6 +44,15 @@ install_node() {
     fi
 }
 
+# Aladin Lite goes into the package as it was published, a file of its own beside its licence (LGPL-3.0-or-later).
+place_viewer() {
+    published=extensions/pachon-client/node_modules/aladin-lite
+    packed=extensions/pachon-client/src/pachon_client/skyview/aladin
+    [ -f $published/dist/aladin.js ] || return 0
+    mkdir -p $packed
+    cp $published/dist/aladin.js $published/COPYING $published/COPYING.LESSER $packed
+}
+
 # A newer STILTS than that of Debian 12, one that can log in: pinned packages of a later Debian, unpacked into a folder that
 # git ignores. They come from the archives that this machine's apt knows; whichever has a package, its digest is checked.
 unpack_stilts() {
@@ -81,5 +90,7 @@ command -v npm >/dev/null || need "nodejs npm"
 
 [ -z "$missing" ] || install_packages optional
 install_node tests/e2e/proxy "configurable-http-proxy for the tests" "tests of it are skipped"
+install_node extensions/pachon-client "the viewer of images for notebooks" "pachon_client.sky says so, and its tests are skipped"
+place_viewer
 install_node extensions/pachon-lab "what builds the front end of the lab" "the test of its bundle is skipped"
 unpack_stilts

@@ -34,10 +34,14 @@ from pachon_client.models import (
 from pachon_client.view import AdqlSelection, BoxSelection, Filter, PolygonSelection, RowSelection, View
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pachon_client.browsing import Browser
     from pachon_client.client import Client
     from pachon_client.jobs import Job
     from pachon_client.queries import Query
     from pachon_client.result import Result
+    from pachon_client.skyview import SkyViewer
     from pachon_client.uploading import Sendable
 
 __version__ = "0.1.0"
@@ -74,10 +78,12 @@ __all__ = [
     "UnreachableError",
     "View",
     "ask",
+    "browse",
     "load_ipython_extension",
     "open",
     "queries",
     "query",
+    "sky",
 ]
 
 
@@ -113,6 +119,47 @@ def queries(text: str = "", *, limit: int = 50, **conditions: str) -> tuple[Quer
 def open(query: str) -> Query:  # noqa: A001 -- the verb that people look for
     """A saved query by its id or a link; see `Client.open`."""
     return _session_client().open(query)
+
+
+def browse(rows: Any, x: str = "", y: str = "") -> Browser:  # noqa: ANN401 -- tables of other libraries
+    """Table, map of the sky and plot of the same rows in a notebook, linked by one selection.
+
+    Parameters
+    ----------
+    rows
+        A saved query, a `Result`, or a table of Arrow, pandas or astropy.
+    x, y
+        Quantities of the plot: a column of numbers, or one minus another, such as `g_mag - r_mag`. By default colour
+        and magnitude where the columns tell of them.
+
+    Raises
+    ------
+    RequestError
+        There are no such rows, or no such columns.
+    """
+    from pachon_client.browsing import Browser  # noqa: PLC0415 -- scripts that only ask need none of it
+
+    return Browser(rows, keep=lambda result, name, view: _session_client().save(result, name, view=view), x=x, y=y)
+
+
+def sky(image: str | Path, rows: Any = None) -> SkyViewer:  # noqa: ANN401 -- tables of other libraries
+    """An image of the sky in a notebook, with rows marked on it; what is selected there comes back.
+
+    Parameters
+    ----------
+    image
+        Path of a FITS file, or address of a HiPS.
+    rows
+        A `Result`, or a table of Arrow, pandas or astropy, of at most 10,000 rows with a position; None for none.
+
+    Raises
+    ------
+    RequestError
+        There is no such image, or the rows cannot be marked on it.
+    """
+    from pachon_client.skyview import SkyViewer  # noqa: PLC0415 -- scripts that only ask need none of it
+
+    return SkyViewer(image, rows)
 
 
 def load_ipython_extension(shell: Any) -> None:  # noqa: ANN401 -- IPython is optional

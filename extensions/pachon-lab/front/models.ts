@@ -16,6 +16,8 @@ export interface Running {
   phase: string;
   client: string;
   created_at: string;
+  /** While it waits: its place, 1 for the next, and the seconds until it probably begins. */
+  in_line: { position: number; seconds: number } | null;
 }
 
 /** A saved query as a list tells it. */

@@ -140,7 +140,8 @@ export class QueriesPanel extends Widget {
   }
 
   private running(job: Running): HTMLElement {
-    const facts = [job.client, told(job.phase)].filter(Boolean).join(' · ');
+    const place = job.in_line ? `place ${job.in_line.position}, about ${Math.ceil(job.in_line.seconds)} s` : '';
+    const facts = [job.client, told(job.phase), place].filter(Boolean).join(' · ');
     const row = this.row(job.job, oneLine(job.name), facts, job.adql, '');
     const passed = element('span', 'pachon-passed');
     const bar = element('progress', '') as HTMLProgressElement;

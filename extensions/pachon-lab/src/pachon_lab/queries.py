@@ -55,9 +55,6 @@ class QueryService:
             _nothing() if text else self._list("queries/executions", "executions", [("limit", str(_LISTED))]),
         )
         names = {query["id"]: query["name"] for query in (*mine, *shared)}
-        phases = {job["query"]: job["phase"] for job in running}
-        for query in (*mine, *shared):
-            query["state"] = phases.get(query["id"], query["state"])
         for job in running:
             job["name"] = names.get(job["query"]) or " ".join(job["adql"].split())
         return {"running": running, "mine": mine, "shared": shared, "runs": runs}

@@ -77,6 +77,13 @@ class RunRequest(_Given):
     source: str | None = Field(None, alias="from", description="Which release to replace, if the text names several.")
 
 
+class WaitDocument(_Told):
+    """Where a run stands in line."""
+
+    position: int = Field(description="1 for the next.")
+    seconds: float = Field(description="Expected time until it begins.")
+
+
 class RunDocument(_Told):
     """One run of a version; figures are left out for who may not read what it read."""
 
@@ -88,6 +95,7 @@ class RunDocument(_Told):
     asked_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    in_line: WaitDocument | None = Field(None, description="While it is QUEUED.")
     job: str | None = Field(None, description="Id of the job, for who ran it.")
     execution: str | None = Field(None, description="Id of the execution, for who ran it.")
     row_count: int | None = None
@@ -183,6 +191,7 @@ class RunningDocument(_Told):
     created_at: datetime
     started_at: datetime | None
     query: str | None = Field(description="The saved query that it is a run of.")
+    in_line: WaitDocument | None = Field(None, description="While it is QUEUED.")
 
 
 def query_schema() -> dict[str, Any]:

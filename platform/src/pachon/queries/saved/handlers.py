@@ -127,7 +127,7 @@ def schema() -> dict[str, Any]:
 
 @router.get("/running", summary="What runs or waits of yours, from any program, newest first")
 def running(principal: Known, saved: Service) -> dict[str, Any]:
-    return {"running": [running_document(job, query_id) for job, query_id in saved.runs.running(principal)]}
+    return {"running": [running_document(each) for each in saved.runs.running(principal)]}
 
 
 @router.get("/quota", summary="What you keep, and how much you may")

@@ -15,6 +15,7 @@ from pachon.queries.jobs.models import Job, JobPhase, Pairs
 from pachon.queries.jobs.service import JobService
 from pachon.queries.jobs.spool import Spool
 from pachon.queries.jobs.storage import JobFilter, JobStore
+from pachon.queries.line import Wait
 from pachon.queries.models import Execution
 from pachon.queries.saved.kept_results import KeptResults
 from pachon.queries.saved.models import Content, QueryRun, SavedLimits, SavedQuery, Upload
@@ -37,6 +38,15 @@ class Jobs:
     service: JobService
     store: JobStore
     spool: Spool
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A job that has not ended, the id of the query that it is a run of, and its wait while it is in line."""
+
+    job: Job
+    query_id: str | None
+    wait: Wait | None
 
 
 class RunService:
@@ -167,11 +177,20 @@ class RunService:
         content = Content(name="", adql=execution.query)
         return content, _ran(execution, principal), known
 
-    def running(self, principal: Principal) -> tuple[tuple[Job, str | None], ...]:
-        """Jobs of this person that wait or execute, newest first, each with the id of the query that it is a run of."""
+    def running(self, principal: Principal) -> tuple[UnderWay, ...]:
+        """Jobs of this person that wait or execute, newest first."""
         phases = frozenset({JobPhase.QUEUED, JobPhase.EXECUTING})
         jobs = self._jobs.service.list(principal, JobFilter(phases=phases, last=_MAX_RUNNING))
-        return tuple((job, next((run.query_id for run in self._runs.of_job(job.id)), None)) for job in jobs)
+        return tuple(UnderWay(job, self._query_of(job), self._wait(job)) for job in jobs)
+
+    def wait(self, run: QueryRun) -> Wait | None:
+        """The place in line of a run that waits, and how long it will probably wait; None for others."""
+        if run.phase != JobPhase.QUEUED or run.job_id is None:
+            return None
+        try:
+            return self._wait(self._jobs.store.get(run.job_id))
+        except NotFoundError:
+            return None
 
     def settled(self, run: QueryRun) -> QueryRun:
         """A run as it is now: what its job became is taken note of."""
@@ -184,7 +203,9 @@ class RunService:
             return self._runs.change(run.id, lambda old: _ended(old, error=gone))
         if job.phase.is_over:
             return self._end(run, job)
-        return replace(run, phase=job.phase.value, started_at=job.started_at)
+        if job.phase is JobPhase.PENDING or (run.phase, run.started_at) == (job.phase, job.started_at):
+            return run
+        return self._runs.change(run.id, lambda old: _moved(old, job))
 
     def job_changed(self, job_id: str) -> None:
         """Take note of what became of a job, for all runs that it is for."""
@@ -208,6 +229,12 @@ class RunService:
     def used_bytes(self, owner: str) -> int:
         """Size on disk of what is kept with the queries of this owner."""
         return self._runs.used_bytes(owner)
+
+    def _query_of(self, job: Job) -> str | None:
+        return next((run.query_id for run in self._runs.of_job(job.id)), None)
+
+    def _wait(self, job: Job) -> Wait | None:
+        return self._jobs.service.wait(job) if job.phase is JobPhase.QUEUED else None
 
     def _end(self, run: QueryRun, job: Job) -> QueryRun:
         figures = replace(
@@ -239,6 +266,10 @@ class RunService:
             return replace(run, result_bytes=self._results.keep(run.id, self._jobs.spool.path(job)))
         except PachonError as error:
             return replace(run, error=error.message)
+
+
+def _moved(run: QueryRun, job: Job) -> QueryRun:
+    return run if run.is_over else replace(run, phase=job.phase.value, started_at=job.started_at)
 
 
 def _ended(run: QueryRun, *, error: str) -> QueryRun:

@@ -1,4 +1,4 @@
-"""Follows the jobs of saved queries: what became of them is in the query, and told, within a second."""
+"""Follows the jobs of saved queries: that one began, and what became of it, is in the query and told within a second."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from pachon.core.errors import UnavailableError
-from pachon.queries.jobs.models import JobPhase
 from pachon.queries.jobs.storage import JOB_PHASE
 
 if TYPE_CHECKING:
@@ -20,12 +19,12 @@ _PAUSE_S = 1.0
 
 
 async def settle_runs(feed: Feed, runs: RunService) -> None:
-    """Take note of each job that ends, until cancelled; whoever reads a query does so as well, so none is missed."""
+    """Take note of each job that begins or ends, until cancelled; whoever reads a query does so as well, so none is missed."""
     while True:
         try:
             async with aclosing(feed.follow()) as events:
                 async for event in events:
-                    if event.kind == JOB_PHASE and JobPhase(event.payload["phase"]).is_over:
+                    if event.kind == JOB_PHASE:
                         await asyncio.to_thread(runs.job_changed, event.payload["id"])
         except UnavailableError as error:
             _LOG.warning("jobs of saved queries are not followed for a moment: %s", error)

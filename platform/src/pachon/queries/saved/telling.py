@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pachon.queries.jobs.models import Job
+from pachon.queries.line import Wait
 from pachon.queries.saved.documents import (
     QueryDocument,
     ResultDocument,
@@ -14,11 +14,12 @@ from pachon.queries.saved.documents import (
     SummaryDocument,
     UploadDocument,
     VersionDocument,
+    WaitDocument,
 )
 from pachon.queries.saved.models import Audience, QueryRun, SavedQuery, Share, Summary, Version
 from pachon.queries.saved.reading import ResultService
 from pachon.queries.saved.rerunning import OtherRelease
-from pachon.queries.saved.running import RunService
+from pachon.queries.saved.running import RunService, UnderWay
 from pachon.queries.saved.service import Reader, SavedQueryService
 from pachon.queries.saved.sharing import Role
 
@@ -119,6 +120,7 @@ class Saved:
             asked_at=run.asked_at,
             started_at=run.started_at,
             ended_at=run.ended_at,
+            in_line=_wait_document(self.runs.wait(run)),
             job=run.job_id if is_theirs else None,
             execution=run.execution_id if is_theirs else None,
             row_count=run.row_count if has_figures else None,
@@ -157,8 +159,9 @@ def share_document(share: Share) -> ShareDocument:
     )
 
 
-def running_document(job: Job, query_id: str | None) -> RunningDocument:
+def running_document(found: UnderWay) -> RunningDocument:
     """A job that has not ended."""
+    job = found.job
     return RunningDocument(
         job=job.id,
         phase=job.phase.value,
@@ -166,8 +169,13 @@ def running_document(job: Job, query_id: str | None) -> RunningDocument:
         adql=next((value for name, value in job.parameters if name == "QUERY"), ""),
         created_at=job.created_at,
         started_at=job.started_at,
-        query=query_id,
+        query=found.query_id,
+        in_line=_wait_document(found.wait),
     )
+
+
+def _wait_document(wait: Wait | None) -> WaitDocument | None:
+    return None if wait is None else WaitDocument(position=wait.position, seconds=round(wait.seconds, 1))
 
 
 def summary_document(summary: Summary, name: str) -> SummaryDocument:

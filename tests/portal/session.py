@@ -6,10 +6,11 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,15 +26,18 @@ from tornado.ioloop import IOLoop
 from pachon.portal.ask_view import AskView
 from pachon.portal.compute import MAP_QUERY_MARK
 from pachon.portal.downloads import Downloads
+from pachon.portal.hearing import Hearing
 from pachon.portal.pages import PortalPage
 from pachon.portal.state import Person, Pools, TileCache
 from pachon_client import (
+    Change,
     Column,
     Execution,
     NotFoundError,
     Query,
     Release,
     Result,
+    Running,
     StaleError,
     Table,
     UnreachableError,
@@ -80,12 +84,19 @@ class MemorySource:
     tiles: set[tuple[int, int]] = field(default_factory=set)
     opened: list[Connection] = field(default_factory=list)
     running: int = 0
+    under_way: tuple[Running, ...] = ()
+    listeners: list[SimpleQueue[Change | None]] = field(default_factory=list)
     saved: MemoryQueries = field(default_factory=lambda: MemoryQueries())  # noqa: PLW0108 -- defined below
 
     def open(self, _token: str) -> Connection:
         """One more connection."""
         self.opened.append(Connection(self))
         return self.opened[-1]
+
+    def tell(self, kind: str, **payload: str) -> None:
+        """Something changed: all who listen hear of it."""
+        for heard in self.listeners:
+            heard.put(Change(kind=kind, payload=payload))
 
 
 @dataclass
@@ -150,6 +161,7 @@ class Connection:
 
     platform: MemorySource
     closed: threading.Event = field(default_factory=threading.Event)
+    heard: SimpleQueue[Change | None] = field(default_factory=SimpleQueue)
 
     def query(self, adql: str, max_rows: int | None = None) -> Result:
         """Invented stars, whatever is asked."""
@@ -175,6 +187,16 @@ class Connection:
         asked = reversed(self.platform.asked[-limit:])
         return tuple(Execution(id=adql, query=adql, protocol="tap/sync", phase="ABORTED") for adql in asked)
 
+    def running(self) -> tuple[Running, ...]:
+        """What runs of the person."""
+        return self.platform.under_way
+
+    def changes(self, address: str = "", *, after: str = "") -> Iterator[Change]:
+        """What is told, until the connection is closed."""
+        del address, after
+        self.platform.listeners.append(self.heard)
+        yield from iter(self.heard.get, None)
+
     def ask(self, adql: str, name: str = "", **more: Any) -> Query:
         """A saved query."""
         return new_query(self.platform.saved, {"adql": adql, "name": name, **more})
@@ -193,6 +215,7 @@ class Connection:
     def close(self) -> None:
         """End what waits."""
         self.closed.set()
+        self.heard.put(None)
 
     def _fail(self) -> None:
         if self.platform.trouble is not None:
@@ -256,7 +279,7 @@ async def session(
             page = PortalPage(
                 Person("novice", "token"), source.open,
                 cache=TileCache(), pools=pools, offered=Downloads() if offered is None else offered,
-                base_url="http://localhost", document=document, wanted=wanted,
+                hearing=Hearing(source.open), base_url="http://localhost", document=document, wanted=wanted,
             )  # fmt: skip
             page.template()._init_doc(document)
         living = ServerSession("session", document, io_loop=IOLoop.current())

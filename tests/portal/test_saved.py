@@ -13,7 +13,7 @@ from panel.widgets import Button
 
 from pachon.core.errors import UsageError
 from pachon.portal.copies import copies
-from pachon.portal.queries_page import queries_html
+from pachon.portal.queries_page import Listed, queries_html
 from pachon.portal.saved_rows import wanted_query
 from pachon.portal.share_view import share_of
 from pachon_client import NotFoundError, QuerySummary, Result
@@ -226,10 +226,10 @@ def test_the_list_tells_ones_own_from_what_is_shared_and_escapes_what_people_wro
         id="1" * 26, owner="novice", name="<b>near</b>", adql="SELECT 1", state="COMPLETED", version=2, row_count=1_234
     )
     theirs = QuerySummary(id="2" * 26, owner="ada", name="far", adql="SELECT 2", state="DRAFT", version=1)
-    page = queries_html((mine, theirs), wanted, root="/sky", person="novice")
+    page = queries_html(Listed((mine, theirs)), wanted, root="/sky", person="novice")
     assert "&lt;b&gt;near&lt;/b&gt;" in page
     assert "1,234 rows" in page
     assert "of ada, shared with you" in page
     assert f'href="/sky/portal/?q={"2" * 26}"' in page
-    assert "No query is saved yet" in queries_html((), wanted, root="", person="novice")
-    assert "Nothing is found" in queries_html((), {**wanted, "text": "x"}, root="", person="novice")
+    assert "No query is saved yet" in queries_html(Listed(()), wanted, root="", person="novice")
+    assert "Nothing is found" in queries_html(Listed(()), {**wanted, "text": "x"}, root="", person="novice")

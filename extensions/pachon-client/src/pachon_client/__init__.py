@@ -20,6 +20,7 @@ from pachon_client.errors import (
     UnreachableError,
 )
 from pachon_client.models import (
+    Change,
     Column,
     Difference,
     Execution,
@@ -28,6 +29,7 @@ from pachon_client.models import (
     QuerySummary,
     QueryVersion,
     Release,
+    Running,
     Share,
     Table,
 )
@@ -51,6 +53,7 @@ __all__ = [
     "AnswerError",
     "AuthenticationError",
     "BoxSelection",
+    "Change",
     "Client",
     "Column",
     "Difference",
@@ -70,6 +73,7 @@ __all__ = [
     "RequestError",
     "Result",
     "RowSelection",
+    "Running",
     "SetupError",
     "Share",
     "StaleError",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -12,10 +12,11 @@ from urllib.parse import quote
 import numpy as np
 
 from pachon_client.catalogue import list_functions, list_of, list_releases, session_address, session_token
+from pachon_client.changes import follow_changes
 from pachon_client.errors import AnswerError, RequestError, SetupError
 from pachon_client.finding import list_queries, new_query, open_query
 from pachon_client.jobs import Job, start_job
-from pachon_client.models import Execution, File, Function, QuerySummary, Release, Table
+from pachon_client.models import Change, Execution, File, Function, QuerySummary, Release, Running, Table
 from pachon_client.queries import Query
 from pachon_client.reading import read_result
 from pachon_client.result import Result
@@ -169,6 +170,32 @@ class Client:
         """
         given = {"text": text, **conditions} if text else conditions
         return list_queries(self._transport, limit, given)
+
+    def running(self) -> tuple[Running, ...]:
+        """What waits or executes of this person, from any program, newest first."""
+        return tuple(Running.from_json(job) for job in list_of(self._transport, "queries/running", "running"))
+
+    def changes(self, address: str = "", *, after: str = "") -> Iterator[Change]:
+        """What changes, as it happens: saved queries that this person may see, their jobs and their runs.
+
+        Ends when the platform ends it, and with an error when the connection is lost; `close` from another thread ends
+        it too. The first change tells that the connection is there.
+
+        Parameters
+        ----------
+        address
+            Of a query that is public or opened by a link (`?q=<id>&link=<token>`): its changes are told as well.
+        after
+            `Change.id` of the last one that was heard before: what came since is told first.
+
+        Raises
+        ------
+        AuthenticationError
+            This token is not valid (any more).
+        NotFoundError
+            There is no query at that address.
+        """
+        return follow_changes(self._transport, address, after)
 
     def cone(self, table: str, ra_deg: float, dec_deg: float, radius_deg: float, max_rows: int | None = None) -> Result:
         """Rows within a radius of a position, by Simple Cone Search.

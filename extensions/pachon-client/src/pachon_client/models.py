@@ -233,6 +233,37 @@ class QuerySummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A job that waits or executes, of any program; `query` is the saved query that it runs, if it runs one.
+
+    `in_line` has `position` (1 for the next) and `seconds` (expected wait) while it waits.
+    """
+
+    job: str
+    phase: str = ""
+    client: str = ""
+    adql: str = ""
+    created_at: str | None = None
+    started_at: str | None = None
+    query: str | None = None
+    in_line: Mapping[str, float] | None = None
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read what the API says; keys of a newer API are left aside."""
+        return cls(**_known(cls, document))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Something that happened: `query.changed`, `job.phase`, `execution.ended`, or `connected`."""
+
+    kind: str
+    id: str = ""
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueryVersion:
     """One version of a saved query; `based_on` is the version that its author had before them."""
 

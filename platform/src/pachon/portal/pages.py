@@ -16,6 +16,7 @@ from pachon.portal.ask_view import AskView
 from pachon.portal.asking import Asking
 from pachon.portal.downloads import Downloads, Kept
 from pachon.portal.dress import FOLDER, button, stylesheet
+from pachon.portal.hearing import Hearing
 from pachon.portal.history_view import HistoryView
 from pachon.portal.map_view import MapView
 from pachon.portal.releases_page import bar
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pachon.portal.density import Picture
-    from pachon_client import Query, Release, Result
+    from pachon_client import Change, Query, Release, Result
 
 _LOGGER = logging.getLogger(__name__)
 _STEP = 0.25
@@ -41,6 +42,8 @@ _ZOOM = 2.0
 _NEARLY_ALL = 0.99
 _RETRY_S = 4.0
 _LISTED_RUNS = 200
+_GATHERS_S = 0.15
+"""For so long changes are gathered before lists are read again."""
 _SETTLES_S = 1.0
 """After this time the platform has recorded the end of a query whose connection was closed."""
 _GIVEN_UP = (
@@ -74,6 +77,8 @@ class PortalPage:
         Opens a connection to the platform with a token.
     cache, pools, offered
         Tiles, threads and results to download, shared by all sessions of the process.
+    hearing
+        Tells what changes at the platform.
     base_url
         Public address of the platform.
     wanted
@@ -88,11 +93,14 @@ class PortalPage:
         cache: TileCache,
         pools: Pools,
         offered: Downloads,
+        hearing: Hearing,
         base_url: str,
         document: Document,
         wanted: str = "",
     ) -> None:
         self._person, self._document, self._offered = person, document, offered
+        self._hearing, self._hears_of = hearing, ""
+        self._unsubscribe: Callable[[], None] = lambda: None
         self._wanted, self._base_url = wanted, base_url
         self._asked: tuple[str, int | None] | None = None
         self._rest: Mapping[str, Any] = {}
@@ -103,7 +111,7 @@ class PortalPage:
         self._asking = Asking(lambda: open_source(person.token), pool=pools.asking, turn=self._turn)
         self._catalogues: tuple[Catalogue, ...] = ()
         self._download_key: str | None = None
-        self._is_retrying = False
+        self._is_retrying = self._will_refresh = False
         self._collects = Newest(pools.collecting, self._turn)
         self._histories = Newest(pools.asking, self._turn)
         self._positions = Newest(pools.drawing, self._turn)
@@ -147,11 +155,13 @@ class PortalPage:
         """Collect what there is; called once the page is there."""
         self._collect()
         self._refresh_history()
+        self._listen("")
         if self._wanted:
             self._turn(lambda: self.saved.open(self._wanted))
 
     def close(self) -> None:
         """Give up what runs, close the connections and forget the result."""
+        self._unsubscribe()
         self._asking.give_up()
         self._source.close()
         self._offered.drop(self._download_key)
@@ -335,6 +345,7 @@ class PortalPage:
 
     def _show_saved(self, query: Query) -> None:
         """Show a saved query: its text, its rows or why there are none, and its view."""
+        self._listen(self._wanted_of(query) if query.document["access"] == "reader" else "")
         current = query.document["current"]
         viewed, unshown = read_view(current["view"] or {})
         self._rest, self._asked = viewed.rest, (query.adql, current["max_rows"])
@@ -370,10 +381,32 @@ class PortalPage:
         if not self.map.find_in_box(x_range, y_range, select):
             self.ask.say("Search first: a box on the map selects among the rows of a result.")
 
+    def _listen(self, address: str) -> None:
+        """Have changes told to this page: those of its person, and of the query at an address if it is only read."""
+        address = f"?q={address}" if address and "q=" not in address else address
+        if address and address == self._hears_of:
+            return
+        self._unsubscribe()
+        self._hears_of = address
+        self._unsubscribe = self._hearing.subscribe(
+            self._person, lambda change: self._turn(lambda: self._changed(change)), address=address
+        )
+
+    def _changed(self, change: Change) -> None:
+        """Something changed, here or elsewhere: lists are read again soon, and the open query is looked at."""
+        query = self.saved.query
+        is_of_query = query is not None and change.payload.get("id") in {query.id, None}
+        if change.kind != "query.changed" and not self._will_refresh:
+            self._will_refresh = True
+            self._turn.after(_GATHERS_S, self._refresh_history)
+        if is_of_query:
+            self.saved.news.look()
+
     def _refresh_history(self) -> None:
+        self._will_refresh = False
         self._histories.ask(
-            lambda: self._source.executions(_LISTED_RUNS),
-            self.history.show,
+            lambda: (self._source.running(), self._source.executions(_LISTED_RUNS)),
+            lambda found: self.history.show(found[1], running=found[0]),
             lambda error: _LOGGER.info("The list of runs could not be had: %s", error),
         )
 

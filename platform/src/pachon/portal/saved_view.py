@@ -12,6 +12,7 @@ import panel as pn
 
 from pachon.portal.copies import copies, copies_html
 from pachon.portal.dress import button, stylesheet
+from pachon.portal.news_view import NewsView, run_of
 from pachon.portal.share_view import ShareView
 from pachon.portal.state import Newest
 from pachon.portal.viewed import MOST_PICKED, Viewed, picked_rows
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pachon.portal.state import Source
-    from pachon.portal.turn import Later
+    from pachon.portal.turn import Turn
     from pachon_client import Query, Result
 
 _EMPTY = (
@@ -83,7 +84,7 @@ class SavedView:
         source: Source,
         *,
         pool: Executor,
-        turn: Later,
+        turn: Turn,
         at_hand: Callable[[], AtHand | None],
         show: Callable[[Query], None],
         explain: Callable[[BaseException], str],
@@ -93,12 +94,22 @@ class SavedView:
         self._base_url = base_url
         self._work = Newest(pool, turn)
         self.query: Query | None = None
+        self._address = ""
         self._sharing = ShareView(pool=pool, turn=turn, explain=explain, restored=self.open)
+        self.news = NewsView(
+            pool=pool,
+            turn=turn,
+            seen=lambda: (self.query, self._work.is_busy),
+            read=lambda: source.open(self._address_of()),
+            refreshed=self._refreshed,
+            show=lambda: self.open(self._address_of()),
+        )
         self._make_widgets(turn)
 
     def open(self, address: str) -> None:
         """Open a saved query by its id or its link, and show it."""
         self._say("Opening the saved query\N{HORIZONTAL ELLIPSIS}")
+        self._address = address
         self._work.ask(lambda: self._source.open(address), self._opened, self._failed)
 
     def missing(self, words: tuple[str, ...]) -> None:
@@ -110,7 +121,7 @@ class SavedView:
         """Say how it stands with the query."""
         self._say(message, kind="warning")
 
-    def _make_widgets(self, turn: Later) -> None:
+    def _make_widgets(self, turn: Turn) -> None:
         text: dict[str, Any] = {"stylesheets": [stylesheet()], "sizing_mode": "stretch_width", "margin": (2, 6)}
         self.name = pn.widgets.TextInput(label="Name", placeholder="the beginning of the text", **text)
         self.tags = pn.widgets.TextInput(label="Tags", placeholder="with commas between", **text)
@@ -124,7 +135,7 @@ class SavedView:
         self.status, self.links = pn.pane.HTML("", **html), pn.pane.HTML("", **html)
         buttons = (self.save_button, self.copy_button, self.both_button, self.theirs_button)
         self.form = pn.Column(
-            self.head, self.name, self.tags, self.notes, pn.FlexBox(*buttons, gap="6px", margin=(6, 0)),
+            self.head, self.news.form, self.name, self.tags, self.notes, pn.FlexBox(*buttons, gap="6px", margin=(6, 0)),
             self.status, self.links, self._sharing.form, sizing_mode="stretch_width", margin=0,
         )  # fmt: skip
 
@@ -192,8 +203,21 @@ class SavedView:
         self._say("")
         self._show_query(query)
 
+    def _address_of(self) -> str:
+        """Where the query of this page is read again: by the link that opened it, if it was opened by one."""
+        known = self.query.id if self.query is not None else ""
+        return self._address if known in self._address else known
+
+    def _refreshed(self, theirs: Query) -> None:
+        """The query as it is now; what is on the page stays of the version that it is of."""
+        mine = self.query
+        if mine is not None and (theirs.version, run_of(theirs)) == (mine.version, run_of(mine)):
+            self.query = theirs
+        self._sharing.refresh()
+
     def _show(self, query: Query) -> None:
         self.query = query
+        self.news.clear()
         self._sharing.show(query)
         self.name.value, self.tags.value, self.notes.value = query.name, ", ".join(query.tags), query.notes
         self.save_button.label = "Save" if self._may_edit else "Save a copy"
@@ -212,12 +236,12 @@ class SavedView:
 
     def _take_theirs(self) -> None:
         if self.query is not None:
-            self.open(self.query.id)
+            self.open(self._address_of())
 
     def _failed(self, error: BaseException) -> None:
         query = self.query
         if isinstance(error, StaleError) and query is not None:
-            self._work.ask(lambda: self._source.open(query.id), self._show_theirs, self._failed)
+            self._work.ask(lambda: self._source.open(self._address_of()), self._show_theirs, self._failed)
             return
         self._say(self._explain(error), kind="error")
 

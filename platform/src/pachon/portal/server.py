@@ -22,10 +22,11 @@ from pachon.core.errors import SetupError
 from pachon.portal.density import TILE_DEPTH, Tile, grid_of, paint
 from pachon.portal.downloads import FORMS, Download, Downloads
 from pachon.portal.dress import FOLDER
+from pachon.portal.hearing import Hearing
 from pachon.portal.login import Logins, hub_client
 from pachon.portal.pages import OpenSource, PortalPage
 from pachon.portal.projection import View
-from pachon.portal.queries_page import QueriesPage
+from pachon.portal.queries_page import QueriesPage, QueryNews
 from pachon.portal.releases_page import ReleasePage
 from pachon.portal.saved_rows import wanted_query
 from pachon.portal.state import Person, Pools, TileCache
@@ -94,8 +95,10 @@ def build(
     pn.extension("tabulator", "codeeditor", notifications=False, inline=False)
     base = urlsplit(settings.base_url)
     root = base.path.rstrip("/")
-    offered, pools = Downloads(), _pools()
-    open_page = partial(PortalPage, cache=TileCache(), pools=pools, offered=offered, base_url=settings.base_url)
+    offered, pools, hearing = Downloads(), _pools(), Hearing(open_source)
+    open_page = partial(
+        PortalPage, cache=TileCache(), pools=pools, offered=offered, hearing=hearing, base_url=settings.base_url
+    )
     of_pages = {"logins": logins, "open_source": open_source, "pool": pools.asking, "root": root}
 
     def application() -> pn.Template:
@@ -135,6 +138,7 @@ def build(
             (r"/brand/([a-z.]+)", BrandFile),
             (rf"/download/([\w-]+)\.({'|'.join(FORMS)})", Download, {"downloads": offered, "logins": logins}),
             (r"/queries/?", QueriesPage, of_pages),
+            (r"/queries/events", QueryNews, {"logins": logins, "hearing": hearing}),
             (r"/releases(?:/([^/]+))?/?", ReleasePage, of_pages),
             (r"/assets/(.*)", StaticFileHandler, {"path": str(FOLDER / "static")}),
         ],

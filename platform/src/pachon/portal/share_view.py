@@ -58,6 +58,10 @@ class ShareView:
         self._say("")
         self._list()
 
+    def refresh(self) -> None:
+        """List its shares and versions anew."""
+        self._list()
+
     def _make_widgets(self) -> None:
         text: dict[str, Any] = {"stylesheets": [stylesheet()], "sizing_mode": "stretch_width", "margin": (2, 6)}
         html: dict[str, Any] = {"stylesheets": [stylesheet()], "sizing_mode": "stretch_width", "margin": (2, 6)}
@@ -130,7 +134,7 @@ class ShareView:
         may_edit = query.document["access"] != "reader"
         self.versions.objects = [
             self._entry(version_words(each), "Restore", partial(self._restore, each.number))
-            if may_edit and each.number != query.version
+            if may_edit and each.number != versions[0].number
             else self._words(version_words(each))
             for each in versions[:_SHOWN_VERSIONS]
         ]

@@ -6,7 +6,7 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pachon.portal.turn import Later
-    from pachon_client import Execution, Query, QuerySummary, Release, Result, Table
+    from pachon_client import Change, Execution, Query, QuerySummary, Release, Result, Running, Table
 
 _CACHE_BYTES = 256 * 1024**2
 _FRESH_S = 30.0
@@ -55,6 +55,14 @@ class Source(Protocol):
 
     def queries(self, text: str = "", *, limit: int = 50, **conditions: str) -> tuple[QuerySummary, ...]:
         """Saved queries of the person and those shared with them, newest change first."""
+        ...
+
+    def running(self) -> tuple[Running, ...]:
+        """What waits or executes of the person, from any program, newest first."""
+        ...
+
+    def changes(self, address: str = "", *, after: str = "") -> Iterator[Change]:
+        """What changes of all that the person may see, as it happens; ends when the connection is closed."""
         ...
 
     def tile(self, table: str, order: int, pixel: int) -> np.ndarray[Any, Any]:
@@ -210,6 +218,11 @@ class Newest:
         self._turn = turn
         self._is_busy = False
         self._waiting: Callable[[], None] | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether some work is under way."""
+        return self._is_busy
 
     def ask(self, work: Callable[[], T], then: Callable[[T], None], failed: Callable[[BaseException], None]) -> None:
         """Do `work` in the background, then call `then` with its result or `failed` with what it raised."""

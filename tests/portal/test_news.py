@@ -104,7 +104,9 @@ def test_a_job_of_another_program_is_listed_with_its_name_and_its_place_in_line(
     source = MemorySource()
 
     async def story(living: Session, _: str) -> None:
-        waiting = Running(job="1", phase="QUEUED", client="pyvo", adql="SELECT 2", in_line={"position": 3, "seconds": 8})
+        waiting = Running(
+            job="1", phase="QUEUED", client="pyvo", adql="SELECT 2", in_line={"position": 3, "seconds": 8}
+        )
         source.under_way = (waiting,)
         source.tell("job.phase", id="1")
         await living.until(lambda: "by pyvo" in living.page.history.list.objects[0][1].object)

@@ -8,16 +8,17 @@ import shlex
 from collections.abc import Awaitable, Callable
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from panel.widgets import Button
 
 from pachon.core.errors import UsageError
 from pachon.portal.copies import copies
 from pachon.portal.queries_page import Listed, queries_html
-from pachon.portal.saved_rows import wanted_query
+from pachon.portal.saved_rows import places_shown, wanted_query
 from pachon.portal.share_view import share_of
 from pachon_client import NotFoundError, QuerySummary, Result
-from portal.session import Connection, MemorySource, Session, session
+from portal.session import Connection, MemorySource, Session, session, stars
 
 pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword")  # Bokeh's own use of pandas
 
@@ -233,3 +234,37 @@ def test_the_list_tells_ones_own_from_what_is_shared_and_escapes_what_people_wro
     assert f'href="/sky/portal/?q={"2" * 26}"' in page
     assert "No query is saved yet" in queries_html(Listed(()), wanted, root="", person="novice")
     assert "Nothing is found" in queries_html(Listed(()), {**wanted, "text": "x"}, root="", person="novice")
+
+
+def test_rows_that_the_view_of_another_program_shows_are_selected_and_kept_until_others_are() -> None:
+    class Kept:
+        """The platform applies the selection: rows 1, 3, and one that the Portal did not load."""
+
+        def result(self, **asked: object) -> Result:
+            assert (asked["shown"], asked["places"]) == (True, True)
+            return Result(table=pa.table({"row place": [1, 3, 100], "id": [0, 0, 0]}), columns=())
+
+    assert np.flatnonzero(places_shown(Kept(), stars(100))).tolist() == [1, 3]
+    source = MemorySource()
+    query_id = saved(source)
+    selection = {"kind": "polygon", "x": "ra", "y": "dec", "vertices": [[0, 0], [1, 0], [0, 1]]}
+    current = source.saved.documents[query_id]["current"]
+    current["view"] = {"schema_version": "1.0", "selection": selection}
+
+    async def story(living: Session) -> None:
+        page = living.page
+        await living.until(lambda: page.results.result is not None)
+        shown = np.arange(100) % 2 == 0
+
+        def show() -> None:
+            page._rows_of_rest = shown
+            page.results.select(shown)
+
+        page._turn(show)
+        await living.until(lambda: page.results.selected is shown)
+        assert page._at_hand().view() == ({**page._at_hand().viewed.document(), "selection": selection}, "")
+        page._turn(lambda: page.results.select(None))
+        await living.until(lambda: page.results.selected is None)
+        assert "selection" not in page._at_hand().view()[0]
+
+    live(source, story, wanted=f"?q={query_id}")

@@ -50,7 +50,8 @@ _VIEWS = st.builds(
 def test_whatever_was_viewed_is_a_view_state_of_the_platform_and_comes_back_as_it_was(viewed: Viewed) -> None:
     again, unshown = read_view(checked_view(viewed.document()))
     assert again == viewed
-    assert bool(unshown) == bool(viewed.rest)
+    assert unshown == (("the choice of columns",) if viewed.rest else ())
+    assert again.is_chosen_elsewhere == bool(viewed.rest)
 
 
 def test_what_other_programs_put_into_a_view_is_named_and_kept() -> None:
@@ -64,7 +65,8 @@ def test_what_other_programs_put_into_a_view_is_named_and_kept() -> None:
     }
     viewed, unshown = read_view(document)
     assert viewed.document() == document
-    assert len(unshown) == 4
+    assert len(unshown) == 3
+    assert viewed.is_chosen_elsewhere
 
 
 @pytest.mark.parametrize("is_text", [False, True])

@@ -164,6 +164,51 @@ def test_rows_as_shown_are_those_that_the_view_selects(site: Site, kept: dict[st
     assert rows(site, kept["id"], shown="true").to_pylist() == whole.filter(inside).to_pylist()
 
 
+def selecting(condition: str) -> dict[str, Any]:
+    return {"schema_version": "1.0", "selection": {"kind": "adql", "condition": condition}}
+
+
+def test_a_selection_in_adql_means_on_the_kept_rows_what_it_means_in_where(site: Site) -> None:
+    condition = "CONTAINS(POINT(ra, dec), POLYGON(5, 89, 95, 89, 95, 89.9, 5, 89.9)) = 1\nOR id - 1 = " + str(FIRST_ID)
+    mine = new(site, adql=f"{STARS} ORDER BY ra DESC", run=True, view=selecting(condition))
+    whole = rows(site, ran(site, mine["id"])["id"])
+    asked = site.client.post(
+        "/api/tap/sync",
+        data={"LANG": "ADQL", "RESPONSEFORMAT": "arrow", "QUERY": f"{STARS} AND ({condition}) ORDER BY ra DESC"},
+        headers=AS_LEAD,
+    )
+    expected = pa.ipc.open_stream(asked.content).read_all()
+    found = rows(site, mine["id"], shown="true", places="true")
+    assert 1 < found.num_rows < whole.num_rows
+    assert found.select(whole.column_names).to_pylist() == expected.to_pylist()
+    assert found["row place"].to_pylist() == pc.indices_nonzero(pc.is_in(whole["id"], expected["id"])).to_pylist()
+    counted = call(site, "GET", f"/{mine['id']}/result/count", params={"shown": "true"}).json()
+    assert counted == {"rows": 2000, "matching": found.num_rows}
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        ("colour > 1", "line 1, column 1"),
+        ("ra >\n> 1", "line 2"),
+        ("1 = 1 -- all", ""),
+        ("id IN (SELECT id FROM future.stars)", "future"),
+    ],
+)
+def test_a_selection_in_adql_sees_the_kept_rows_alone_and_is_explained(
+    site: Site, kept: dict[str, Any], condition: str, words: str
+) -> None:
+    query = call(site, "PATCH", f"/{kept['id']}", json={"view": selecting(condition)}, headers={"If-Match": "*"}).json()
+    answer = call(site, "GET", f"/{query['id']}/result", params={"shown": "true", "limit": 1})
+    if words:
+        said = message(answer, 400)
+        assert "no condition on the columns of the result" in said
+        assert words in said
+    else:
+        assert pa.ipc.open_stream(answer.content).read_all().num_rows == 1
+    call(site, "POST", f"/{kept['id']}/versions/1/restore").raise_for_status()
+
+
 @pytest.mark.parametrize(
     ("params", "words"),
     [

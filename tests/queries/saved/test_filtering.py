@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -79,6 +80,8 @@ def test_a_value_that_does_not_fit_is_explained(given: dict[str, Any], words: st
         Condition((Filter.model_validate(given),)).mask(ROWS)
 
 
-def test_a_selection_in_adql_is_left_to_a_query() -> None:
-    with pytest.raises(UsageError, match="a query of its own"):
-        passing(selection={"kind": "adql", "condition": "x > 0"})
+def test_a_selection_by_places_counts_them_from_the_beginning_of_the_result() -> None:
+    chosen = np.zeros(len(ROWS) + 5, bool)
+    chosen[5] = True
+    mask = Condition((Filter(column="id", op="is not null"),), rows=chosen).mask(ROWS, first=5)
+    assert mask.to_pylist() == [True] + [False] * (len(ROWS) - 1)

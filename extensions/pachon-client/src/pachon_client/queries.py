@@ -146,6 +146,7 @@ class Query:
         limit: int | None = None,
         offset: int = 0,
         version: int | None = None,
+        places: bool = False,
     ) -> Result:
         """Rows, by the Arrow road; waits for a run under way.
 
@@ -159,6 +160,8 @@ class Query:
             A part of the rows; None for all.
         version
             Number of a version; None for the newest.
+        places
+            Whether to begin with a column `row place`: the place of each row in the whole result, from 0.
 
         Raises
         ------
@@ -170,7 +173,7 @@ class Query:
         if version is None:
             self.wait()
         params: dict[str, str | int] = {"RESPONSEFORMAT": _ARROW, "offset": offset, "version": version or self.version}
-        params |= {"shown": "true"} if shown else {}
+        params |= {name: "true" for name, wanted in (("shown", shown), ("places", places)) if wanted}
         params |= {"columns": ",".join(columns)} if columns is not None else {}
         params |= {"limit": limit} if limit is not None else {}
         with self._transport.stream("GET", f"{self._path}/result", params=params | self._token()) as response:

@@ -37,6 +37,7 @@ from pachon.queries.saved.models import SavedLimits
 from pachon.queries.saved.reading import ResultService
 from pachon.queries.saved.rerunning import OtherRelease
 from pachon.queries.saved.running import Jobs, RunService
+from pachon.queries.saved.selecting import AdqlSelector
 from pachon.queries.saved.service import SavedQueryService
 from pachon.queries.saved.sql_runs import SqlQueryRunStore
 from pachon.queries.saved.sql_storage import SqlSavedQueryStore
@@ -153,7 +154,10 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
     service = JobService(
         jobs, spool, releases, job_limits, described=described, load_of=tap.load_of, places=places, wake=runner.wake
     )
-    saved = _saved(settings, database, Jobs(service, jobs, spool), queries=queries, releases=releases, now=now)
+    selector = AdqlSelector(engine, uploads.new_set, timeout_s=settings.queries.sync_timeout_s)
+    saved = _saved(
+        settings, database, Jobs(service, jobs, spool), selector, queries=queries, releases=releases, now=now
+    )
     return Services(
         settings=settings,
         principals=_principals(settings),
@@ -194,6 +198,7 @@ def _saved(
     settings: Settings,
     database: Database,
     jobs: Jobs,
+    selector: AdqlSelector,
     *,
     queries: QueryService,
     releases: ReleaseService,
@@ -212,7 +217,7 @@ def _saved(
     return Saved(
         queries=service,
         runs=runs,
-        results=ResultService(results, releases, described=_described()),
+        results=ResultService(results, releases, selector, described=_described()),
         other_release=OtherRelease(service, releases),
         base_url=settings.base_url,
     )

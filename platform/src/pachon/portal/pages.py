@@ -21,7 +21,7 @@ from pachon.portal.history_view import HistoryView
 from pachon.portal.map_view import MapView
 from pachon.portal.releases_page import bar
 from pachon.portal.result_view import ResultView
-from pachon.portal.saved_rows import absence_of, rows_of
+from pachon.portal.saved_rows import absence_of, places_shown, rows_of
 from pachon.portal.saved_view import AtHand, SavedView
 from pachon.portal.state import Catalogue, Newest, Person, Pools, Source, TileCache, Tiles, catalogues_of
 from pachon.portal.turn import Turn
@@ -40,6 +40,7 @@ _LOGGER = logging.getLogger(__name__)
 _STEP = 0.25
 _ZOOM = 2.0
 _NEARLY_ALL = 0.99
+_CHOOSING = frozenset({"filters", "selection"})
 _RETRY_S = 4.0
 _LISTED_RUNS = 200
 _GATHERS_S = 0.15
@@ -104,6 +105,7 @@ class PortalPage:
         self._wanted, self._base_url = wanted, base_url
         self._asked: tuple[str, int | None] | None = None
         self._rest: Mapping[str, Any] = {}
+        self._rows_of_rest: NDArray[np.bool_] | None = None
         self._wanted_catalogue = ""
         self._root = "/" + base_url.split("/", 3)[3] if base_url.count("/") > 2 else ""  # noqa: PLR2004 -- scheme://host/path
         self._turn = Turn(document, self._met_fault)
@@ -115,6 +117,7 @@ class PortalPage:
         self._collects = Newest(pools.collecting, self._turn)
         self._histories = Newest(pools.asking, self._turn)
         self._positions = Newest(pools.drawing, self._turn)
+        self._chosen = Newest(pools.asking, self._turn)
         self.map = MapView(
             self._source,
             Tiles(self._source, cache, pools.fetching, person=person),
@@ -336,12 +339,24 @@ class PortalPage:
             self.results.viewed(), place=None if centre is None else Place(*centre), rest=self._rest_of(self._asked[0])
         )
         form = {"catalogue": self._selector.value or ""}
-        return AtHand(*self._asked, self.results.result, self.results.selected, viewed, form)
+        selected = None if self._has_rows_of_rest else self.results.selected
+        return AtHand(*self._asked, self.results.result, selected, viewed, form)
+
+    @property
+    def _has_rows_of_rest(self) -> bool:
+        """Whether those rows are selected that the opened view shows by what this page has no fields for."""
+        return self._rows_of_rest is not None and self.results.selected is self._rows_of_rest
 
     def _rest_of(self, adql: str) -> Mapping[str, Any]:
-        """What of the opened view this page does not show, as long as the text is the same."""
+        """What of the opened view this page has no fields for, as long as the text is the same.
+
+        What says which rows are shown goes when other rows are selected.
+        """
         query = self.saved.query
-        return self._rest if query is not None and query.adql.strip() == adql.strip() else {}
+        if query is None or query.adql.strip() != adql.strip():
+            return {}
+        is_replaced = self._rows_of_rest is not None and not self._has_rows_of_rest
+        return {name: each for name, each in self._rest.items() if not (is_replaced and name in _CHOOSING)}
 
     def _show_saved(self, query: Query) -> None:
         """Show a saved query: its text, its rows or why there are none, and its view."""
@@ -349,6 +364,7 @@ class PortalPage:
         current = query.document["current"]
         viewed, unshown = read_view(current["view"] or {})
         self._rest, self._asked = viewed.rest, (query.adql, current["max_rows"])
+        self._rows_of_rest = None
         self.ask.show_query(query.adql, current["max_rows"])
         self._wanted_catalogue = str((current["form"] or {}).get("catalogue", ""))
         if self._wanted_catalogue in {catalogue.name for catalogue in self._catalogues}:
@@ -356,16 +372,37 @@ class PortalPage:
         if viewed.place is not None:
             self._go_to(viewed.place.ra_deg, viewed.place.dec_deg, viewed.place.field_deg)
 
-        def restore() -> None:
-            self.saved.missing((*self.results.restore(viewed), *unshown))
-
         absence = absence_of(current)
+        can_choose = absence is None
+
+        def restore() -> None:
+            lost = ("its selection",) if viewed.is_chosen_elsewhere and not can_choose else ()
+            self.saved.missing((*self.results.restore(viewed), *unshown, *lost))
+            if viewed.is_chosen_elsewhere and can_choose:
+                self._choose_shown(query)
+
         if absence is None:
             self._take(lambda source: rows_of(source.open(self._wanted_of(query))), *self._asked, then=restore)
         elif absence:
             self.saved.say(absence)
         else:
             self._run(*self._asked, then=restore)
+
+    def _choose_shown(self, query: Query) -> None:
+        """Select the rows that the view shows, by filters and selections that the platform applies."""
+        result, source, address = self.results.result, self._source, self._wanted_of(query)
+        if result is None:
+            return
+
+        def select(rows: NDArray[np.bool_]) -> None:
+            if result is self.results.result:
+                self._rows_of_rest = rows
+                self.results.select(rows)
+
+        self._chosen.ask(lambda: places_shown(source.open(address), result), select, self._not_chosen)
+
+    def _not_chosen(self, error: BaseException) -> None:
+        self.saved.say(f"Its selection is not shown here, and kept as it is: {self._explain(error)}")
 
     def _wanted_of(self, query: Query) -> str:
         """The address that opened a query, with the token of its link if it had one."""

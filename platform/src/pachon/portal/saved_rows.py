@@ -7,7 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+import numpy as np
+
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from pachon_client import Query, Result
 
 MOST_ROWS = 1_000_000
@@ -32,6 +36,15 @@ def absence_of(version: Mapping[str, Any]) -> str | None:
         return None
     is_out_of_reach = run is not None and (run["phase"] != "COMPLETED" or run["row_count"] is None)
     return f"There are no rows to show. {result['reason'] or ''}".strip() if is_out_of_reach else ""
+
+
+def places_shown(query: Query, result: Result) -> NDArray[np.bool_]:
+    """Which rows of a result the view of its query shows, shape (rows,): the platform applies filters and selection."""
+    found = query.result(shown=True, places=True, columns=[result.columns[0].name], limit=MOST_ROWS)
+    places = np.asarray(found.table.column(0))
+    mask = np.zeros(len(result), dtype=bool)
+    mask[places[places < len(result)]] = True
+    return mask
 
 
 def rows_of(query: Query) -> Result:

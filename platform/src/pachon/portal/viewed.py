@@ -96,6 +96,11 @@ class Viewed:
     place: Place | None = None
     rest: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_chosen_elsewhere(self) -> bool:
+        """Whether filters or a selection that this page has no fields for say which rows are shown."""
+        return bool(self.rest.get("filters") or self.rest.get("selection"))
+
     def document(self) -> dict[str, Any]:
         """The view state."""
         plots = [*self.rest.get("plots", ())]
@@ -225,10 +230,8 @@ def _picked(selection: Mapping[str, Any]) -> Picked | None:
 def _unshown(rest: Mapping[str, Any]) -> tuple[str, ...]:
     words = {
         "columns": "the choice of columns",
-        "filters": "filters of rows",
         "image": "the image viewer",
         "plots": "further plots",
-        "selection": "its selection",
         "sort": "sorting by several columns",
     }
     return tuple(words[name] for name in sorted(words) if rest.get(name))

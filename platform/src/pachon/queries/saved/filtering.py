@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from pachon.core.errors import UsageError
 from pachon.core.fields import Field
@@ -18,7 +19,6 @@ from pachon.queries.saved.view_state import (
     Filter,
     PolygonSelection,
     RowSelection,
-    Selection,
     Value,
     ViewState,
 )
@@ -28,25 +28,33 @@ _COMPARED = {
 }  # fmt: skip
 _TEXT = frozenset({"contains", "starts with"})
 _NULL = frozenset({"is null", "is not null"})
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Filters and a selection, all of which a row must pass."""
+    """Filters and a selection, all of which a row must pass.
+
+    Parameters
+    ----------
+    adql
+        Condition in ADQL, until it is known for which rows it holds.
+    rows
+        Those, shape (rows of the result,).
+    """
 
     filters: tuple[Filter, ...] = ()
     polygon: PolygonSelection | None = None
+    adql: str | None = None
+    rows: Mask | None = None
 
     @classmethod
     def of_view(cls, view: ViewState) -> Condition:
-        """What a view state shows: its filters, and of these rows its selection.
-
-        Raises
-        ------
-        UsageError
-            If the selection is in ADQL: that is for a query to answer.
-        """
-        filters, polygon = _of_selection(view.selection)
+        """What a view state shows: its filters, and of these rows its selection."""
+        selection = view.selection
+        if isinstance(selection, AdqlSelection):
+            return cls(tuple(view.filters), adql=selection.condition)
+        filters, polygon = _of_selection(selection)
         return cls((*view.filters, *filters), polygon)
 
     def check(self, fields: tuple[Field, ...]) -> None:
@@ -66,16 +74,28 @@ class Condition:
                 raise UsageError(f"The result has no column '{name[:80]}'; it has {known}.", parameter="filter")
         self.mask(pa.RecordBatch.from_pylist([], schema=schema))
 
-    def mask(self, batch: pa.RecordBatch) -> pa.Array:
-        """Whether each row passes; shape (rows,), without nulls."""
+    def mask(self, batch: pa.RecordBatch, *, first: int = 0) -> pa.Array:
+        """Whether each row passes; shape (rows,), without nulls.
+
+        Parameters
+        ----------
+        first
+            Place of the first row in the result.
+        """
+        if self.adql is not None:
+            raise RuntimeError("It is not known yet for which rows the condition holds.")
         masks = [_passes(batch.column(each.column), each) for each in self.filters]
         if self.polygon is not None:
             masks.append(_inside(batch, self.polygon))
+        if self.rows is not None:
+            masks.append(pa.array(self.rows[first : first + batch.num_rows]))
         whole = reduce(pc.and_kleene, masks, pa.array(np.ones(batch.num_rows, bool)))
         return pc.fill_null(whole, False)  # noqa: FBT003 -- pyarrow's own signature
 
 
-def _of_selection(selection: Selection | None) -> tuple[tuple[Filter, ...], PolygonSelection | None]:
+def _of_selection(
+    selection: BoxSelection | PolygonSelection | RowSelection | None,
+) -> tuple[tuple[Filter, ...], PolygonSelection | None]:
     match selection:
         case None:
             return (), None
@@ -86,8 +106,6 @@ def _of_selection(selection: Selection | None) -> tuple[tuple[Filter, ...], Poly
             return (Filter(column=selection.column, op="in", values=selection.values),), None
         case PolygonSelection():
             return (), selection
-        case AdqlSelection():
-            raise UsageError("A selection in ADQL is a query of its own: run it with that condition in WHERE.")
 
 
 def _passes(column: pa.Array, wanted: Filter) -> pa.Array:

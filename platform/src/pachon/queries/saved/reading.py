@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pachon.core.errors import ForbiddenError, NotFoundError
 from pachon.identity.models import Principal
 from pachon.queries.saved.diff import ResultDiff, compare
 from pachon.queries.saved.kept_results import KeptResults
 from pachon.queries.saved.models import QueryRun, Version
 from pachon.queries.saved.rows import Window, WindowRows
+from pachon.queries.saved.selecting import AdqlSelector
 from pachon.releases.service import ReleaseService
 from pachon.rights.models import Access
 
@@ -25,15 +28,23 @@ class ResultService:
         Where rows are kept.
     releases
         Says what may be read.
+    selector
+        Evaluates selections in ADQL.
     described
         Qualified names of tables that belong to no release: they tell each person what is there for them.
     """
 
     def __init__(
-        self, results: KeptResults, releases: ReleaseService, *, described: frozenset[str] = frozenset()
+        self,
+        results: KeptResults,
+        releases: ReleaseService,
+        selector: AdqlSelector,
+        *,
+        described: frozenset[str] = frozenset(),
     ) -> None:
         self._results = results
         self._releases = releases
+        self._selector = selector
         self._described = described
 
     def refusal(self, principal: Principal, run: QueryRun | None) -> str | None:
@@ -75,6 +86,10 @@ class ResultService:
             If the window is not possible.
         """
         run = self._readable(principal, version)
+        condition = window.condition
+        if condition is not None and condition.adql is not None:
+            selected = self._selector.rows(run.id, lambda: self._results.read(run), condition.adql)
+            window = replace(window, condition=replace(condition, adql=None, rows=selected))
         return WindowRows(lambda: self._results.read(run), window)
 
     def compare(self, principal: Principal, old: Version, new: Version, *, key: str | None) -> ResultDiff:

@@ -67,7 +67,7 @@ class _Asked:
         if not self.shown or version.content.view is None:
             return Condition(given) if given else None
         view = Condition.of_view(ViewState.model_validate(dict(version.content.view)))
-        return Condition((*view.filters, *given), view.polygon)
+        return dataclasses.replace(view, filters=(*view.filters, *given))
 
 
 def _filters(text: str) -> tuple[Filter, ...]:
@@ -95,6 +95,7 @@ def result(  # noqa: PLR0917 -- the framework passes them by keyword
     limit: Annotated[int | None, Query(description="At most this many rows.", ge=0)] = None,
     columns: Annotated[str, Query(description="Names, with commas between; default: all.")] = "",
     sort: Annotated[str, Query(description="Names, with commas between; `-` before one: largest first.")] = "",
+    places: Annotated[bool, Query(description="Begin with the place of each row in the whole result.")] = False,  # noqa: FBT002 -- the framework passes it by keyword
 ) -> Response:
     query, version = saved.queries.version(reader, query_id, number)
     version = saved.settled(version)
@@ -104,6 +105,7 @@ def result(  # noqa: PLR0917 -- the framework passes them by keyword
         sort=_sort(sort),
         offset=offset,
         limit=limit,
+        has_places=places,
     )
     form = formats.choose(given, default=formats.ARROW)
     heading = Heading(infos=(Info("QUERY", version.content.adql), Info("CITATION", f"{query.id}.v{version.number}")))

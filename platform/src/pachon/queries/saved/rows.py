@@ -13,12 +13,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pachon.core.errors import LimitError, UsageError
-from pachon.core.fields import Field, arrow_schema
+from pachon.core.fields import DataType, Field, arrow_schema
 from pachon.queries.jobs.spool import SpooledRows
 from pachon.queries.saved.filtering import Condition
 from pachon.queries.saved.view_state import SortKey
 
 MAX_SORTED_PAGE = 50_000
+PLACE = Field(
+    name="row place", datatype=DataType.LONG, nullable=False, description="Place in the whole result, from 0."
+)
+"""Its name is none that a column of a result has: names in ADQL results hold no space unless people ask for one."""
 _MAX_SORTED_ROWS = 5_000_000
 _MAX_SORTED_BYTES = 512 * 1024**2
 
@@ -35,6 +39,8 @@ class Window:
         Which rows; None for all.
     limit
         At most this many rows; None for all.
+    has_places
+        Whether the first column tells the place of each row in the whole result.
     """
 
     columns: tuple[str, ...] | None = None
@@ -42,6 +48,7 @@ class Window:
     sort: tuple[SortKey, ...] = ()
     offset: int = 0
     limit: int | None = None
+    has_places: bool = False
 
 
 class WindowRows:
@@ -90,14 +97,22 @@ class WindowRows:
 
     def _chosen(self) -> tuple[Field, ...]:
         fields = self._rows.fields
-        if self._window.columns is None:
-            return fields
-        return tuple(fields[place] for place in field_places(fields, self._window.columns))
+        if self._window.columns is not None:
+            fields = tuple(fields[place] for place in field_places(fields, self._window.columns))
+        return (PLACE, *fields) if self._window.has_places else fields
 
     def _passing(self) -> Iterator[pa.RecordBatch]:
-        condition = self._window.condition
+        condition, first = self._window.condition, 0
         for batch in self._rows.batches:
-            yield batch if condition is None else batch.filter(condition.mask(batch))
+            whole = self._with_places(batch, first)
+            yield whole if condition is None else whole.filter(condition.mask(batch, first=first))
+            first += batch.num_rows
+
+    def _with_places(self, batch: pa.RecordBatch, first: int) -> pa.RecordBatch:
+        if not self._window.has_places:
+            return batch
+        places = np.arange(first, first + batch.num_rows, dtype=np.int64)
+        return batch.append_column(PLACE.name, pa.array(places))
 
     def _flow(self) -> Iterator[pa.RecordBatch]:
         window, schema = self._window, arrow_schema(self.fields)

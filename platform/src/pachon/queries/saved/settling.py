@@ -1,4 +1,4 @@
-"""Follows the jobs of saved queries: that one began, and what became of it, is in the query and told within a second."""
+"""Follows the jobs of saved queries: that one began or ended is in the query, and told, within a second."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PAUSE_S = 1.0
 
 
 async def settle_runs(feed: Feed, runs: RunService) -> None:
-    """Take note of each job that begins or ends, until cancelled; whoever reads a query does so as well, so none is missed."""
+    """Take note of each job that begins or ends, until cancelled; whoever reads a query does so too: none is missed."""
     while True:
         try:
             async with aclosing(feed.follow()) as events:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import Browser
 
+from pachon.rights.models import Audience
 from support.browser import chromium
 from support.skies import make_release
 from support.stack import Platform, running_platform
@@ -14,9 +16,11 @@ from support.stack import Platform, running_platform
 
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """The platform with a synthetic sky (`sky.stars`, 60 000 rows)."""
+    """The platform with a synthetic sky (`sky.stars`, 60 000 rows), and `deep.stars` for data rights holders."""
     folder = tmp_path_factory.mktemp("portal")
+    today = datetime.now(tz=UTC).date()
     make_release(folder / "releases", rows=60_000)
+    make_release(folder / "releases", release_id="deep", seed=7, audience=Audience.HOLDERS, release_date=today)
     with running_platform(folder / "home", folder / "releases") as running:
         yield running
 

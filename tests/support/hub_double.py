@@ -1,6 +1,6 @@
-"""A stand-in for JupyterHub that speaks `GET /hub/api/user` and `POST /hub/api/oauth2/token` over real HTTP.
+"""A stand-in for JupyterHub that speaks `GET /hub/api/user`, `/hub/api/users` and `POST /hub/api/oauth2/token`.
 
-It can be slow, broken or away, which a real hub cannot on demand.
+It speaks real HTTP, and can be slow, broken or away, which a real hub cannot on demand.
 """
 
 from __future__ import annotations
@@ -54,6 +54,17 @@ class HubDouble:
         model = self.users.get(request.headers.get("Authorization", "").removeprefix("Bearer "))
         return JSONResponse(model) if model else JSONResponse({"status": 403, "message": "Forbidden"}, 403)
 
+    async def listed(self, request: Request) -> Response:
+        if self.broken_with is not None:
+            return self.broken_with
+        if request.headers.get("Authorization") != f"Bearer {self.client_secret}":
+            return JSONResponse({"status": 403, "message": "Forbidden"}, 403)
+        names = sorted({model["name"] for model in self.users.values()})
+        first, size = (int(request.query_params[name]) for name in ("offset", "limit"))
+        page = [{"kind": "user", "name": name} for name in names[first : first + size]]
+        following = {"offset": first + size} if first + size < len(names) else None
+        return JSONResponse({"items": page, "_pagination": {"offset": first, "limit": size, "next": following}})
+
     async def token(self, request: Request) -> Response:
         form = await request.form()
         if form["client_id"] != "service-api" or form["client_secret"] != self.client_secret:
@@ -72,6 +83,7 @@ def running_hub() -> Iterator[HubDouble]:
     routes = [
         Route("/hub/api/", lambda _: JSONResponse({"version": "6.1.1"})),
         Route("/hub/api/user", hub.user),
+        Route("/hub/api/users", hub.listed),
         Route("/hub/api/oauth2/token", hub.token, methods=["POST"]),
     ]
     with serving(Starlette(routes=routes)) as url:

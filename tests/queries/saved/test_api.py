@@ -18,6 +18,8 @@ import pytest
 from astropy.io.votable import parse
 
 from pachon.core.ids import new_id
+from pachon.identity.cookies import LOGIN_COOKIE
+from pachon.identity.login import login_seal
 from pachon.identity.models import Scope
 from support.app import AS_HOLDER, AS_VISITOR, Site, running_site
 from support.jobs import finished, make, phase, until
@@ -89,6 +91,16 @@ def test_a_text_becomes_a_query_with_a_name_an_address_and_a_citation(site: Site
     cited = site.client.get(current["address"], headers=AS_LEAD)
     assert cited.json() == current
     assert told(site, query["id"]) == query
+
+
+def test_a_login_cookie_of_a_program_reads_and_is_told_why_it_does_not_change(site: Site) -> None:
+    sealed = login_seal(site.services.settings).close({"token": "token-of-lead"})
+    cookie = {"Cookie": f"{LOGIN_COOKIE}={sealed}"}
+    assert call(site, "GET", "", None, headers=cookie).status_code == 200
+    refused = call(site, "POST", "", None, json={"adql": STARS}, headers=cookie)
+    assert "programs send a token in the Authorization header" in message(refused, 401)
+    page = {"Referer": f"{site.url}/portal/", "Origin": site.url}
+    assert call(site, "POST", "", None, json={"adql": STARS}, headers=cookie | page).status_code == 201
 
 
 def test_a_query_without_a_name_is_called_by_the_beginning_of_its_text(site: Site) -> None:
@@ -335,6 +347,8 @@ def test_a_link_opens_a_query_until_it_is_taken_back(site: Site, kept: dict[str,
     [
         ({"audience": "person"}, "who must be the name"),
         ({"audience": "link", "who": "eve"}, "who must be the name"),
+        ({"audience": "person", "who": "novise"}, "Nobody called 'novise' has logged in here; did you mean novice?"),
+        ({"audience": "person", "who": "xyz"}, "Nobody called 'xyz' has logged in here; a link reaches anybody."),
         ({"audience": "group", "who": "others"}, "You may share with groups of your own: rights-holders, team."),
         ({"audience": "public", "may_edit": True}, "may_edit is for people and groups"),
         ({"audience": "link", "expires_at": "2020-01-01T00:00:00Z"}, "expires_at must be a moment to come"),
@@ -343,6 +357,17 @@ def test_a_link_opens_a_query_until_it_is_taken_back(site: Site, kept: dict[str,
 )
 def test_a_wrong_share_is_explained(site: Site, kept: dict[str, Any], given: dict[str, Any], words: str) -> None:
     assert words in message(call(site, "POST", f"/{kept['id']}/shares", json=given), 400)
+
+
+def test_without_an_answer_of_the_hub_a_query_is_shared_with_any_name(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = new(site)
+    monkeypatch.setattr(site.services.people, "_known", frozenset())
+    monkeypatch.setattr(site.services.people, "_asked_at", float("-inf"))
+    monkeypatch.setattr(site.services.people, "_page", lambda _: None)
+    answer = call(site, "POST", f"/{query['id']}/shares", json={"audience": "person", "who": "nobody-yet"})
+    assert answer.status_code == 201
 
 
 def test_sharing_never_widens_rights_to_data(site: Site) -> None:

@@ -15,6 +15,7 @@ from pachon.core.clock import Clock
 from pachon.core.own_folder import OwnFolder
 from pachon.identity.hub import HubPrincipals
 from pachon.identity.models import Principal
+from pachon.identity.people import HubPeople
 from pachon.queries.admission import Admission, AdmissionLimits
 from pachon.queries.dispatch import Dispatcher
 from pachon.queries.engines.duckdb_engine import DuckDBEngine
@@ -77,6 +78,7 @@ class Services:
 
     settings: Settings
     principals: HubPrincipals
+    people: HubPeople
     releases: ReleaseService
     downloads: Downloads
     registry: Registry
@@ -107,6 +109,7 @@ class Services:
         """End jobs and workers and close all connections."""
         await asyncio.to_thread(self.runner.close)
         await self.principals.aclose()
+        self.people.close()
         self.engine.close()
         await asyncio.to_thread(self.spill.close)
         await asyncio.to_thread(self.tap.uploads.close)
@@ -155,12 +158,13 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
         jobs, spool, releases, job_limits, described=described, load_of=tap.load_of, places=places, wake=runner.wake
     )
     selector = AdqlSelector(engine, uploads.new_set, timeout_s=settings.queries.sync_timeout_s)
-    saved = _saved(
-        settings, database, Jobs(service, jobs, spool), selector, queries=queries, releases=releases, now=now
-    )
+    people = _people(settings)
+    store_of_jobs = Jobs(service, jobs, spool)
+    saved = _saved(settings, database, store_of_jobs, selector, people, queries=queries, releases=releases, now=now)
     return Services(
         settings=settings,
         principals=_principals(settings),
+        people=people,
         releases=releases,
         downloads=Downloads(DownloadLimits(**settings.downloads.model_dump())),
         registry=Registry(settings.releases_path, settings.mass_path),
@@ -199,6 +203,7 @@ def _saved(
     database: Database,
     jobs: Jobs,
     selector: AdqlSelector,
+    people: HubPeople,
     *,
     queries: QueryService,
     releases: ReleaseService,
@@ -206,7 +211,7 @@ def _saved(
 ) -> Saved:
     limits = SavedLimits(**settings.saved.model_dump(exclude={"path"}), max_adql_chars=settings.queries.max_query_chars)
     store, results = SqlSavedQueryStore(database), KeptResults(settings.saved_path)
-    service, executions = SavedQueryService(store, limits, now=now), SqlExecutionStore(database)
+    service, executions = SavedQueryService(store, limits, others=people.others, now=now), SqlExecutionStore(database)
 
     def check(principal: Principal, adql: str, max_rows: int | None) -> object:
         return queries.plan(principal, adql, max_rows=max_rows)
@@ -332,6 +337,11 @@ def _tile_limits(at_once: int) -> AdmissionLimits:
         kind="density tile",
         kinds="density tiles",
     )
+
+
+def _people(settings: Settings) -> HubPeople:
+    identity = settings.identity
+    return HubPeople(settings.hub_api_url, api_token=identity.api_token, timeout_s=identity.timeout_s)
 
 
 def _principals(settings: Settings) -> HubPrincipals:

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from pachon.app.settings import PLATFORM_MARK, Settings, inner_url
 from pachon.core.errors import SetupError
 from pachon.hub import pages, proxy, roles
+from pachon.hub.accounts import DEMO_ACCOUNTS
 
 NO_ISOLATION = (
     "Embedded mode isolates nobody from this machine: every lab runs as the user who started the platform. "
@@ -76,6 +77,7 @@ def _configure_login(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- tra
     c.DemoAuthenticator.holder_group = min(settings.rights.holder_groups, default="rights-holders")
     c.DemoAuthenticator.manage_groups = True
     c.DemoAuthenticator.allow_all = True
+    c.DemoAuthenticator.allowed_users = {account.name for account in DEMO_ACCOUNTS}
 
 
 def _configure_labs(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- traitlets' Config takes any attribute

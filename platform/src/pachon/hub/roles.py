@@ -70,6 +70,12 @@ def roles(settings: Settings) -> list[dict[str, object]]:
             "scopes": [Scope.MOUNTS.value],
             "services": [LABS_SERVICE],
         },
+        {
+            "name": "people-finder",
+            "description": "The Web APIs, to tell whether there is somebody whom a query is to be shared with",
+            "scopes": ["list:users"],
+            "services": ["api"],
+        },
     ]
 
 

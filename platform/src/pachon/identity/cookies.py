@@ -26,6 +26,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 LOGIN_COOKIE = "pachon-api"
+NOT_COUNTED = (
+    "The login cookie of this request does not count, since it does not come from a page of this site "
+    "(Sec-Fetch-Site or Origin, and Referer): programs send a token in the Authorization header."
+)
+"""Said to who would be known but for the rule above."""
 COOKIE_PATH = "/api/"
 LOGIN_MAX_AGE_S = 24 * 3600
 DANCE_MAX_AGE_S = 600

@@ -68,6 +68,7 @@ async def _principal_of_cookie(request: Request, principals: Principals, setting
     if not sealed or settings.identity.cookie_secret is None:
         return ANONYMOUS
     if not cookies.cookie_counts(request.method, request.headers, base_url=settings.base_url):
+        request.state.why_unknown = cookies.NOT_COUNTED
         return ANONYMOUS
     content = login.login_seal(settings).open(sealed, max_age_s=cookies.LOGIN_MAX_AGE_S)
     if content is None:

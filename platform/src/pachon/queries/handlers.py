@@ -49,7 +49,7 @@ _TOLD = frozenset({EXECUTION_ENDED, JOB_PHASE, QUERY_CHANGED})
 Asking = Annotated[Principal, Depends(asking_principal)]
 
 
-def known_principal(principal: Asking) -> Principal:
+def known_principal(request: Request, principal: Asking) -> Principal:
     """Who asks, if they are known.
 
     Raises
@@ -58,7 +58,8 @@ def known_principal(principal: Asking) -> Principal:
         For anonymous visitors: what they ran is not kept under a name.
     """
     if principal.is_anonymous:
-        raise AuthenticationError("Your queries are listed under your name: log in, or send a token.")
+        said = "Your queries are listed under your name: log in, or send a token."
+        raise AuthenticationError(getattr(request.state, "why_unknown", said))
     return principal
 
 
@@ -208,7 +209,7 @@ async def events(
 ) -> StreamingResponse:
     saved: SavedQueryService = request.app.state.services.saved.queries
     if query is None:
-        known_principal(principal)
+        known_principal(request, principal)
     else:
         await asyncio.to_thread(saved.get, Reader(principal, link), query)
     feed: Feed = request.app.state.services.events

@@ -105,14 +105,28 @@ class ReleaseService:
         return self._find(principal, name, access)[1]
 
     def refusal(self, principal: Principal, name: str) -> str | None:
-        """Why a table that this person may know of is not queried: its release is archived. None for any other name."""
+        """Why a table that this person may know of is not queried, since when, and what can be done.
+
+        Its release is archived; None for any other name.
+        """
         release, table = self._named(name)
         if release is None or table is None or not _is_closed(release, Access.QUERY):
             return None
         if not self._decide(principal, Access.METADATA, release).allowed:
             return None
         files = f"{self._base_url}/api/releases/{release.id}/files"
-        return f"Release {release.id} is archived and not queried any more; its files are at {files}"
+        since = next(
+            (f" since {each.at:%Y-%m-%d}" for each in reversed(release.history) if each.event == "archived"), ""
+        )
+        newer = self._with_table(principal, release, table.name)
+        instead = "" if newer is None else f"ask {newer} instead; "
+        return f"Release {release.id} is archived{since} and not queried any more; {instead}its files are at {files}"
+
+    def _with_table(self, principal: Principal, archived: Release, table_name: str) -> str | None:
+        """Id of the newest release of the same kind that this person may query and that has such a table."""
+        others = (each for each in self.visible(principal, Access.QUERY) if each.kind is archived.kind)
+        with_it = [each for each in others if any(table.name == table_name for table in each.tables)]
+        return max(with_it, key=lambda each: each.date).id if with_it else None
 
     def out_of_reach(self, principal: Principal, names: Collection[str], access: Access) -> tuple[str, ...]:
         """Of the tables that something was made from, those to which a person has no access, or that are not there.

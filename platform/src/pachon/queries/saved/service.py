@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -11,6 +11,7 @@ from pachon.core.clock import Clock
 from pachon.core.errors import ConflictError, ForbiddenError, LimitError, StaleError, UsageError
 from pachon.core.ids import new_id
 from pachon.identity.models import Principal
+from pachon.queries.adql.words import suggestion
 from pachon.queries.saved.content import checked_content, checked_note
 from pachon.queries.saved.models import (
     Audience,
@@ -29,6 +30,10 @@ from pachon.queries.saved.storage import SavedQueryStore, missing
 
 _MAX_SHARE_NAME_CHARS = 200
 _NEEDED = {Role.EDITOR: "change or run it: fork it", Role.OWNER: "share or delete it: only its owner may"}
+
+
+def _nobody_else(_name: str) -> None:
+    """For services that cannot tell who exists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +73,20 @@ class SavedQueryService:
         Where queries are kept.
     limits
         Limits of queries.
+    others
+        For the name of a person who is not known, the names that are; None if they are known, or nobody can tell.
     """
 
-    def __init__(self, store: SavedQueryStore, limits: SavedLimits, *, now: Clock = clock.now) -> None:
+    def __init__(
+        self,
+        store: SavedQueryStore,
+        limits: SavedLimits,
+        *,
+        others: Callable[[str], Iterable[str] | None] = _nobody_else,
+        now: Clock = clock.now,
+    ) -> None:
         self._store = store
+        self._others = others
         self.limits = limits
         self._now = now
 
@@ -212,7 +227,7 @@ class SavedQueryService:
         Raises
         ------
         UsageError
-            If the name is missing or wrong, the moment is past, or a link or the public is to edit.
+            If the name is missing or nobody's, the moment is past, or a link or the public is to edit.
         """
         self.get(Reader(principal), query_id, needed=Role.OWNER)
         self._check_share(principal, audience, who, may_edit=may_edit, expires_at=expires_at)
@@ -241,6 +256,11 @@ class SavedQueryService:
         if audience is Audience.GROUP and who not in principal.groups:
             groups = ", ".join(sorted(principal.groups)) or "none"
             raise UsageError(f"You may share with groups of your own: {groups}.", parameter="who")
+        if audience is Audience.PERSON and (others := self._others(who)) is not None:
+            message = (
+                f"Nobody called '{who}' has logged in here{suggestion(who, others) or '; a link reaches anybody'}."
+            )
+            raise UsageError(message, parameter="who")
         if may_edit and not is_named:
             raise UsageError("may_edit is for people and groups; links and the public read.", parameter="may_edit")
         if expires_at is not None and expires_at <= self._now():

@@ -1,0 +1,220 @@
+"""One query, two people, every aspect: by mouse and keyboard, through the real hub and a real lab."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import pyvo
+import requests
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from browser.test_lab import SPAWN_TIMEOUT_MS, choose, open_menu, run_all_cells, stop_server
+from browser.test_portal import drag_in_plot, log_in, open_portal, search
+from browser.test_portal_queries import save, selected
+from pachon_client import Client
+from support.browser import ARTEFACTS, Visit, visiting
+from support.labs import hub_client
+from support.skies import make_stars
+from support.stack import Platform
+
+pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(600)]
+
+NOTEBOOK = ".jp-NotebookPanel:not(.lm-mod-hidden)"
+IDS = "print('found', len(table), int((table['id'] % 100_003).sum()))"
+NOTE = "query.refresh().note('Only the bright ones.')"
+WITHIN_S = 1.0
+
+
+@pytest.fixture(scope="module")
+def platform(stars_platform: Platform) -> Platform:
+    return stars_platform
+
+
+def token_of(platform: Platform, name: str) -> str:
+    with hub_client(platform, name) as hub:
+        return hub.headers["Authorization"].removeprefix("token ")
+
+
+def test_a_query_goes_from_the_portal_to_the_lab_and_back_with_all_that_was_done_with_it(
+    platform: Platform, browser: Browser
+) -> None:
+    with visiting(browser) as novice, visiting(browser, width=1400, height=1000) as astronomer:
+        address, chosen = ask_and_share(novice, platform)
+        query_id = address.rpartition("=")[2]
+        with Client(f"{platform.base_url}/api", token_of(platform, "novice")) as client:
+            query = client.open(query_id)
+            open_in_lab(astronomer, platform, address)
+            try:
+                assert output_of(astronomer.page, IDS, "found") == f"found {' '.join(map(str, expected(query.view)))}"
+                assert expected(query.view)[0] == chosen
+                astronomer.picture("round-trip-lab")
+                change_in_lab(astronomer.page, query.adql)
+                see_within(novice.page.get_by_text("Version 2 by astronomer"), lambda: created_at(client, query_id, 2))
+                write_cell(astronomer.page, NOTE)
+                see_within(novice.page.get_by_text("Version 3 by astronomer"), lambda: created_at(client, query_id, 3))
+                novice.picture("round-trip-news", full_page=True)
+                show_and_restore(novice)
+                assert client.open(query_id).view.document == query.view.document
+                see_jobs_of_other_programs(astronomer, platform)
+            finally:
+                stop_server(astronomer.page, platform.base_url)
+        novice.assert_clean()
+    see_nothing(browser, address)
+    see_the_text_and_why_there_are_no_rows(browser, platform, query_id)
+
+
+def ask_and_share(visit: Visit, platform: Platform) -> tuple[str, int]:
+    """Novice asks, selects, zooms, names and shares; the address, and how many rows are selected."""
+    page = visit.page
+    log_in(visit, platform)
+    open_portal(visit, platform)
+    page.get_by_label("Catalogue", exact=True).select_option("Synthetic sky deep")
+    page.get_by_text(re.compile("objects in view$")).wait_for()
+    search(visit, radius="10")
+    drag_in_plot(visit)
+    chosen = int(selected(visit).partition(" ")[0].replace(",", ""))
+    page.locator("#sky-map").press("+")
+    visit.settled("#sky-map")
+    address = save(visit, "bright stars of the south")
+    page.get_by_text("Share it").click()
+    for name, may_edit in (("astronomer", True), ("visitor", False)):
+        page.get_by_label("Name of the person or group").fill(name)
+        page.get_by_label("May change it").set_checked(may_edit)
+        page.locator(".share-query button").click()
+        page.get_by_text(f"{name}: may read").wait_for()
+    return address, chosen
+
+
+def expected(view: Any) -> tuple[int, int]:
+    """How many stars of the release are in the cone and inside the selection of a view, and the sum of their ids."""
+    terms = re.findall(r"(\w+(?: - \w+)?) BETWEEN (\S+) AND (\S+)", view.selection["condition"])
+    stars = make_stars(20_000, seed=7)
+    ra, dec = (np.radians(np.asarray(stars[name])) for name in ("ra", "dec"))
+    centre = np.radians(10)
+    distance = np.sin(dec) * np.sin(centre) + np.cos(dec) * np.cos(centre) * np.cos(ra)
+    g_mag, r_mag = (np.asarray(stars[name].cast(pa.float64()).fill_null(np.nan)) for name in ("g_mag", "r_mag"))
+    values = {"g_mag - r_mag": g_mag - r_mag, "g_mag": g_mag, "r_mag": r_mag}
+    inside = distance >= np.cos(np.radians(10))
+    for name, low, high in terms:
+        inside &= (values[name] >= float(low)) & (values[name] <= float(high))
+    return int(inside.sum()), int((np.asarray(stars["id"])[inside] % 100_003).sum())
+
+
+def open_in_lab(visit: Visit, platform: Platform, address: str) -> None:
+    """Astronomer opens what was shared with her in the Portal, and from there in her lab."""
+    page = visit.page
+    log_in(visit, platform, "astronomer")
+    page.goto(address)
+    page.locator(".open-in-lab").click()
+    page.wait_for_url(re.compile("/user/astronomer/lab"), timeout=SPAWN_TIMEOUT_MS)
+    expect(page.locator(".jp-Notebook h1", has_text="bright stars of the south")).to_be_visible(
+        timeout=SPAWN_TIMEOUT_MS
+    )
+    expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60_000)
+    run_all_cells(page)
+
+
+def write_cell(page: Page, text: str) -> None:
+    """Write a cell at the end of the notebook, and run it."""
+    last = page.locator(f"{NOTEBOOK} .jp-Cell").last
+    last.scroll_into_view_if_needed()
+    last.click(position={"x": 5, "y": 5})
+    page.keyboard.press("Escape")
+    page.keyboard.press("b")
+    page.keyboard.press("Enter")
+    page.keyboard.insert_text(text)
+    page.keyboard.press("Shift+Enter")
+
+
+def output_of(page: Page, text: str, begins: str) -> str:
+    """What a new cell prints."""
+    write_cell(page, text)
+    printed = page.locator(f"{NOTEBOOK} .jp-OutputArea-output pre", has_text=re.compile(rf"^{begins} "))
+    printed.wait_for()
+    return printed.inner_text().strip()
+
+
+def change_in_lab(page: Page, adql: str) -> None:
+    """She changes the text in its cell and sends it."""
+    cell = page.locator(f"{NOTEBOOK} .jp-CodeCell .cm-content", has_text=re.compile("^adql = "))
+    cell.scroll_into_view_if_needed()
+    cell.click()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text(f'adql = """{adql} AND g_mag < 22"""')
+    open_menu(page)
+    with page.context.expect_page() as opened:
+        choose(page, "Send Cell to Portal")
+    opened.value.close()
+
+
+def created_at(client: Client, query_id: str, number: int) -> datetime:
+    version = next(each for each in client.open(query_id).versions() if each.number == number)
+    return datetime.fromisoformat(version.created_at)
+
+
+def see_within(words: Locator, happened_at: Callable[[], datetime]) -> None:
+    """Something is seen within a second after it happened; says after which time."""
+    words.first.wait_for()
+    seen_at = datetime.now(tz=UTC)
+    passed_s = (seen_at - happened_at()).total_seconds()
+    sys.stdout.write(f"{words}: seen after {passed_s:.2f} s\n")
+    assert passed_s < WITHIN_S
+
+
+def show_and_restore(visit: Visit) -> None:
+    """Novice goes on with hers, looks at the new version, and brings the old one back."""
+    page = visit.page
+    expect(page.locator(".ace_content").first).not_to_contain_text("< 22")
+    page.locator(".show-news button").click()
+    page.get_by_text("Only the bright ones.").first.wait_for()
+    expect(page.get_by_label("Notes", exact=True)).to_have_value("Only the bright ones.")
+    page.get_by_text("Versions", exact=True).click()
+    entry = page.locator(".bk-panel-models-layout-Row, .bk-Row").filter(has_text="1: bright stars of the south").last
+    entry.get_by_role("button", name="Restore").click()
+    page.get_by_text("version 4").wait_for()
+    expect(page.get_by_label("Notes", exact=True)).to_have_value("")
+
+
+def see_jobs_of_other_programs(visit: Visit, platform: Platform) -> None:
+    """Jobs of pyvo and STILTS are in the lists of the Lab and of the Portal within a second, with their names."""
+    token = token_of(platform, "astronomer")
+    lab = visit.page
+    lab.bring_to_front()
+    open_menu(lab)
+    choose(lab, "Queries")
+    portal = lab.context.new_page()
+    portal.goto(f"{platform.base_url}/portal/queries")
+    portal.get_by_role("heading", name="Saved queries").wait_for()
+    portal.wait_for_timeout(500)
+    adql = "SELECT TOP 3 id FROM sky.stars"
+    session = requests.Session()
+    session.headers["Authorization"] = f"Bearer {token}"
+    pyvo.dal.TAPService(f"{platform.base_url}/api/tap", session=session).submit_job(f"{adql} WHERE ra > 1").run()
+    started_at = datetime.now(tz=UTC)
+    for place in (portal.locator("#query-lists"), lab.locator("#pachon-queries")):
+        see_within(place.get_by_text("pyvo").first, lambda: started_at)
+    portal.screenshot(path=ARTEFACTS / "round-trip-list.png", full_page=True)
+
+
+def see_nothing(browser: Browser, address: str) -> None:
+    with visiting(browser) as visit:
+        visit.page.goto(address)
+        visit.page.wait_for_url(re.compile("/hub/login"))
+        assert "bright stars" not in visit.page.content()
+
+
+def see_the_text_and_why_there_are_no_rows(browser: Browser, platform: Platform, query_id: str) -> None:
+    """Who holds no data rights reads the query in the Web APIs, and why it has no rows."""
+    with visiting(browser) as visit:
+        log_in(visit, platform, "visitor")
+        visit.page.goto(f"{platform.base_url}/api/login?next=%2Fapi%2Fqueries%2F{query_id}")
+        text = visit.page.locator("body").inner_text()
+        assert "deep.stars" in text
+        assert "not yours to read: deep.stars" in text

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+from datetime import UTC, datetime
 from typing import Literal
 
 import pytest
@@ -13,6 +15,7 @@ from pachon_client import Client
 from support.browser import Visit, visiting
 from support.labs import hub_client
 from support.stack import Platform
+from support.stilts import logged_in, needs_newer_stilts
 
 pytestmark = [pytest.mark.browser, pytest.mark.stack]
 
@@ -120,6 +123,34 @@ def ask(platform: Platform, adql: str, name: str) -> str:
         token = hub.headers["Authorization"].removeprefix("token ")
     with Client(f"{platform.base_url}/api", token) as client:
         return client.ask(adql, name).wait().id
+
+
+@needs_newer_stilts
+def test_what_stilts_asks_is_in_the_open_list_within_a_second_and_the_focus_stays_where_it_was(
+    platform: Platform, browser: Browser
+) -> None:
+    name = "kept in sight"
+    query_id = ask(platform, "SELECT TOP 7 id FROM sky.stars", name)
+    with hub_client(platform, "novice") as hub, visiting(browser, width=390, height=900) as visit:
+        log_in(visit, platform)
+        visit.page.goto(f"{platform.base_url}/portal/queries")
+        visit.page.get_by_role("link", name=name).focus()
+        given = {"tapurl": f"{platform.base_url}/api/tap", "adql": "SELECT TOP 9 dec FROM sky.stars", "sync": "true"}
+        command = [*logged_in(hub.headers["Authorization"].removeprefix("token ")), "tapquery"]
+        command += [f"{name}={value}" for name, value in (given | {"auth": "true", "ofmt": "csv"}).items()]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as stilts:
+            visit.page.locator("#query-lists").get_by_text("STILTS").first.wait_for()
+            seen_at = datetime.now(tz=UTC)
+            stilts.communicate(timeout=60)
+        runs = hub.get("/api/queries/executions").json()["executions"]
+        ended_at = next(datetime.fromisoformat(run["ended_at"]) for run in runs if run["client"] == "STILTS")
+        assert (seen_at - ended_at).total_seconds() < 1
+        expect(visit.page.get_by_role("link", name=name)).to_be_focused()
+        visit.picture("portal-queries-live-390", full_page=True)
+        assert visit.page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+        hub.delete(f"/api/queries/{query_id}").raise_for_status()
+        expect(visit.page.get_by_role("link", name=name)).to_have_count(0)
+        visit.assert_clean()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "dark"), (390, "light")])

@@ -16,7 +16,7 @@ from pachon.queries.service import QueryService
 from pachon.queries.tiles import TileService
 from pachon.releases.folder_storage import FolderReleaseStore
 from pachon.releases.listing import FileList, ListFormat
-from pachon.releases.models import StoredFile
+from pachon.releases.models import ReleaseKind, StoredFile
 from pachon.releases.service import ReleaseService
 from pachon.rights.models import Access
 from pachon.rights.policy import RightsPolicy
@@ -91,13 +91,10 @@ def _refusals(releases: ReleaseService, principal: Principal, name: str) -> list
 
 
 @pytest.mark.parametrize("name", [ARCHIVED, ARCHIVED.upper()])
-def test_queries_of_an_archived_release_say_since_when_what_to_ask_instead_and_where_the_files_are(
+def test_queries_of_an_archived_release_say_since_when_and_name_the_bulk_download(
     store: FolderReleaseStore, name: str
 ) -> None:
-    told = (
-        r"Release hist_dr1 is archived since \d{4}-\d\d-\d\d and not queried any more; ask hist_dr\d instead; "
-        "its files are at https://pachon.example/api/releases/hist_dr1/files"
-    )
+    told = r"Release hist_dr1 is archived since \d{4}-\d\d-\d\d and not queried any more; its files are at https://pachon.example/api/releases/hist_dr1/files"
     *plain, adql, other = _refusals(service(store), HOLDER, name)
     for error in (*plain, adql):
         assert re.search(told, error.message)
@@ -105,6 +102,19 @@ def test_queries_of_an_archived_release_say_since_when_what_to_ask_instead_and_w
     assert isinstance(adql, QuerySyntaxError)
     assert adql.position is not None
     assert "unknown table 'hist_dr9.x'" in other.message
+
+
+def test_who_asks_an_archived_release_is_told_which_newer_one_has_that_table_and_is_open_to_them(
+    store: FolderReleaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    releases = service(store)
+    (table,) = (each for release in store.releases() for each in release.tables if each.qualified_name == ARCHIVED)
+    current = next(each for each in releases.visible(HOLDER, Access.QUERY) if each.kind is ReleaseKind.DATA_RELEASE)
+    newer = replace(current, tables=(replace(table, schema=current.id),))
+    listed = tuple(newer if each.id == current.id else each for each in store.releases())
+    monkeypatch.setattr(type(store), "releases", lambda _: listed)
+    assert f"ask {current.id} instead;" in str(releases.refusal(HOLDER, ARCHIVED))
+    assert "instead" not in str(releases.refusal(ANONYMOUS, ARCHIVED))
 
 
 def test_nobody_learns_that_a_release_is_archived_who_may_not_know_that_it_exists(store: FolderReleaseStore) -> None:

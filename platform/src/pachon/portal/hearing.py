@@ -108,7 +108,8 @@ class _Stream:
                 self._tell(LOST)
                 return
             except PachonClientError as error:
-                _LOGGER.info("A stream of changes was interrupted: %s", error)
+                if not self._ended.is_set():
+                    _LOGGER.info("A stream of changes was interrupted: %s", error)
             self._ended.wait(pause_s)
             pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s)
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 _SHOWN = 6
 _TAP = frozenset({"tap/sync", "tap/async"})
 _OWN_NAME = "Portal"
-_Shown = tuple[str, tuple[str | None, ...], str]
+_Shown = tuple[str, tuple[str, ...]]
+"""The text of a query, and what is said of it."""
 _NOTHING = '<p class="muted small">Queries you run are listed here; press one to open it again.</p>'
 
 
@@ -40,15 +41,15 @@ class HistoryView:
         running
             What waits or executes: comes first.
         """
-        shown = [(job.adql, (*_client(job.client), job.created_at), progress(job)) for job in running[:_SHOWN]]
+        shown = [(job.adql, (_when(job.created_at), *_client(job.client), progress(job))) for job in running[:_SHOWN]]
         shown += [
-            (run.query, (*_client(run.client), run.started_at), _outcome(run))
+            (run.query, (_when(run.started_at), *_client(run.client), _outcome(run)))
             for run in distinct_queries(executions)[:_SHOWN]
         ]
         if shown == self._shown:
             return
         self._shown = shown
-        entries = [self._entry(adql, [_when(facts[-1]), *facts[:-1], outcome]) for adql, facts, outcome in shown]
+        entries = [self._entry(adql, facts) for adql, facts in shown]
         self.list.objects = entries or [pn.pane.HTML(_NOTHING, margin=0, stylesheets=[stylesheet()])]
 
     def _entry(self, adql: str, facts: Sequence[str]) -> pn.Column:

@@ -114,9 +114,11 @@ class QueryNews(RequestHandler):
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Accel-Buffering", "no")
         loop = asyncio.get_running_loop()
-        leave = self._hearing.subscribe(
-            vars(self.request)["person"], lambda change: loop.call_soon_threadsafe(self._heard.put_nowait, change)
-        )
+
+        def tell(change: Change) -> None:
+            loop.call_soon_threadsafe(self._heard.put_nowait, change)
+
+        leave = self._hearing.subscribe(vars(self.request)["person"], tell)
         try:
             await self._pass_on()
         except StreamClosedError:

@@ -81,7 +81,7 @@ class ShareView:
                 "<p class='muted small'>Whoever sees a query sees its rows only if they may read its data.</p>", **html
             ),
             self.audience, self.who, self.may_edit, self.days, self.share_button, self.status, self.shares,
-            title="Share it", **card,
+            title="Share it", css_classes=["share-form"], **card,
         )  # fmt: skip
         self.history = pn.Card(self.versions, title="Versions", **card)
         self.form = pn.Column(self.sharing, self.history, sizing_mode="stretch_width", margin=0, visible=False)

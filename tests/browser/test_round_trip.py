@@ -24,7 +24,12 @@ from support.labs import hub_client
 from support.skies import make_stars
 from support.stack import Platform
 
-pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.stack,
+    pytest.mark.xdist_group("portal"),
+    pytest.mark.timeout(600),
+]
 
 NOTEBOOK = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 IDS = "print('found', len(table), int((table['id'] % 100_003).sum()))"
@@ -40,11 +45,6 @@ _WATCH = """words => {
     clearInterval(timer);
   }, 50);
 }"""
-
-
-@pytest.fixture(scope="module")
-def platform(stars_platform: Platform) -> Platform:
-    return stars_platform
 
 
 def token_of(platform: Platform, name: str) -> str:

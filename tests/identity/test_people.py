@@ -22,7 +22,6 @@ def test_all_pages_of_names_are_read_once_and_again_only_for_a_name_that_is_not_
         assert people.others("rita") is not None
         now[0] = 6
         assert people.others("rita") is None
-        people.close()
 
 
 @pytest.mark.parametrize("secret", ["wrong", None])
@@ -33,4 +32,3 @@ def test_a_hub_that_does_not_tell_refuses_nobody(secret: str | None) -> None:
         assert people.others("nobody") is None
         hub.broken_with = JSONResponse({"items": "?"}, 500)
         assert people.others("nobody") is None
-        people.close()

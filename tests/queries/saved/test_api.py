@@ -359,17 +359,6 @@ def test_a_wrong_share_is_explained(site: Site, kept: dict[str, Any], given: dic
     assert words in message(call(site, "POST", f"/{kept['id']}/shares", json=given), 400)
 
 
-def test_without_an_answer_of_the_hub_a_query_is_shared_with_any_name(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    query = new(site)
-    monkeypatch.setattr(site.services.people, "_known", frozenset())
-    monkeypatch.setattr(site.services.people, "_asked_at", float("-inf"))
-    monkeypatch.setattr(site.services.people, "_page", lambda _: None)
-    answer = call(site, "POST", f"/{query['id']}/shares", json={"audience": "person", "who": "nobody-yet"})
-    assert answer.status_code == 201
-
-
 def test_sharing_never_widens_rights_to_data(site: Site) -> None:
     query = ran(site, new(site, adql="SELECT id, ra FROM future.stars", run=True)["id"])
     call(site, "POST", f"/{query['id']}/shares", json={"audience": "person", "who": "visitor"})

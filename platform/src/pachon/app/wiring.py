@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +79,6 @@ class Services:
 
     settings: Settings
     principals: HubPrincipals
-    people: HubPeople
     releases: ReleaseService
     downloads: Downloads
     registry: Registry
@@ -109,7 +109,6 @@ class Services:
         """End jobs and workers and close all connections."""
         await asyncio.to_thread(self.runner.close)
         await self.principals.aclose()
-        self.people.close()
         self.engine.close()
         await asyncio.to_thread(self.spill.close)
         await asyncio.to_thread(self.tap.uploads.close)
@@ -153,18 +152,15 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
     jobs, spool, feed = SqlJobStore(database), Spool(settings.jobs_path), Feed(outbox)
     runner = JobRunner(jobs, spool, tap.ask_for, job_limits, places=places, occupy=dispatcher.occupy_for)
     runner.start()
-    described = _described()
     service = JobService(
-        jobs, spool, releases, job_limits, described=described, load_of=tap.load_of, places=places, wake=runner.wake
+        jobs, spool, releases, job_limits, described=_described(), load_of=tap.load_of, places=places, wake=runner.wake
     )
     selector = AdqlSelector(engine, uploads.new_set, timeout_s=settings.queries.sync_timeout_s)
-    people = _people(settings)
-    store_of_jobs = Jobs(service, jobs, spool)
-    saved = _saved(settings, database, store_of_jobs, selector, people, queries=queries, releases=releases, now=now)
+    all_jobs = Jobs(service, jobs, spool)
+    saved = _saved(settings, database, all_jobs, selector, queries=queries, releases=releases, now=now)
     return Services(
         settings=settings,
         principals=_principals(settings),
-        people=people,
         releases=releases,
         downloads=Downloads(DownloadLimits(**settings.downloads.model_dump())),
         registry=Registry(settings.releases_path, settings.mass_path),
@@ -203,7 +199,6 @@ def _saved(
     database: Database,
     jobs: Jobs,
     selector: AdqlSelector,
-    people: HubPeople,
     *,
     queries: QueryService,
     releases: ReleaseService,
@@ -211,7 +206,10 @@ def _saved(
 ) -> Saved:
     limits = SavedLimits(**settings.saved.model_dump(exclude={"path"}), max_adql_chars=settings.queries.max_query_chars)
     store, results = SqlSavedQueryStore(database), KeptResults(settings.saved_path)
-    service, executions = SavedQueryService(store, limits, others=people.others, now=now), SqlExecutionStore(database)
+    service, executions = (
+        SavedQueryService(store, limits, others=_others(settings), now=now),
+        SqlExecutionStore(database),
+    )
 
     def check(principal: Principal, adql: str, max_rows: int | None) -> object:
         return queries.plan(principal, adql, max_rows=max_rows)
@@ -339,9 +337,9 @@ def _tile_limits(at_once: int) -> AdmissionLimits:
     )
 
 
-def _people(settings: Settings) -> HubPeople:
+def _others(settings: Settings) -> Callable[[str], frozenset[str] | None]:
     identity = settings.identity
-    return HubPeople(settings.hub_api_url, api_token=identity.api_token, timeout_s=identity.timeout_s)
+    return HubPeople(settings.hub_api_url, api_token=identity.api_token, timeout_s=identity.timeout_s).others
 
 
 def _principals(settings: Settings) -> HubPrincipals:

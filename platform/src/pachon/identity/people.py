@@ -48,7 +48,7 @@ class HubPeople:
         self._turn = threading.Lock()
         self._known: frozenset[str] = frozenset()
         self._asked_at = float("-inf")
-        self._client = httpx.Client(timeout=timeout_s, trust_env=False)
+        self._timeout_s = timeout_s
 
     def others(self, name: str) -> frozenset[str] | None:
         """The names that are known instead of one that is not; None if it is known, or the hub cannot tell."""
@@ -59,10 +59,6 @@ class HubPeople:
                 self._known = self._listed() or frozenset()
                 self._asked_at = self._monotonic()
             return self._known if self._known and name not in self._known else None
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
 
     def _listed(self) -> frozenset[str] | None:
         """All names; None if the hub does not tell them, or has too many."""
@@ -80,7 +76,8 @@ class HubPeople:
         secret = self._token.get_secret_value() if self._token else ""
         headers = {"Authorization": f"Bearer {secret}", "Accept": _LISTED}
         try:
-            answer = self._client.get(self._url, params={"offset": offset, "limit": _PAGE}, headers=headers)
+            params = {"offset": offset, "limit": _PAGE}
+            answer = httpx.get(self._url, params=params, headers=headers, timeout=self._timeout_s, trust_env=False)
             answer.raise_for_status()
             page: dict[str, Any] = answer.json()
         except (httpx.HTTPError, ValueError) as error:

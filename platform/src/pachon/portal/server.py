@@ -33,6 +33,8 @@ from pachon.portal.state import Person, Pools, TileCache
 from pachon_client import Client
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from bokeh.server.auth_provider import AuthProvider
 
     from pachon.app.settings import Settings
@@ -99,7 +101,6 @@ def build(
     open_page = partial(
         PortalPage, cache=TileCache(), pools=pools, offered=offered, hearing=hearing, base_url=settings.base_url
     )
-    of_pages = {"logins": logins, "open_source": open_source, "pool": pools.asking, "root": root}
 
     def application() -> pn.Template:
         document = pn.state.curdoc
@@ -133,18 +134,32 @@ def build(
         keep_alive_milliseconds=_KEEP_ALIVE_MS,
         unused_session_lifetime_milliseconds=_UNUSED_SESSION_MS,
         title={"/": "Portal \N{MIDDLE DOT} Pachon"},
-        extra_patterns=[
-            (r"/health", Health),
-            (r"/brand/([a-z.]+)", BrandFile),
-            (rf"/download/([\w-]+)\.({'|'.join(FORMS)})", Download, {"downloads": offered, "logins": logins}),
-            (r"/queries/?", QueriesPage, of_pages),
-            (r"/queries/events", QueryNews, {"logins": logins, "hearing": hearing}),
-            (r"/releases(?:/([^/]+))?/?", ReleasePage, of_pages),
-            (r"/assets/(.*)", StaticFileHandler, {"path": str(FOLDER / "static")}),
-        ],
+        extra_patterns=_pages(logins, open_source, pools.asking, offered, hearing, root=root),
         show=False,
         start=False,
     )
+
+
+def _pages(
+    logins: AuthProvider,
+    open_source: OpenSource,
+    pool: Executor,
+    offered: Downloads,
+    hearing: Hearing,
+    *,
+    root: str,
+) -> list[tuple[Any, ...]]:
+    """What is served besides the Portal itself."""
+    of_pages = {"logins": logins, "open_source": open_source, "pool": pool, "root": root}
+    return [
+        (r"/health", Health),
+        (r"/brand/([a-z.]+)", BrandFile),
+        (rf"/download/([\w-]+)\.({'|'.join(FORMS)})", Download, {"downloads": offered, "logins": logins}),
+        (r"/queries/?", QueriesPage, of_pages),
+        (r"/queries/events", QueryNews, {"logins": logins, "hearing": hearing}),
+        (r"/releases(?:/([^/]+))?/?", ReleasePage, of_pages),
+        (r"/assets/(.*)", StaticFileHandler, {"path": str(FOLDER / "static")}),
+    ]
 
 
 def _pools() -> Pools:

@@ -88,6 +88,21 @@ def test_what_is_saved_on_this_page_is_no_news_to_it() -> None:
     opened(source, story)
 
 
+def test_what_is_pressed_while_lists_are_read_again_is_done() -> None:
+    source = MemorySource()
+
+    async def story(living: Session, query_id: str) -> None:
+        sharing = living.page.saved._sharing
+        sharing.who.value = "ada"
+        await living.press(sharing.share_button)
+        for _ in range(20):
+            source.tell("query.changed", id=query_id)
+            sharing.refresh()
+        await living.until(lambda: source.saved.shares)
+
+    opened(source, story)
+
+
 def test_a_query_that_is_gone_stays_on_the_page_with_what_can_be_done() -> None:
     source = MemorySource()
 

@@ -46,7 +46,7 @@ class ShareView:
         restored: Callable[[str], None],
     ) -> None:
         self._turn, self._explain, self._restored = turn, explain, restored
-        self._work = Newest(pool, turn)
+        self._work, self._lists = Newest(pool, turn), Newest(pool, turn)
         self._query: Query | None = None
         self._make_widgets()
 
@@ -123,7 +123,7 @@ class ShareView:
         def collect() -> tuple[Sequence[Share], Sequence[QueryVersion]]:
             return (query.shares() if query.document["access"] == "owner" else ()), query.versions()
 
-        self._work.ask(collect, lambda found: self._show_lists(query, *found), self._failed)
+        self._lists.ask(collect, lambda found: self._show_lists(query, *found), self._failed)
 
     def _show_lists(self, query: Query, shares: Sequence[Share], versions: Sequence[QueryVersion]) -> None:
         if query is not self._query:

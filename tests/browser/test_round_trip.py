@@ -192,7 +192,6 @@ def show_and_restore(visit: Visit) -> None:
     page = visit.page
     expect(page.locator(".ace_content").first).not_to_contain_text("< 22")
     page.locator(".show-news button").click()
-    page.get_by_text("Only the bright ones.").first.wait_for()
     expect(page.get_by_label("Notes", exact=True)).to_have_value("Only the bright ones.")
     page.get_by_text("Versions", exact=True).click()
     entry = page.locator(".bk-panel-models-layout-Row, .bk-Row").filter(has_text="1: bright stars of the south").last

@@ -98,6 +98,8 @@ class _Stream:
             try:
                 with closing(self._open_source()) as source:
                     self._source = source
+                    if self._ended.is_set():
+                        return
                     for change in source.changes(self._address, after=after):
                         pause_s, after = _FIRST_PAUSE_S, change.id or after
                         self._tell(change)

@@ -100,7 +100,8 @@ class PortalPage:
         wanted: str = "",
     ) -> None:
         self._person, self._document, self._offered = person, document, offered
-        self._hearing, self._hears_of = hearing, ""
+        self._hearing = hearing
+        self._hears_of: str | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
         self._wanted, self._base_url = wanted, base_url
         self._asked: tuple[str, int | None] | None = None
@@ -421,7 +422,7 @@ class PortalPage:
     def _listen(self, address: str) -> None:
         """Have changes told to this page: those of its person, and of the query at an address if it is only read."""
         address = f"?q={address}" if address and "q=" not in address else address
-        if address and address == self._hears_of:
+        if address == self._hears_of:
             return
         self._unsubscribe()
         self._hears_of = address

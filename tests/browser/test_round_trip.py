@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import pyvo
-import requests
 from playwright.sync_api import Browser, Page, expect
+from pyvo.utils.http import create_session
 
 from browser.test_lab import SPAWN_TIMEOUT_MS, choose, open_menu, run_all_cells, stop_server
 from browser.test_portal import drag_in_plot, log_in, open_portal, search
@@ -211,7 +211,7 @@ def see_a_job_of_pyvo(visit: Visit, platform: Platform) -> list[float]:
     portal.goto(f"{platform.base_url}/portal/queries")
     portal.get_by_role("heading", name="Saved queries").wait_for()
     portal.wait_for_timeout(500)
-    session = requests.Session()
+    session = create_session()
     session.headers["Authorization"] = f"Bearer {token}"
     for page in (portal, lab):
         watch(page, "pyvo")

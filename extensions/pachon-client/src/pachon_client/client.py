@@ -366,9 +366,7 @@ class Client:
         return f"<Client of {self.api_url}{'' if self._token else ', anonymous'}>"
 
     def _session(self) -> requests.Session:
-        import requests  # noqa: PLC0415 -- comes with pyvo
-
-        session = requests.Session()
+        session: requests.Session = _pyvo().utils.http.create_session()
         if self._token:
             session.headers["Authorization"] = f"Bearer {self._token}"
         return session

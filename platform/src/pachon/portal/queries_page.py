@@ -74,7 +74,7 @@ class QueriesPage(RequestHandler):
         wanted |= {"state": ""} if wanted["state"] not in STATES else {}
         person: Person = vars(self.request)["person"]
         try:
-            page = await asyncio.get_running_loop().run_in_executor(self._pool, self._page, person, wanted)
+            listed = await asyncio.get_running_loop().run_in_executor(self._pool, self._listed, person, wanted)
         except AuthenticationError:
             self._refuse(HTTPStatus.UNAUTHORIZED, "Your login has ended", "Load the page again to log in.")
         except PachonClientError as error:
@@ -82,15 +82,16 @@ class QueriesPage(RequestHandler):
             self.set_header("Retry-After", "5")
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "One moment, please", AWAY)
         else:
-            _ = self.finish(page)
+            token = self.xsrf_token.decode()
+            _ = self.finish(queries_html(listed, wanted, root=self._root, person=person.name, token=token))
 
-    def _page(self, person: Person, wanted: Mapping[str, str]) -> str:
+    def _listed(self, person: Person, wanted: Mapping[str, str]) -> Listed:
         with closing(self._open_source(person.token)) as source:
             conditions = {"whose": wanted["whose"]} | ({"state": wanted["state"]} if wanted["state"] else {})
             found = source.queries(wanted["text"], limit=_SHOWN + 1, **conditions)
             is_whole = not wanted["text"] and not wanted["state"] and wanted["whose"] != "shared"
             running, runs = (source.running(), source.executions(_LISTED_RUNS)) if is_whole else ((), ())
-        return queries_html(Listed(found, running, runs), wanted, root=self._root, person=person.name)
+        return Listed(found, running, runs)
 
     def _refuse(self, status: HTTPStatus, title: str, text: str) -> None:
         self.set_status(status)
@@ -155,14 +156,21 @@ class Listed:
     runs: tuple[Execution, ...] = ()
 
 
-def queries_html(listed: Listed, wanted: Mapping[str, str], *, root: str, person: str) -> str:
-    """The page for these queries."""
+def queries_html(listed: Listed, wanted: Mapping[str, str], *, root: str, person: str, token: str = "") -> str:
+    """The page for these queries; `token` lets its script ask in the person's name."""
     found = listed.queries
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"words": query_words, "progress": progress}
-    words: dict[str, Any] = {"root": root, "person": person, "wanted": wanted, "whose": WHOSE, "states": STATES}
+    words: dict[str, Any] = {
+        "root": root,
+        "person": person,
+        "token": token,
+        "wanted": wanted,
+        "whose": WHOSE,
+        "states": STATES,
+    }
     is_asked = any((wanted["text"], wanted["state"], wanted["whose"] != "all"))
     template = environment.get_template("queries.html")
     words |= {"running": listed.running, "runs": distinct_queries(listed.runs)[:_SHOWN_RUNS]}

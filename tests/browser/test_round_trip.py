@@ -34,7 +34,7 @@ pytestmark = [
 NOTEBOOK = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 IDS = "print('found', len(table), int((table['id'] % 100_003).sum()))"
 NOTE = "query.refresh().note('Only the bright ones.')"
-WITHIN_S, AT_WORST_S = 1.0, 5.0
+WITHIN_S, AT_WORST_S = 1.0, 20.0
 """What changes is shown within a second; where the machine has other work, the quickest of several times counts."""
 _WATCH = """words => {
   window.seenAt ??= {};

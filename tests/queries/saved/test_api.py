@@ -262,6 +262,16 @@ def test_an_edit_makes_a_version_and_the_old_one_can_be_restored(site: Site) -> 
     assert [version["number"] for version in listed] == [3, 2, 1]
 
 
+def test_a_version_that_is_restored_has_its_rows_again(site: Site) -> None:
+    query = ran(site, new(site, run=True)["id"])
+    before = rows(site, query["id"])
+    narrower = {"json": {"adql": f"{STARS} AND dec > 89"}, "headers": {"If-Match": "*"}}
+    assert call(site, "PATCH", f"/{query['id']}", **narrower).json()["state"] == "DRAFT"
+    restored = call(site, "POST", f"/{query['id']}/versions/1/restore").json()
+    assert (restored["state"], restored["current"]["number"]) == ("COMPLETED", 3)
+    assert rows(site, query["id"]) == before
+
+
 def test_a_change_of_the_view_keeps_the_rows(site: Site) -> None:
     query = ran(site, new(site, run=True)["id"])
     edited = call(site, "PATCH", f"/{query['id']}", json={"view": VIEW}, headers={"If-Match": "*"}).json()
@@ -489,6 +499,7 @@ def test_a_list_says_within_a_second_that_a_run_has_begun(site: Site) -> None:
     assert begun["started_at"] is not None
     assert begun["in_line"] is None
     site.client.post(f"/api/tap/async/{run['job']}/phase", data={"PHASE": "ABORT"}, headers=AS_MATE)
+    assert ran(site, query["id"], AS_MATE)["state"] == "ABORTED"
 
 
 def test_lists_are_searched_and_paged(site: Site) -> None:

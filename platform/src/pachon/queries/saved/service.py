@@ -54,12 +54,15 @@ class Edit:
         Number of the version that the author has before them; None if it does not matter.
     keeps_both
         Whether the change is kept as a version of its own if others were quicker.
+    run
+        The run of a former version that asked the same, if the change brings one back.
     """
 
     change: Callable[[Content], Content]
     based_on: int | None = None
     keeps_both: bool = False
     note: str = ""
+    run: QueryRun | None = None
 
 
 class SavedQueryService:
@@ -181,12 +184,14 @@ class SavedQueryService:
             if newest.number >= self.limits.versions_per_query:
                 raise LimitError(f"This query has {newest.number} versions, the most allowed; fork it to go on.")
             kept = edit.change(newest.content) if edit.based_on is None else content
-            return self._with_version(present, principal, kept, note=note, based_on=edit.based_on or newest.number)
+            made = self._with_version(present, principal, kept, note=note, based_on=edit.based_on or newest.number)
+            is_without = made.newest.run is None and edit.run is not None
+            return replace(made, newest=replace(made.newest, run=edit.run)) if is_without else made
 
         return self._store.append(query_id, append)
 
     def restore(self, principal: Principal, query_id: str, number: int) -> SavedQuery:
-        """Make a former version the newest, as a new one.
+        """Make a former version the newest, as a new one; its rows come back with it.
 
         Raises
         ------
@@ -194,8 +199,9 @@ class SavedQueryService:
             If there is no such version.
         """
         self.get(Reader(principal), query_id, needed=Role.EDITOR)
-        content = self._store.version(query_id, number).content
-        return self.edit(principal, query_id, Edit(change=lambda _: content, note=f"Restored version {number}"))
+        old = self._store.version(query_id, number)
+        edit = Edit(change=lambda _: old.content, note=f"Restored version {number}", run=old.run)
+        return self.edit(principal, query_id, edit)
 
     def delete(self, principal: Principal, query_id: str) -> None:
         """Forget a query with all its versions."""

@@ -109,7 +109,7 @@ def ask_and_share(visit: Visit, platform: Platform) -> tuple[str, int]:
 
 def expected(view: Any) -> tuple[int, int]:
     """How many stars of the release are in the cone and inside the selection of a view, and the sum of their ids."""
-    terms = re.findall(r"(\w+(?: - \w+)?) BETWEEN (\S+) AND (\S+)", view.selection["condition"])
+    terms = re.findall(r"(\w+(?: - \w+)?) BETWEEN (\S+) AND (\S+)", view.selection.condition)
     stars = make_stars(20_000, seed=7)
     ra, dec = (np.radians(np.asarray(stars[name])) for name in ("ra", "dec"))
     centre = np.radians(10)

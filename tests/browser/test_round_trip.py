@@ -211,18 +211,18 @@ def see_a_job_of_pyvo(visit: Visit, platform: Platform) -> list[float]:
     portal.goto(f"{platform.base_url}/portal/queries")
     portal.get_by_role("heading", name="Saved queries").wait_for()
     portal.wait_for_timeout(500)
-    session = create_session()
-    session.headers["Authorization"] = f"Bearer {token}"
-    for page in (portal, lab):
-        watch(page, "pyvo")
-    tap = pyvo.dal.TAPService(f"{platform.base_url}/api/tap", session=session)
-    tap.submit_job("SELECT TOP 3 id FROM sky.stars WHERE ra > 1").run()
+    with create_session() as session:
+        session.headers["Authorization"] = f"Bearer {token}"
+        for page in (portal, lab):
+            watch(page, "pyvo")
+        tap = pyvo.dal.TAPService(f"{platform.base_url}/api/tap", session=session)
+        tap.submit_job("SELECT TOP 3 id FROM sky.stars WHERE ra > 1").run()
 
-    def began_at() -> datetime:
-        runs = session.get(f"{platform.base_url}/api/queries/executions").json()["executions"]
-        return next(datetime.fromisoformat(run["started_at"]) for run in runs if run["client"] == "pyvo")
+        def began_at() -> datetime:
+            runs = session.get(f"{platform.base_url}/api/queries/executions").json()["executions"]
+            return next(datetime.fromisoformat(run["started_at"]) for run in runs if run["client"] == "pyvo")
 
-    passed_s = [see_soon(page, "pyvo", began_at) for page in (portal, lab)]
+        passed_s = [see_soon(page, "pyvo", began_at) for page in (portal, lab)]
     portal.screenshot(path=ARTEFACTS / "round-trip-list.png", full_page=True)
     return passed_s
 

@@ -29,6 +29,7 @@ pytestmark = [
     pytest.mark.stack,
     pytest.mark.xdist_group("portal"),
     pytest.mark.timeout(600),
+    pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning"),  # pyvo's sockets
 ]
 
 NOTEBOOK = ".jp-NotebookPanel:not(.lm-mod-hidden)"

@@ -48,6 +48,7 @@ class ShareView:
         self._turn, self._explain, self._restored = turn, explain, restored
         self._work, self._lists = Newest(pool, turn), Newest(pool, turn)
         self._query: Query | None = None
+        self._listed: tuple[object, ...] | None = None
         self._make_widgets()
 
     def show(self, query: Query) -> None:
@@ -126,8 +127,10 @@ class ShareView:
         self._lists.ask(collect, lambda found: self._show_lists(query, *found), self._failed)
 
     def _show_lists(self, query: Query, shares: Sequence[Share], versions: Sequence[QueryVersion]) -> None:
-        if query is not self._query:
-            return
+        listed = (query.id, query.document["access"], tuple(shares), tuple(versions))
+        if query is not self._query or listed == self._listed:
+            return  # whoever is about to press an entry finds it where it was
+        self._listed = listed
         self.shares.objects = [
             self._entry(share_words(share), "End", partial(self._unshare, share)) for share in shares
         ] or [self._words("Shared with nobody.")]

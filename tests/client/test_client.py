@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+import pkgutil
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -294,3 +295,8 @@ def test_as_many_executions_are_asked_for_as_are_wanted(double: Double, client: 
     double.replies["/api/queries/executions"] = Reply(b'{"executions": []}')
     assert client.executions(200) == ()
     assert double.asked[-1].query["limit"] == ["200"]
+
+
+def test_no_module_takes_the_name_of_something_that_people_call() -> None:
+    modules = {module.name for module in pkgutil.iter_modules(pachon_client.__path__)}
+    assert not modules & set(pachon_client.__all__)

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Route, WebSocket, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Route, WebSocket, expect, sync_playwright
 
 ARTEFACTS = Path(__file__).parents[1] / "artefacts"
 
@@ -37,6 +37,9 @@ _FLAGS = (
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
+_PATIENCE_MS = 30_000
+"""How long a page may take to show what is expected: what a bar says of time is measured, never waited for."""
+expect.set_options(timeout=_PATIENCE_MS)
 _HOME = frozenset({"127.0.0.1", "localhost"})
 _INLINE_SCHEMES = frozenset({"data", "blob", "about"})
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from pachon_client.browsing import Browser
     from pachon_client.client import Client
     from pachon_client.jobs import Job
-    from pachon_client.queries import Query
+    from pachon_client.saved_query import Query
     from pachon_client.result import Result
     from pachon_client.skyview import SkyViewer
     from pachon_client.uploading import Sendable
@@ -91,7 +91,7 @@ __all__ = [
 ]
 
 
-_HOMES = {"Client": "client", "Job": "jobs", "Query": "queries", "Result": "result"}
+_HOMES = {"Client": "client", "Job": "jobs", "Query": "saved_query", "Result": "result"}
 """Names that are imported when they are first asked for: a kernel that has the magic starts without Arrow and HTTP."""
 
 

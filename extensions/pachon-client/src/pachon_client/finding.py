@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from pachon_client.documents import ask, exchange
 from pachon_client.errors import RequestError
 from pachon_client.models import QuerySummary
-from pachon_client.queries import Query
+from pachon_client.saved_query import Query
 from pachon_client.transport import Transport
 
 _ID = re.compile(r"(?<![0-9a-z])[0-9a-hjkmnp-tv-z]{26}(?![0-9a-z])")

@@ -15,7 +15,7 @@ from pachon_client.client import Client
 from pachon_client.errors import PachonClientError
 from pachon_client.jobs import Job
 from pachon_client.paged_table import PagedTable
-from pachon_client.queries import Query
+from pachon_client.saved_query import Query
 from pachon_client.result import Result
 
 _DEFAULT_VARIABLE = "result"

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from pachon_client.browsing import Browser
     from pachon_client.client import Client
     from pachon_client.jobs import Job
-    from pachon_client.saved_query import Query
     from pachon_client.result import Result
+    from pachon_client.saved_query import Query
     from pachon_client.skyview import SkyViewer
     from pachon_client.uploading import Sendable
 

@@ -17,9 +17,9 @@ from pachon_client.errors import AnswerError, RequestError, SetupError
 from pachon_client.finding import list_queries, new_query, open_query
 from pachon_client.jobs import Job, start_job
 from pachon_client.models import Change, Execution, File, Function, QuerySummary, Release, Running, Table
-from pachon_client.saved_query import Query
 from pachon_client.reading import read_result
 from pachon_client.result import Result
+from pachon_client.saved_query import Query
 from pachon_client.saving import save
 from pachon_client.transport import Transport
 from pachon_client.uploading import upload_parts

@@ -15,8 +15,8 @@ from pachon_client.client import Client
 from pachon_client.errors import PachonClientError
 from pachon_client.jobs import Job
 from pachon_client.paged_table import PagedTable
-from pachon_client.saved_query import Query
 from pachon_client.result import Result
+from pachon_client.saved_query import Query
 
 _DEFAULT_VARIABLE = "result"
 _display: Callable[..., Any] = display

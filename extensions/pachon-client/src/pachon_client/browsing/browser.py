@@ -12,8 +12,8 @@ import pyarrow as pa
 from pachon_client.browsing.model import Browsing
 from pachon_client.browsing.rows import result_of
 from pachon_client.errors import RequestError, SetupError
-from pachon_client.saved_query import Query
 from pachon_client.result import Result
+from pachon_client.saved_query import Query
 from pachon_client.view import View
 
 Keep = Callable[[Result, str, dict[str, Any]], Query]

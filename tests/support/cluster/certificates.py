@@ -100,7 +100,9 @@ class Authority:
 
 def write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> Path:
     """Store a private key that only its owner may read."""
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
     path.touch(mode=0o600)
     path.write_bytes(pem)
     return path

@@ -115,7 +115,7 @@ def _build(folder: Path) -> None:
     program = folder / "k8s"
     with _go() as go:
         options = ("-p", "2", "-mod=readonly", "-trimpath", "-ldflags", flags, "-o", str(program))
-        _run("nice", "-n", "10", "env", "CGO_ENABLED=0", go, "build", *options, ".", folder=SOURCE)
+        _run("nice", "-n", "10", go, "build", *options, ".", folder=SOURCE)
     for name in COMPONENTS:
         (folder / name).symlink_to(program.name)
 

@@ -48,6 +48,16 @@ def test_an_upgrade_whose_migration_fails_changes_nothing(cluster: Cluster, name
     assert image(cluster, namespace) == "images.test/web:1"
 
 
+def test_an_upgrade_that_never_gets_ready_is_taken_back(cluster: Cluster, namespace: str) -> None:
+    helm(cluster, namespace, "install", CHART, "--wait", TIMEOUT)
+    with cluster.node.fate(f"{namespace}/sky-web-*", fates.never_gets_ready()):
+        options = ("--rollback-on-failure", "--timeout=2s", "--set", "image=images.test/web:2")
+        failed = cluster.helm("upgrade", "-n", namespace, "sky", CHART, *options)
+    assert failed.returncode != 0
+    assert "has been rolled back" in failed.stderr
+    assert image(cluster, namespace) == "images.test/web:1"
+
+
 def test_what_is_kept_outlives_a_release_and_the_next_one_takes_it_over(cluster: Cluster, namespace: str) -> None:
     helm(cluster, namespace, "install", CHART, "--wait", TIMEOUT)
     volume = cluster.read("pvc", "sky-state", "-n", namespace)["spec"]["volumeName"]

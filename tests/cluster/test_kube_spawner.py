@@ -115,18 +115,21 @@ def test_an_image_that_cannot_be_pulled_is_told_while_the_start_waits(
     assert {"Scheduled", "Failed", "BackOff"} <= set(told)
 
 
-def test_a_lab_that_runs_out_of_memory_is_found_dead(cluster: Cluster, namespace: str, as_hub: Any) -> None:
+@pytest.mark.parametrize("exit_code", [0, 137])
+def test_a_lab_that_ends_by_itself_or_for_want_of_memory_is_found_ended(
+    cluster: Cluster, namespace: str, as_hub: Any, exit_code: int
+) -> None:
     async def run() -> int | None:
-        async with as_hub() as settings:
+        async with as_hub() as settings, asyncio.timeout(20):
             spawner = spawner_of("dan", extra_pod_config={"restart_policy": "Never"}, **settings)
             await spawner.start()
-            cluster.on_node(cluster.node.kill_for_memory(namespace, spawner.pod_name))
-            async with asyncio.timeout(20):
-                while (code := await spawner.poll()) is None:  # noqa: ASYNC110 -- the hub asks like this
-                    await asyncio.sleep(0.05)
+            ends = cluster.node.kill_for_memory if exit_code else cluster.node.end
+            cluster.on_node(ends(namespace, spawner.pod_name))
+            while (code := await spawner.poll()) is None:  # noqa: ASYNC110 -- the hub asks like this
+                await asyncio.sleep(0.05)
             return code
 
-    assert asyncio.run(run()) == 137
+    assert asyncio.run(run()) == exit_code
 
 
 def test_twenty_labs_start_at_once(as_hub: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import ssl
 import subprocess
 import time
@@ -57,6 +58,7 @@ def running_control_plane(programs: Path, folder: Path) -> Iterator[ControlPlane
     admin = authority.issue("admin", groups=[MASTERS])
     login = {"client-certificate": str(admin.certificate_path), "client-key": str(admin.key_path)}
     with ExitStack() as running:
+        running.callback(shutil.rmtree, folder / "etcd", ignore_errors=True)
         processes = Processes(programs, folder / "logs", running)
         processes.start("etcd", etcd_flags(folder / "etcd", etcd_port, peer_port))
         processes.start("kube-apiserver", _api_flags(api_port, etcd_port, authority, server, token_key))

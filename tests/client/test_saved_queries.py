@@ -16,6 +16,7 @@ from client.double import Reply, running_double
 from pachon.identity.models import Scope
 from pachon_client import (
     AdqlSelection,
+    AuthenticationError,
     BoxSelection,
     Client,
     Filter,
@@ -246,7 +247,9 @@ def test_every_change_is_a_version_and_changes_of_others_are_not_lost(client: Cl
     mine = client.ask(STARS, "first")
     theirs = client.open(mine.id)
     mine.note("seen by me")
-    with pytest.raises(StaleError, match="saved version 2"):
+    with pytest.raises(
+        StaleError, match=r"novice saved version 2 since your version 1; .*keep_both=True keeps both as versions\.$"
+    ):
         theirs.note("seen by them")
     theirs.edit(notes="seen by them", keep_both=True)
     assert [version.notes for version in mine.versions()] == ["seen by them", "seen by me", ""]
@@ -289,7 +292,28 @@ def test_a_link_opens_a_query_without_a_login(client: Client, site: Site) -> Non
         opened = visitor.open(address)
         assert len(opened.result()) == 500
         assert [version.number for version in opened.versions()] == [1]
+        assert visitor.open(opened.portal_url).id == query.id
     assert [share.audience for share in query.shares()] == ["link"]
+
+
+def test_a_link_lets_nobody_change_a_query_and_says_what_to_do_instead(
+    client: Client, visitor: Client, site: Site
+) -> None:
+    address = client.ask(STARS).share().address
+    assert address is not None
+    opened = visitor.open(address)
+    acts: list[Callable[[Query], object]] = [
+        *(lambda query: query.note("x"), lambda query: query.run(), lambda query: query.restore(1)),
+        *(lambda query: query.share(public=True), lambda query: query.delete()),
+    ]
+    for act, instead in zip(acts, 3 * ["fork it"] + 2 * ["only its owner may"], strict=True):
+        with pytest.raises(ForbiddenError, match=f"This query is novice's, and you may not .*: {instead}"):
+            act(opened)
+    assert opened.fork().owner == "visitor"
+    for guest in client_of(site, None):
+        for act in acts:
+            with pytest.raises(AuthenticationError, match="people who are known here: log in, or send a token"):
+                act(guest.open(address))
 
 
 def test_waiting_has_an_end_and_what_is_no_query_is_said(client: Client) -> None:

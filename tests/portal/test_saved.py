@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shlex
 from collections.abc import Awaitable, Callable
+from html import unescape
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +15,7 @@ import pytest
 from panel.widgets import Button
 
 from pachon.core.errors import UsageError
-from pachon.portal.copies import copies
+from pachon.portal.copies import copies_html
 from pachon.portal.queries_page import Listed, queries_html
 from pachon.portal.saved_rows import places_shown, wanted_query
 from pachon.portal.share_view import share_of
@@ -195,25 +197,17 @@ def test_days_of_a_share_are_a_whole_number_that_is_possible(days: str) -> None:
         share_of("link", who="", days=days, may_edit=False)
 
 
-def test_lines_for_other_tools_hold_the_text_whatever_its_quotes() -> None:
-    adql = "SELECT *\nFROM sky.\"odd \\ table\" WHERE name = 'O''Neill'"
-    lines = copies("1" * 26, adql, max_rows=50, api_url="http://localhost/api")
-    words = dict(word.split("=", 1) for word in shlex.split(lines["STILTS"])[2:])
-    assert words == {"tapurl": "http://localhost/api/tap", "adql": adql, "maxrec": "50", "out": "rows.vot"}
-    calls: list[tuple[str, int]] = []
-
-    class Service:
-        def __init__(self, _url: str) -> None: ...
-
-        def run_async(self, text: str, maxrec: int) -> Service:
-            calls.append((text, maxrec))
-            return self
-
-        def to_table(self) -> None: ...
-
-    code = lines["pyvo"].replace("import pyvo\n", "").replace("pyvo.dal.TAPService", "Service")
-    exec(code, {"Service": Service})
-    assert calls == [(adql, 50)]
+def test_lines_for_other_tools_say_how_to_log_in_and_hold_the_text_escaped() -> None:
+    adql = "SELECT *\nFROM sky.stars WHERE name = '<b>O''Neill'"
+    shown = copies_html({"current": {"adql": adql, "max_rows": 50}}, "1" * 26, api_url="http://localhost/api")
+    python, pyvo, topcat = (unescape(part) for part in re.findall(r'tabindex="0">(.*?)</pre>', shown, re.DOTALL))
+    assert f'pachon_client.open("{"1" * 26}")' in python
+    assert 'session.headers["Authorization"]' in pyvo
+    words = dict(word.split("=", 1) for word in shlex.split(topcat.partition("stilts ")[2]) if "=" in word)
+    assert words["-Dauth.password"] == "$TOKEN"
+    assert (words["tapurl"], words["adql"], words["maxrec"]) == ("http://localhost/api/tap", adql, "50")
+    assert "a token from http://localhost/hub/token" in topcat
+    assert "<b>" not in shown
 
 
 def test_addresses_of_pages_open_queries_by_id_and_by_the_token_of_a_link() -> None:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from pachon_client.conditions import condition_of
 from pachon_client.documents import ask, exchange
-from pachon_client.errors import RequestError
+from pachon_client.errors import RequestError, StaleError
 from pachon_client.jobs import abort_job
 from pachon_client.models import Difference, QueryVersion, Share
 from pachon_client.reading import read_result
@@ -96,7 +96,7 @@ class Query:
 
     @property
     def portal_url(self) -> str:
-        """Address that opens it in the Portal."""
+        """Address that opens it in the Portal; with the token of the link that it was opened by, if it was."""
         return str(self.document["links"]["portal"])
 
     @property
@@ -199,7 +199,11 @@ class Query:
         view = changes.get("view")
         changes |= {"view": dict(view.document)} if isinstance(view, View) else {}
         body = {**changes, "note": note, "conflict": "keep" if keep_both else "refuse"}
-        return self._reread(self._send("PATCH", body=body, headers={"If-Match": self._etag}))
+        try:
+            return self._reread(self._send("PATCH", body=body, headers={"If-Match": self._etag}))
+        except StaleError as error:
+            happened = str(error).partition(";")[0]
+            raise StaleError(f"{happened}; refresh() reads it, keep_both=True keeps both as versions.") from None
 
     def note(self, text: str) -> Self:
         """Add a paragraph to its notes."""
@@ -300,20 +304,20 @@ class Query:
         ((audience, who),) = chosen
         body = {"audience": audience, "who": who, "may_edit": may_edit}
         body |= {"expires_at": expires_at.isoformat()} if expires_at else {}
-        return Share.from_json(ask(self._transport, "POST", f"{self._path}/shares", body=body))
+        return Share.from_json(self._send("POST", "/shares", body=body)[0])
 
     def shares(self) -> tuple[Share, ...]:
         """With whom it is shared; for its owner."""
-        listed = ask(self._transport, "GET", f"{self._path}/shares")["shares"]
+        listed = self._send("GET", "/shares")[0]["shares"]
         return tuple(Share.from_json(share) for share in listed)
 
     def unshare(self, share: Share) -> None:
         """Share it no longer."""
-        self._transport.request("DELETE", f"{self._path}/shares/{share.id}")
+        self._transport.request("DELETE", f"{self._path}/shares/{share.id}", params=self._token())
 
     def delete(self) -> None:
         """Delete it with all versions and rows."""
-        self._transport.request("DELETE", self._path)
+        self._transport.request("DELETE", self._path, params=self._token())
 
     def show(self) -> PortalPage:
         """The Portal with this query, its rows and its view: a link, in labs the page itself below it."""
@@ -349,8 +353,7 @@ class Query:
         return (self._current["run"] or {}).get("job") or ""
 
     def _snippets(self) -> dict[str, str]:
-        address = f"{self.portal_url}&link={self._link}" if self._link else self.id
-        return snippets(self.document, self._transport.api_url, address)
+        return snippets(self.document, self._transport.api_url, self.portal_url if self._link else self.id)
 
     def _token(self) -> dict[str, str | int]:
         return {"link": self._link} if self._link else {}

@@ -62,7 +62,7 @@ class QueryService:
     async def get(self, query_id: str, link: str = "") -> Document:
         """A query with its newest version, and `snippets`: it as text for other programs."""
         query = await self._api.json("GET", f"queries/{query_id}", params=_link(link))
-        address = f"{query['links']['portal']}&link={link}" if link else query_id
+        address = query["links"]["portal"] if link else query_id
         return {**query, "snippets": snippets(query, self._api.url, address), "address": address}
 
     async def qualified(self, adql: str, release: str) -> str:

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from html import escape
+from typing import TYPE_CHECKING, Any
+
+from pachon_client.snippets import snippets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TOLD = {"python": "Python", "pyvo": "pyvo", "topcat": "TOPCAT and STILTS"}
 
 
-def copies(query_id: str, adql: str, *, max_rows: int | None, api_url: str) -> dict[str, str]:
-    """Lines that ask the same in other tools, by the tool's name.
+def copies_html(query: Mapping[str, Any], address: str, *, api_url: str) -> str:
+    """What asks the same in other tools, folded, each to be selected as a whole.
 
     Parameters
     ----------
+    query
+        Document of a saved query.
+    address
+        By which its reader opens it: its id or a link.
     api_url
         Public address of the Web APIs.
     """
-    tap_url, text = f"{api_url}/tap", adql.strip()
-    limit = "" if max_rows is None else f", maxrec={max_rows}"
-    wanted = "" if max_rows is None else f" maxrec={max_rows}"
-    return {
-        "Python": f'import pachon_client\n\nquery = pachon_client.open("{query_id}")\nrows = query.result()',
-        "pyvo": (
-            f"import pyvo\n\nservice = pyvo.dal.TAPService({json.dumps(tap_url)})\n"
-            f"rows = service.run_async({json.dumps(text)}{limit}).to_table()"
-        ),
-        "STILTS": f"stilts tapquery tapurl={shlex.quote(tap_url)} adql={shlex.quote(text)}{wanted} out=rows.vot",
-        "TOPCAT": f"VO > Table Access Protocol (TAP) Query\nTAP URL: {tap_url}\n\n{text}",
-    }
-
-
-def copies_html(lines: dict[str, str]) -> str:
-    """Those lines, folded, each to be selected as a whole."""
+    lines = snippets(query, api_url, address)
     return "".join(
-        f'<details><summary>For {escape(tool)}</summary><pre class="copy" tabindex="0">{escape(text)}</pre></details>'
-        for tool, text in lines.items()
+        f'<details><summary>For {tool}</summary><pre class="copy" tabindex="0">{escape(lines[name])}</pre></details>'
+        for name, tool in _TOLD.items()
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import panel as pn
 
-from pachon.portal.copies import copies, copies_html
+from pachon.portal.copies import copies_html
 from pachon.portal.dress import button, stylesheet
 from pachon.portal.news_view import NewsView, run_of
 from pachon.portal.share_view import ShareView
@@ -228,11 +228,10 @@ class SavedView:
             f"version {query.version}</span> "
             f'<a href="{escape(self._base_url)}/portal/queries">All saved queries</a></p>'
         )
-        lines = copies(
-            query.id, query.adql, max_rows=query.document["current"]["max_rows"], api_url=f"{self._base_url}/api"
-        )
+        address = query.portal_url if "link=" in query.portal_url else query.id
+        lines = copies_html(query.document, address, api_url=f"{self._base_url}/api")
         lab = escape(query.document["links"]["lab"])
-        self.links.object = f'<p><a class="open-in-lab" href="{lab}">Open in Lab</a></p>{copies_html(lines)}'
+        self.links.object = f'<p><a class="open-in-lab" href="{lab}">Open in Lab</a></p>{lines}'
 
     def _take_theirs(self) -> None:
         if self.query is not None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel
 
-from pachon.core.errors import UsageError
+from pachon.core.errors import AuthenticationError, UsageError
 from pachon.identity.handlers import asking_principal
 from pachon.identity.models import Principal
 from pachon.queries.handlers import asking_client, known_principal
@@ -48,9 +48,24 @@ async def asking_reader(
     return Reader(principal, link)
 
 
+def changing_reader(request: Request, reader: Annotated[Reader, Depends(asking_reader)]) -> Reader:
+    """Who changes a query; a link alone lets nobody do so, but it lets them read why.
+
+    Raises
+    ------
+    AuthenticationError
+        For anonymous visitors.
+    """
+    if reader.principal.is_anonymous:
+        said = "Queries are changed, run and shared by people who are known here: log in, or send a token."
+        raise AuthenticationError(getattr(request.state, "why_unknown", said))
+    return reader
+
+
 Service = Annotated[Saved, Depends(saved_queries)]
 Known = Annotated[Principal, Depends(known_principal)]
 Asking = Annotated[Reader, Depends(asking_reader)]
+Changing = Annotated[Reader, Depends(changing_reader)]
 Client = Annotated[str, Depends(asking_client)]
 Size = Annotated[int, Query(description=f"At most this many, 1 to {_MAX_PAGE}.", ge=1, le=_MAX_PAGE)]
 Number = Annotated[int | None, Query(description="Number of a version; default: the newest.", ge=1)]
@@ -149,7 +164,7 @@ def show(query_id: str, reader: Asking, saved: Service, if_none_match: Annotated
 def edit(
     query_id: str,
     given: EditedQuery,
-    principal: Known,
+    reader: Changing,
     saved: Service,
     if_match: Annotated[str, Header(description="The ETag of what you changed, or `*`.")] = "",
 ) -> Response:
@@ -160,12 +175,12 @@ def edit(
         keeps_both=given.conflict == "keep",
         note=given.note,
     )
-    return _told(saved, Reader(principal), saved.queries.edit(principal, query_id, wanted))
+    return _told(saved, reader, saved.queries.edit(reader, query_id, wanted))
 
 
 @router.delete("/{query_id}", summary="Delete a query, its versions and results", status_code=204)
-def delete(query_id: str, principal: Known, saved: Service) -> None:
-    saved.queries.delete(principal, query_id)
+def delete(query_id: str, reader: Changing, saved: Service) -> None:
+    saved.queries.delete(reader, query_id)
 
 
 @router.get("/{query_id}/versions", summary="Versions of a query, newest first")
@@ -191,8 +206,8 @@ def version(query_id: str, number: int, reader: Asking, saved: Service) -> Versi
 @router.post(
     "/{query_id}/versions/{number}/restore", summary="Make a version the newest again", response_model=QueryDocument
 )
-def restore(query_id: str, number: int, principal: Known, saved: Service) -> Response:
-    return _told(saved, Reader(principal), saved.queries.restore(principal, query_id, number))
+def restore(query_id: str, number: int, reader: Changing, saved: Service) -> Response:
+    return _told(saved, reader, saved.queries.restore(reader, query_id, number))
 
 
 @router.post("/{query_id}/fork", summary="A copy of your own", status_code=201, response_model=QueryDocument)
@@ -202,12 +217,11 @@ def fork(query_id: str, principal: Known, reader: Asking, saved: Service, number
 
 
 @router.post("/{query_id}/run", summary="Run the newest version, or ask another release", response_model=QueryDocument)
-def run(query_id: str, principal: Known, saved: Service, client: Client, given: RunRequest | None = None) -> Response:
-    reader = Reader(principal)
+def run(query_id: str, reader: Changing, saved: Service, client: Client, given: RunRequest | None = None) -> Response:
     query = saved.queries.get(reader, query_id, needed=Role.EDITOR)
     if given is not None and given.release is not None:
-        query = saved.other_release.move(principal, query, given.release, source=given.source)
-    saved.runs.run(principal, query, client=client)
+        query = saved.other_release.move(reader.principal, query, given.release, source=given.source)
+    saved.runs.run(reader.principal, query, client=client)
     return _told(saved, reader, saved.queries.get(reader, query_id))
 
 

@@ -8,7 +8,7 @@ from pachon.core.errors import ConflictError, UsageError
 from pachon.identity.models import Principal
 from pachon.queries.saved.models import Content, SavedQuery
 from pachon.queries.saved.naming import columns_named, releases_named, renamed, tables_named
-from pachon.queries.saved.service import Edit, SavedQueryService
+from pachon.queries.saved.service import Edit, Reader, SavedQueryService
 from pachon.releases.models import Lifecycle, Release
 from pachon.releases.service import ReleaseService
 
@@ -61,7 +61,7 @@ class OtherRelease:
             return replace(content, adql=text, form=None)
 
         edit = Edit(change=move, based_on=query.newest.number, note=f"On release {target.id} instead of {source}")
-        return self._saved.edit(principal, query.id, edit)
+        return self._saved.edit(Reader(principal), query.id, edit)
 
     @staticmethod
     def _source(adql: str, given: str | None) -> str:

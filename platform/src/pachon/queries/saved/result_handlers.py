@@ -10,10 +10,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from pachon.core.errors import UsageError
 from pachon.queries.saved.filtering import Condition
-from pachon.queries.saved.handlers import Asking, Known, Service
+from pachon.queries.saved.handlers import Asking, Changing, Service
 from pachon.queries.saved.models import Version
 from pachon.queries.saved.rows import Window
-from pachon.queries.saved.service import Reader
 from pachon.queries.saved.sharing import Role
 from pachon.queries.saved.view_state import Filter, SortKey, ViewState
 from pachon.releases.downloads import Downloads, DownloadTurn
@@ -136,8 +135,8 @@ def count(
 
 
 @router.delete("/{query_id}/result", summary="Keep the rows of the newest version no longer", status_code=204)
-def drop(query_id: str, principal: Known, saved: Service) -> None:
-    query = saved.queries.get(Reader(principal), query_id, needed=Role.OWNER)
+def drop(query_id: str, reader: Changing, saved: Service) -> None:
+    query = saved.queries.get(reader, query_id, needed=Role.OWNER)
     if query.newest.run is not None:
         saved.runs.drop(query.newest.run)
 

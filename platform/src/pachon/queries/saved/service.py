@@ -156,7 +156,7 @@ class SavedQueryService:
         query = self.get(reader, query_id)
         return query, query.newest if number is None else self._store.version(query_id, number)
 
-    def edit(self, principal: Principal, query_id: str, edit: Edit) -> SavedQuery:
+    def edit(self, reader: Reader, query_id: str, edit: Edit) -> SavedQuery:
         """Change a query by adding a version; a change of nothing adds none.
 
         Raises
@@ -166,7 +166,7 @@ class SavedQueryService:
         UsageError, LimitError
             If the content may not be kept, or there are too many versions.
         """
-        before = self.get(Reader(principal), query_id, needed=Role.EDITOR)
+        before = self.get(reader, query_id, needed=Role.EDITOR)
         if edit.based_on is not None and edit.based_on > before.newest.number:
             raise UsageError(f"This query has no version {edit.based_on}.", parameter="If-Match")
         seen = before.newest
@@ -184,13 +184,15 @@ class SavedQueryService:
             if newest.number >= self.limits.versions_per_query:
                 raise LimitError(f"This query has {newest.number} versions, the most allowed; fork it to go on.")
             kept = edit.change(newest.content) if edit.based_on is None else content
-            made = self._with_version(present, principal, kept, note=note, based_on=edit.based_on or newest.number)
+            made = self._with_version(
+                present, reader.principal, kept, note=note, based_on=edit.based_on or newest.number
+            )
             is_without = made.newest.run is None and edit.run is not None
             return replace(made, newest=replace(made.newest, run=edit.run)) if is_without else made
 
         return self._store.append(query_id, append)
 
-    def restore(self, principal: Principal, query_id: str, number: int) -> SavedQuery:
+    def restore(self, reader: Reader, query_id: str, number: int) -> SavedQuery:
         """Make a former version the newest, as a new one; its rows come back with it.
 
         Raises
@@ -198,19 +200,19 @@ class SavedQueryService:
         NotFoundError
             If there is no such version.
         """
-        self.get(Reader(principal), query_id, needed=Role.EDITOR)
+        self.get(reader, query_id, needed=Role.EDITOR)
         old = self._store.version(query_id, number)
         edit = Edit(change=lambda _: old.content, note=f"Restored version {number}", run=old.run)
-        return self.edit(principal, query_id, edit)
+        return self.edit(reader, query_id, edit)
 
-    def delete(self, principal: Principal, query_id: str) -> None:
+    def delete(self, reader: Reader, query_id: str) -> None:
         """Forget a query with all its versions."""
-        self.get(Reader(principal), query_id, needed=Role.OWNER)
+        self.get(reader, query_id, needed=Role.OWNER)
         self._store.delete(query_id)
 
     def share(
         self,
-        principal: Principal,
+        reader: Reader,
         query_id: str,
         audience: Audience,
         who: str = "",
@@ -235,8 +237,8 @@ class SavedQueryService:
         UsageError
             If the name is missing or nobody's, the moment is past, or a link or the public is to edit.
         """
-        self.get(Reader(principal), query_id, needed=Role.OWNER)
-        self._check_share(principal, audience, who, may_edit=may_edit, expires_at=expires_at)
+        self.get(reader, query_id, needed=Role.OWNER)
+        self._check_share(reader.principal, audience, who, may_edit=may_edit, expires_at=expires_at)
         token = new_token() if audience is Audience.LINK else ""
         share = Share(
             id=new_id(),
@@ -248,9 +250,9 @@ class SavedQueryService:
         )
         return self._store.share(query_id, share, limit=self.limits.shares_per_query), token
 
-    def unshare(self, principal: Principal, query_id: str, share_id: str) -> None:
+    def unshare(self, reader: Reader, query_id: str, share_id: str) -> None:
         """Take back a share; whoever had it sees the query no more."""
-        self.get(Reader(principal), query_id, needed=Role.OWNER)
+        self.get(reader, query_id, needed=Role.OWNER)
         self._store.unshare(query_id, share_id)
 
     def _check_share(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from urllib.parse import urlencode
 
 from pachon.queries.line import Wait
 from pachon.queries.saved.documents import (
@@ -45,6 +46,7 @@ class Saved:
         query = self.current(query)
         role = self.queries.role(reader, query)
         address = self._address(query.id)
+        link = f"&{urlencode({'link': reader.token})}" if reader.token and role is Role.READER else ""
         return QueryDocument(
             id=query.id,
             owner=query.owner,
@@ -60,8 +62,8 @@ class Saved:
                 "self": address,
                 "versions": f"{address}/versions",
                 "result": f"{address}/result",
-                "portal": f"{self.base_url}/portal/?q={query.id}",
-                "lab": f"{self.base_url}/hub/user-redirect/lab?query={query.id}",
+                "portal": f"{self.base_url}/portal/?q={query.id}{link}",
+                "lab": f"{self.base_url}/hub/user-redirect/lab?query={query.id}{link}",
             },
         )
 

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -200,6 +201,14 @@ def sent(page: Page) -> str:
     address = opened.value.url
     opened.value.close()
     return address
+
+
+def test_a_link_asks_nothing_of_the_lab_but_the_notebook_of_a_query(lab: str, home: Path, visit: Visit) -> None:
+    page, before = visit.page, set(home.iterdir())
+    page.goto(f"{lab}/lab?token={TOKEN}&query={quote('../../api/contents?x=', safe='')}")
+    told = page.get_by_role("dialog")
+    expect(told).to_contain_text("“../../api/contents?x=” is not the id of a query", timeout=START_TIMEOUT_MS)
+    assert set(home.iterdir()) == before
 
 
 def test_what_runs_shows_its_progress_and_is_cancelled(lab: str, visit: Visit, novice: Client) -> None:

@@ -25,6 +25,9 @@ export const COMMANDS = {
 /** The metadata that tie a cell or a notebook to a query. */
 const TIE = 'pachon';
 
+/** Ids come from addresses that anybody can make: nothing but an id becomes a part of what is asked of the lab. */
+const ID = /^[0-9a-z]{1,40}$/;
+
 /** What a row of the panel says of itself: `query`, `execution` or `job`. */
 type Target = { query?: string; execution?: string; job?: string; link?: string };
 
@@ -63,7 +66,7 @@ export function addCommands(app: JupyterFrontEnd, panel: QueriesPanel, tracker: 
     return panel.refresh();
   });
   add(COMMANDS.cancel, 'Cancel', 'End this run', async target => {
-    await ask(`jobs/${target.job}/cancel`, 'POST', {});
+    await ask(`jobs/${idOf(target.job)}/cancel`, 'POST', {});
     return panel.refresh();
   });
   add(COMMANDS.send, 'Send Cell to Portal', 'Run the ADQL of this cell and open it in the Portal', () => sendCell(tracker), {
@@ -84,7 +87,7 @@ export function addCommands(app: JupyterFrontEnd, panel: QueriesPanel, tracker: 
 
 /** Opens the notebook of a query, which the server makes where it is not there yet. */
 async function openNotebook(app: JupyterFrontEnd, panel: QueriesPanel, target: Target, fresh: boolean): Promise<unknown> {
-  const id = target.query ?? (await queryOf(target)).id;
+  const id = target.query ? idOf(target.query) : (await queryOf(target)).id;
   const template = fresh ? await chosen(panel.templates) : '';
   if (template === null) {
     return undefined;
@@ -127,7 +130,7 @@ async function sendCell(tracker: INotebookTracker): Promise<void> {
 /** The saved query of a row; a run of any program becomes one by being opened. */
 async function queryOf(target: Target): Promise<Query> {
   if (target.query) {
-    return ask<Query>(`queries/${target.query}`);
+    return ask<Query>(`queries/${idOf(target.query)}`);
   }
   if (target.execution || target.job) {
     const kept = target.execution ? { execution: target.execution } : { job: target.job };
@@ -135,6 +138,13 @@ async function queryOf(target: Target): Promise<Query> {
     return ask<Query>(`queries/${id}`);
   }
   throw new Error('Choose a query in the panel first.');
+}
+
+function idOf(given: string | undefined): string {
+  if (!given || !ID.test(given)) {
+    throw new Error(`“${(given ?? '').slice(0, 80)}” is not the id of a query or a job.`);
+  }
+  return given;
 }
 
 /** What a command is for: its arguments, else the row whose menu was opened. */

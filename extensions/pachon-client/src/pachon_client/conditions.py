@@ -56,7 +56,7 @@ class _Writer:
     def selection(self, given: Mapping[str, Any]) -> str:
         kind = given["kind"]
         if kind == "adql":
-            return f"({given['condition']})"
+            return f"(\n{given['condition']}\n)"  # its last line may be a comment
         if kind == "box":
             return " AND ".join(self._between(given[axis], given[f"{axis}_range"]) for axis in "xy")
         if kind == "rows":
@@ -64,14 +64,18 @@ class _Writer:
         raise RequestError(f"A selection by a {kind} cannot be said in ADQL; result(shown=True) has the rows inside.")
 
     def _between(self, column: str, ends: Sequence[Any]) -> str:
-        first, second = (self._literal(column, end) for end in ends)
-        low, high = (first, second) if ends[0] <= ends[1] else (second, first)
+        low, high = (self._literal(column, end) for end in self._sorted(column, ends))
         return f"{_name(column)} BETWEEN {low} AND {high}"
 
     def _among(self, column: str, values: Sequence[Any]) -> str:
         """Nothing is among no values, and nothing is equal to null."""
         written = [self._literal(column, value) for value in values if value is not None]
         return f"{_name(column)} IN ({', '.join(written)})" if written else "1 = 0"
+
+    def _sorted(self, column: str, ends: Sequence[Any]) -> list[Any]:
+        """The lower end first; digits are numbers where the column is one."""
+        is_whole = column in self._whole
+        return sorted(ends, key=lambda end: int(end) if is_whole and isinstance(end, str) else end)
 
     def _literal(self, column: str, value: Any) -> str:  # noqa: ANN401 -- any value of JSON
         if not isinstance(value, str) or (column in self._whole and _DIGITS.fullmatch(value)):

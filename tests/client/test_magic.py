@@ -16,7 +16,7 @@ from jupyter_client.manager import KernelManager
 
 from pachon_client import Client
 from pachon_client.paged_table import PagedTable
-from support.app import HOLDER, Site, running_site
+from support.app import AS_HOLDER, HOLDER, Site, running_site
 from support.skies import FIRST_ID
 
 FEW = f"SELECT id, ra, dec\nFROM stars WHERE id < {FIRST_ID + 50}"
@@ -161,11 +161,16 @@ def test_what_a_query_hardly_means_is_told_above_its_rows_and_kept_with_them(ker
     assert kernel.value("meant_query.result().warnings == meant.warnings") == "True"
 
 
-def test_a_name_saves_the_query_and_the_same_name_again_makes_a_version(kernel: Kernel, client: Client) -> None:
+def test_a_name_saves_the_query_and_the_same_name_again_makes_a_version(
+    kernel: Kernel, client: Client, site: Site
+) -> None:
     kernel.run(f"%%adql --name mine --release sky\n{FEW}")
+    for number in range(60):  # more than a page that hold the word
+        given = {"adql": "SELECT 1", "name": f"mine {number}"}
+        site.client.post("/api/queries", json=given, headers=AS_HOLDER).raise_for_status()
     kernel.run(f"%%adql --name mine --release sky --maxrec 7\n{FEW}")
     assert kernel.value("(len(mine), mine.overflow, mine_query.version)") == "(7, True, 2)"
-    (found,) = [query for query in client.queries("mine", whose="mine") if query.name == "mine"]
+    (found,) = client.queries(name="mine", whose="mine")
     assert [version.adql for version in client.open(found.id).versions()] == [client.open(found.id).adql] * 2
     kernel.run(f'%%adql --name "not a Python name" --release sky --maxrec 3\n{FEW}')
     assert kernel.value("(len(result), result_query.name)") == "(3, 'not a Python name')"

@@ -166,7 +166,8 @@ class Client:
         text
             Words in name, tags, notes or ADQL; the last may be a beginning.
         conditions
-            Any of `whose` (`mine` or `shared`), `release`, `tag`, `state`, `since` and `until` (ISO 8601).
+            Any of `name` (the whole name), `whose` (`mine` or `shared`), `release`, `tag`, `state`, `since` and `until`
+            (ISO 8601).
         """
         given = {"text": text, **conditions} if text else conditions
         return list_queries(self._transport, limit, given)

@@ -122,10 +122,10 @@ def _parser() -> _Parser:
 
 def _saved(client: Client, name: str, adql: str, *, max_rows: int | None) -> Query:
     """The query of this person with this name, running: a new one, or the next version of the one there is."""
-    known = next((query for query in client.queries(name, whose="mine") if query.name == name), None)
-    if known is None:
+    known = client.queries(name=name, whose="mine", limit=1)
+    if not known:
         return client.ask(adql, name, max_rows=max_rows)
-    query = client.open(known.id)
+    query = client.open(known[0].id)
     if (query.adql, query.max_rows) != (adql, max_rows):
         query.edit(adql=adql, max_rows=max_rows)
     return query.run()

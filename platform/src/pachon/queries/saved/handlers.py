@@ -114,6 +114,7 @@ def find(  # noqa: PLR0917 -- the framework passes them by keyword
     before: Annotated[str | None, Query(description="The `next_before` of a page: continues after it.")] = None,
     whose: Annotated[Whose, Query(description="`mine`, `shared` with you, or `all`.")] = Whose.ALL,
     text: Annotated[str, Query(description="Words in name, tags, notes or ADQL; the last may be a beginning.")] = "",
+    name: Annotated[str | None, Query(description="The whole name.")] = None,
     release: Annotated[str | None, Query(description="Id of a release that the text names.")] = None,
     tag: Annotated[str | None, Query(description="One tag.")] = None,
     state: Annotated[str | None, Query(description="`DRAFT`, or a phase of UWS.")] = None,
@@ -123,6 +124,7 @@ def find(  # noqa: PLR0917 -- the framework passes them by keyword
     wanted = Wanted(
         whose=whose,
         text=text,
+        name=name,
         release=release,
         tag=tag,
         state=state,

@@ -241,6 +241,8 @@ class Wanted:
     ----------
     text
         Words that the name, the notes, the tags or the ADQL hold; the last may be the start of a word.
+    name
+        The whole name.
     since, until
         Between which moments it was changed last.
     before
@@ -249,6 +251,7 @@ class Wanted:
 
     whose: Whose = Whose.ALL
     text: str = ""
+    name: str | None = None
     release: str | None = None
     tag: str | None = None
     state: str | None = None

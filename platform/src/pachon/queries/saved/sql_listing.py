@@ -52,6 +52,8 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
         for kind, label in given.items()
         if label is not None
     ]
+    if wanted.name is not None:
+        conditions.append(QUERIES.c.name == wanted.name)
     if wanted.state is not None:
         conditions.append(QUERIES.c.state == wanted.state)
     if wanted.since is not None:

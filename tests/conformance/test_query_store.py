@@ -257,8 +257,11 @@ def test_a_run_shows_in_the_list_and_is_found_by_its_job(
     (summary,) = store.list(Principal(owner), Wanted(), limit=9)
     assert (summary.state, summary.row_count) == ("COMPLETED", 7)
     assert runs.used_bytes(owner) == 100
+    assert runs.has_version(begun.id)
     assert runs.known({begun.id, "none"}) == {begun.id}
     assert runs.of_execution(owner, job_id=f"job-{made.id}", execution_id=None) == made.id
+    runs.add(replace(begun, id=new_id()))
+    assert not runs.has_version(begun.id)
     assert runs.of_execution("eve", job_id=f"job-{made.id}", execution_id=None) is None
     with pytest.raises(NotFoundError, match="no version 5"):
         runs.add(replace(begun, id=new_id(), version=5))

@@ -84,7 +84,7 @@ class RunService:
         self._now = now
 
     def run(self, principal: Principal, query: SavedQuery, *, client: str) -> QueryRun:
-        """Run the newest version as a job of this person.
+        """Run the newest version as a job of this person; rows that no version points at any more are not kept.
 
         Raises
         ------
@@ -111,7 +111,7 @@ class RunService:
         )
         self._runs.add(run)
         self._jobs.service.run(principal, job.id)
-        if version.run is not None:
+        if version.run is not None and not self._runs.has_version(version.run.id):
             self.drop(version.run)
         return run
 

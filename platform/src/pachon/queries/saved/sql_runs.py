@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, exists, func, insert, select, update
 
 from pachon.core.errors import NotFoundError
 from pachon.queries.saved import sql_search
@@ -71,6 +71,11 @@ class SqlQueryRunStore:
         )
         with reading(self._engine) as connection:
             return int(connection.scalar(wanted) or 0)
+
+    def has_version(self, run_id: str) -> bool:
+        """Whether a version points at a run."""
+        with reading(self._engine) as connection:
+            return bool(connection.scalar(select(exists().where(VERSIONS.c.run_id == run_id))))
 
     def known(self, run_ids: Collection[str]) -> frozenset[str]:
         """Which of these runs there are."""

@@ -127,6 +127,10 @@ class QueryRunStore(Protocol):
         """Size on disk of the results kept with the queries of this owner."""
         ...
 
+    def has_version(self, run_id: str) -> bool:
+        """Whether a version points at a run; several may share one."""
+        ...
+
     def known(self, run_ids: Collection[str]) -> frozenset[str]:
         """Which of these runs there are."""
         ...

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pachon_client.snippets import python_literal, snippets
-from pachon_lab.cells import adql_of, release_of
+from pachon_lab.cells import Options, adql_of, options_of
 from pachon_lab.errors import LabError
 
 ADQL = "SELECT TOP 5 ra\nFROM sky.stars"
@@ -31,17 +31,18 @@ def test_the_query_of_a_cell_is_found_in_every_way_people_write_it(source: str) 
 
 
 @pytest.mark.parametrize(
-    ("line", "release"),
+    ("line", "options"),
     [
-        ("%%adql --name r --release sim_dp1 --maxrec 5", "sim_dp1"),
-        ("%%adql --release='sim_dp1'", "sim_dp1"),
-        ("%%adql --release", ""),
-        ("%%adql", ""),
-        ("--release sim_dp1", ""),
+        ("%%adql --name r --release sim_dp1 --maxrec 5", Options(name="r", release="sim_dp1", max_rows=5)),
+        ("%%adql --release='sim_dp1' --name \"two words\"", Options(name="two words", release="sim_dp1")),
+        ("%%adql --release sim_dp1 --name 'open", Options(name="'open", release="sim_dp1")),
+        ("%%adql --maxrec few --release", Options()),
+        ("%%adql", Options()),
+        ("--release sim_dp1", Options()),
     ],
 )
-def test_the_release_of_a_cell_is_that_of_its_first_line(line: str, release: str) -> None:
-    assert release_of(f"{line}\nSELECT ra FROM stars -- --release other") == release
+def test_the_options_of_a_cell_are_those_of_its_first_line(line: str, options: Options) -> None:
+    assert options_of(f"{line}\nSELECT ra FROM stars -- --release other") == options
 
 
 def test_comments_of_adql_belong_to_the_query() -> None:

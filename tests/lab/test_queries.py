@@ -88,7 +88,7 @@ def message(answer: httpx.Response, status: int) -> str:
 
 def test_a_cell_becomes_a_query_that_runs_and_then_its_next_version(lab: httpx.Client, novice: Client) -> None:
     unqualified = STARS.replace("sky.stars", "stars")
-    first = send(lab, f"%%adql --name r --release sky\n{unqualified}\n", name="from a cell")
+    first = send(lab, f"%%adql --to r --release sky\n{unqualified}\n", name="from a cell")
     query = novice.open(first["id"]).wait(30)
     assert (query.name, query.adql, query.state, query.row_count) == ("from a cell", STARS, "COMPLETED", 2000)
     assert query.document["current"]["run"]["client"] == "JupyterLab"
@@ -97,6 +97,15 @@ def test_a_cell_becomes_a_query_that_runs_and_then_its_next_version(lab: httpx.C
     second = send(lab, f'adql = """{fewer}"""\nquery.edit(adql=adql)', tie=tie)
     assert (second["id"], second["current"]["number"]) == (query.id, 2)
     assert novice.open(query.id).wait(30).adql == fewer
+
+
+def test_a_cell_that_names_its_query_goes_to_that_query_with_its_limit(lab: httpx.Client, novice: Client) -> None:
+    made = novice.ask(STARS, "of the magic", max_rows=5).wait(30)
+    sent = send(lab, f'%%adql --name "of the magic" --maxrec 7\n{STARS}', name="the notebook")
+    assert (sent["id"], sent["current"]["number"]) == (made.id, 2)
+    assert (made.refresh().max_rows, len(made.result())) == (7, 7)
+    other = send(lab, f"%%adql --name other\n{STARS}", name="the notebook")
+    assert (other["current"]["name"], other["current"]["max_rows"]) == ("other", None)
 
 
 def test_what_others_wrote_meanwhile_stays_as_a_version(lab: httpx.Client, novice: Client) -> None:

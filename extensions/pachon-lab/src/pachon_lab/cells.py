@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
+from dataclasses import dataclass
 from itertools import pairwise
 
 from pachon_lab.errors import LabError
@@ -13,11 +15,42 @@ _QUERY = re.compile(r"\s*(?:--[^\n]*\n\s*)*(?:SELECT|WITH)\s", re.IGNORECASE)
 _NOT_PYTHON = re.compile(r"^(\s*)[%!?].*$", re.MULTILINE)
 
 
-def release_of(source: str) -> str:
-    """Which release a `%%adql` cell says that its tables are of (`--release`); empty if it says none."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the first line of a `%%adql` cell says of its query; empty or None where it says nothing.
+
+    Parameters
+    ----------
+    release
+        Of the tables that are named without one.
+    name
+        The query that it is saved as.
+    max_rows
+        Most rows to find.
+    """
+
+    release: str = ""
+    name: str = ""
+    max_rows: int | None = None
+
+
+def options_of(source: str) -> Options:
+    """The options of a cell; those that cannot be read are left out."""
     magic = _MAGIC.match(source)
-    words = re.split(r"[\s=]+", magic.group()) if magic is not None else []
-    return next((after for word, after in pairwise(words) if word == "--release"), "").strip("'\"")
+    given: dict[str, str] = {}
+    for word, after in pairwise([*_words(magic.group() if magic is not None else ""), ""]):
+        name, is_joined, value = word.partition("=")
+        given[name] = value if is_joined else after
+    limit = given.get("--maxrec", "")
+    max_rows = int(limit) if limit.isdecimal() else None
+    return Options(release=given.get("--release", ""), name=given.get("--name", ""), max_rows=max_rows)
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError:
+        return line.split()
 
 
 def adql_of(source: str) -> str:

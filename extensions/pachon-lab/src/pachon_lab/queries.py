@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from pachon_client.adql_text import qualify
 from pachon_client.snippets import snippets
+from pachon_lab.cells import Options
 from pachon_lab.errors import LabError
 from pachon_lab.web_api import Params, WebApi
 
@@ -72,24 +73,33 @@ class QueryService:
         known = await self._api.json("GET", f"releases/{quote(release, safe='')}")
         return qualify(adql, release, [table["name"] for table in known["tables"]])
 
-    async def send(self, adql: str, name: str, tie: Tie | None) -> Document:
+    async def of_name(self, name: str) -> Tie | None:
+        """The query of this person that has a name, as it is now."""
+        if not name:
+            return None
+        found = await self._list("queries", "queries", [("whose", "mine"), ("name", name), ("limit", "1")])
+        return Tie(query_id=found[0]["id"], version=found[0]["version"]) if found else None
+
+    async def send(self, adql: str, options: Options, tie: Tie | None) -> Document:
         """Save a text and run it: as a new version of the query that it is tied to, else as a new query.
 
         Whoever may only read that query gets a copy of their own; what others wrote meanwhile stays as a version.
         """
         if tie is None:
-            return await self._api.json("POST", "queries", body={"adql": adql, "name": name, "run": True})
+            given = {"adql": adql, "name": options.name, "max_rows": options.max_rows, "run": True}
+            return await self._api.json("POST", "queries", body=given)
         try:
             query = await self._api.json("GET", f"queries/{tie.query_id}")
         except LabError as error:
             if error.status in _GONE:
-                return await self.send(adql, name, None)
+                return await self.send(adql, options, None)
             raise
         if query["access"] == "reader":
             query = await self._api.json("POST", f"queries/{tie.query_id}/fork")
             tie = Tie(query_id=query["id"], version=query["current"]["number"])
-        if query["current"]["adql"] != adql:
-            changed = {"adql": adql, "note": "Sent from a notebook", "conflict": "keep"}
+        wanted = {"adql": adql} | ({} if options.max_rows is None else {"max_rows": options.max_rows})
+        if any(query["current"][name] != value for name, value in wanted.items()):
+            changed = {**wanted, "note": "Sent from a notebook", "conflict": "keep"}
             seen = {"If-Match": f'"{tie.version}"'}
             query = await self._api.json("PATCH", f"queries/{tie.query_id}", body=changed, headers=seen)
         return query if query["state"] in _HAS_ROWS_OR_WILL else await self.run(query["id"])

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -14,7 +14,7 @@ from jupyter_server.base.handlers import APIHandler
 from tornado import web
 from tornado.iostream import StreamClosedError
 
-from pachon_lab.cells import adql_of, release_of
+from pachon_lab.cells import adql_of, options_of
 from pachon_lab.errors import LabError
 from pachon_lab.notebooks import NotebookShelf
 from pachon_lab.queries import QueryService, Tie
@@ -78,8 +78,10 @@ class PanelHandler(_QueryHandler):
         if kind is not None:
             return await self._parts.queries.keep(kind, str(given[kind]))
         cell = str(given.get("cell", ""))
-        adql = await self._parts.queries.qualified(adql_of(cell), release_of(cell))
-        return await self._parts.queries.send(adql, str(given.get("name", "")), _tie(given))
+        adql, options = adql_of(cell), options_of(cell)
+        named = replace(options, name=options.name or str(given.get("name", "")))
+        tie = _tie(given) or await self._parts.queries.of_name(options.name)
+        return await self._parts.queries.send(await self._parts.queries.qualified(adql, options.release), named, tie)
 
 
 class QueryHandler(_QueryHandler):

@@ -105,7 +105,7 @@ def test_a_query_is_found_and_opened_by_keyboard_and_its_notebook_runs(
     page.keyboard.press("Tab")
     expect(panel.get_by_role("button", name="dwarfs of the south", exact=True)).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.locator(".jp-Notebook h1", has_text="dwarfs of the south")).to_be_visible()
+    expect(page.locator(".jp-Notebook h1", has_text="dwarfs of the south")).to_be_visible(timeout=START_TIMEOUT_MS)
     assert list((home / "queries").glob(f"dwarfs-of-the-south-{query.id}.ipynb"))
     expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=START_TIMEOUT_MS)
     visit.picture("lab-queries-notebook")

@@ -133,6 +133,15 @@ def test_a_condition_in_adql_selects_the_rows_that_the_platform_names_and_stays_
     assert untold.document()["selection"] == view["selection"]
 
 
+def test_what_cannot_be_shown_of_a_view_is_kept_until_something_else_is_chosen() -> None:
+    order = [{"column": "g", "descending": True}, {"column": "id", "descending": False}]
+    view = {"schema_version": "1.7", "sort": order, "sky": {"ra_deg": 1.0, "dec_deg": 2.0, "fov_deg": 3.0, "new": 1}}
+    browsing = Browsing(result_of(id=[7, 8], g=[19.0, 21.0], r=[1.0, 2.0]), view=view)
+    assert {name: browsing.document()[name] for name in view} == view
+    browsing.sort_by(None)
+    assert "sort" not in browsing.document()
+
+
 @pytest.mark.parametrize("kind", ["box", "polygon", "rows"])
 def test_what_the_portal_selects_is_selected_here_and_saved_unchanged(client: Client, kind: str) -> None:
     query: Query = client.ask(POLE, f"with a {kind}").wait(30, on_change=lambda _: None)

@@ -139,6 +139,7 @@ class Browsing:
             raise RequestError(f"The rows have no column '{column}' to sort by.")
         self.sort = None if column is None else (column, descending)
         self._order = None
+        self._rest = _without(self._rest, "sort")
         if column is not None:
             keys = [(column, "descending" if descending else "ascending")]
             order = pc.sort_indices(self.rows.result.table.select([column]), sort_keys=keys)
@@ -166,7 +167,7 @@ class Browsing:
         if plots:
             told["plots"] = plots
         if (place := self._place()) is not None:
-            told["sky"] = place
+            told["sky"] = {**(self._rest.get("sky") or {}), **place}
         return told
 
     def _plots(self) -> list[dict[str, Any]]:
@@ -194,7 +195,7 @@ class Browsing:
 
     def _restore(self, view: Mapping[str, Any], x: str, y: str) -> None:
         """Begin with a view state; what of it is not shown is kept as it is."""
-        self._rest = {name: value for name, value in view.items() if name not in {"selection", "sort", "sky"}}
+        self._rest = _without(view, "selection")
         plot: Mapping[str, Any] = next((each for each in view.get("plots") or () if each["id"] == _PLOT_ID), {})
         kept = [(plot.get(axis) or {}).get("expression", "") for axis in ("x", "y")]
         try:
@@ -242,7 +243,7 @@ class Browsing:
         self.mask = selection.mask(self._in_shape)
         self.selection = selection
         self.remark = ""
-        self._rest = {name: value for name, value in self._rest.items() if name != "selection"}
+        self._rest = _without(self._rest, "selection")
         for name in self.planes:
             self._layers.pop((name, True), None)
 
@@ -256,6 +257,10 @@ class Browsing:
     def _forget(self, name: str) -> None:
         for selected in (False, True):
             self._layers.pop((name, selected), None)
+
+
+def _without(view: Mapping[str, Any], member: str) -> dict[str, Any]:
+    return {name: value for name, value in view.items() if name != member}
 
 
 def _ends(plot: Mapping[str, Any], axis: str) -> Range | None:

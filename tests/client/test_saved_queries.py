@@ -258,6 +258,20 @@ def test_every_change_is_a_version_and_changes_of_others_are_not_lost(client: Cl
     assert (mine.version, mine.notes, mine.citation) == (4, "seen by me", f"{mine.id}.v4")
 
 
+def test_a_version_that_is_run_again_takes_no_rows_from_those_that_shared_its_run(client: Client) -> None:
+    def used_bytes() -> int:
+        return int(client._transport.get("queries/quota").json()["result_bytes"])
+
+    before_bytes = used_bytes()
+    query = client.ask(STARS).wait(30, on_change=lambda _: None)
+    once_bytes, rows = used_bytes() - before_bytes, query.result().table
+    query.edit(view=NORTH)
+    for _ in range(2):
+        query.run().wait(30, on_change=lambda _: None)
+    assert query.result(version=1).table == query.result().table == rows
+    assert used_bytes() - before_bytes == 2 * once_bytes  # of version 1, and of the last run of version 2
+
+
 def test_the_same_on_another_release_tells_differences_and_what_is_missing(client: Client) -> None:
     query = client.ask(STARS).wait(30, on_change=lambda _: None)
     query.rerun("future").wait(30, on_change=lambda _: None)

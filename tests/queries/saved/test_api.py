@@ -281,21 +281,6 @@ def test_a_change_of_the_view_keeps_the_rows(site: Site) -> None:
     }  # fmt: skip
 
 
-def test_a_version_that_is_run_again_takes_no_rows_from_those_that_shared_its_run(site: Site) -> None:
-    def used() -> int:
-        return int(call(site, "GET", "/quota").json()["result_bytes"])
-
-    used_before = used()
-    query = ran(site, new(site, run=True)["id"])
-    before = rows(site, query["id"])
-    call(site, "PATCH", f"/{query['id']}", json={"view": VIEW}, headers={"If-Match": "*"}).raise_for_status()
-    for _ in range(2):
-        call(site, "POST", f"/{query['id']}/run").raise_for_status()
-        ran(site, query["id"])
-    assert rows(site, query["id"], version=1) == rows(site, query["id"]) == before
-    assert used() - used_before == 2 * query["current"]["result"]["size_bytes"]  # of version 1, and of the last run
-
-
 def test_of_two_people_who_edit_at_once_nobody_loses_a_word(site: Site) -> None:
     query = new(site)
     call(site, "POST", f"/{query['id']}/shares", json={"audience": "person", "who": "mate", "may_edit": True})

@@ -27,7 +27,7 @@ from pachon.queries.adql.geometry import (
     moc_literal,
     moc_of,
 )
-from pachon.queries.adql.regions import depth_of
+from pachon.queries.adql.regions import coverage, depth_of
 from pachon.queries.plan import Expression, Literal
 
 QUICK = settings(max_examples=30, deadline=None, database=None, derandomize=True)
@@ -276,3 +276,9 @@ def test_a_moc_of_a_shape_has_the_cells_that_hold_its_points() -> None:
     assert known(contains(made, shape)) is False
     assert known(intersects(made, circle(vectors(0.0, 80.0), 1.0))) is False
     assert known(intersects(made, circle(vectors(0.0, 86.0), 1.2))) is True
+
+
+@given(place=st.tuples(st.floats(0, 360), st.floats(-90, 90)), order=st.integers(0, 29))
+def test_the_moc_of_a_point_is_the_one_cell_that_holds_it(place: tuple[float, float], order: int) -> None:
+    cell = int(spatial_index(np.array(place[:1]), np.array(place[1:]))[0]) >> 2 * (29 - order)
+    assert moc.write(coverage("point", place, order=order)) == f"{order}/{cell}"

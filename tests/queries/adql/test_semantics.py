@@ -174,6 +174,35 @@ def test_sets_compare_and_widen_types(sky: Sky, left: str, right: str, kind: str
     assert [type(value) for value in found] == [type(value) for value in expected]
 
 
+def test_a_chain_of_sets_is_as_wide_as_the_widest_of_them(sky: Sky) -> None:
+    few = "FROM (SELECT TOP 1 id FROM sky.stars) AS few"
+    sets = f"SELECT CAST(0.5 AS REAL) AS v {few} UNION SELECT 0.25 {few} UNION SELECT 9007199254740993 {few}"
+    assert sky.ask(f"{sets} ORDER BY v")["v"].to_pylist() == [0.25, 0.5, 9007199254740992.0]
+    for each in ("REAL", "DOUBLE PRECISION"):
+        joined = f"(SELECT 2 AS k {few}) AS a FULL JOIN (SELECT CAST(0.5 AS {each}) AS k {few}) AS b USING (k)"
+        assert sky.ask(f"SELECT k FROM {joined} ORDER BY k")["k"].to_pylist() == [0.5, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("query", "unit", "ucd", "size"),
+    [
+        ("SELECT ra {0} UNION SELECT dec {0}", "deg", "pos.eq.ra;meta.main", None),
+        ("SELECT ra {0} UNION SELECT g_mag {0}", None, None, None),
+        ("SELECT ra {0} UNION SELECT 5 {0} UNION SELECT dec {0}", "deg", "pos.eq.ra;meta.main", None),
+        ("SELECT NULL {0} UNION SELECT ra {0}", "deg", "pos.eq.ra;meta.main", None),
+        ("SELECT CAST(name AS CHAR(3)) {0} UNION SELECT name {0}", None, "meta.id", "*"),
+        ("SELECT COALESCE(CAST(name AS CHAR(3)), name) {0}", None, "meta.id", "*"),
+        ("SELECT COALESCE(ra, g_mag) {0}", None, None, None),
+        ("SELECT COALESCE(ra, 0) {0}", "deg", "pos.eq.ra;meta.main", None),
+    ],
+)
+def test_a_column_made_of_several_says_only_what_holds_for_all(
+    sky: Sky, query: str, unit: str | None, ucd: str | None, size: str | None
+) -> None:
+    (field,) = bind(query.format("FROM sky.stars"), sky.service()._catalogue(ANONYMOUS)).fields
+    assert (field.unit, field.ucd, field.arraysize) == (unit, ucd, size)
+
+
 QUANTITIES = [
     ("ra + dec", "deg", None),
     ("ra - ra", "deg", "pos.eq.ra;arith.diff"),

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from pachon.core.errors import QuerySyntaxError
-from pachon.core.fields import DataType
-from pachon.queries.adql import grammar, limits
+from pachon.core.fields import Field
+from pachon.queries.adql import grammar, limits, quantities
+from pachon.queries.adql.constants import is_null
 from pachon.queries.adql.cover import demanded
-from pachon.queries.adql.functions import is_number, kind_of
+from pachon.queries.adql.functions import is_string, kind_of
 from pachon.queries.adql.notes import Notes
 from pachon.queries.adql.scope import Columns, Scope, Source, Visible, matches
 from pachon.queries.adql.select import SelectBinder
@@ -26,7 +27,6 @@ from pachon.queries.plan import (
     Expression,
     Join,
     JoinKind,
-    Literal,
     MemorySnapshot,
     NamedRows,
     Op,
@@ -135,6 +135,11 @@ class _Binder:
 
     def _set_operation(self, node: exp.Expr, outer: Scope | None) -> Query:
         kind = _SETS[type(node)]  # type: ignore[index]
+        for side in (node.this, node.expression):
+            clause = None if isinstance(side, exp.Subquery) else side.args.get("order") or side.args.get("offset")
+            if clause is not None:
+                word = "ORDER BY" if isinstance(clause, exp.Order) else "OFFSET"
+                raise self.error(clause, f"{word} before {kind.name} needs parentheses around its query.")
         left, right = self.query(node.this, outer), self.query(node.expression, outer)
         if len(left.outputs) != len(right.outputs):
             message = f"{kind.name} needs as many columns on both sides: {len(left.outputs)} and {len(right.outputs)}."
@@ -153,17 +158,13 @@ class _Binder:
         )
 
     def _merged(self, node: exp.Expr, kind: SetKind, left: Output, right: Output) -> Output:
-        one, two = left.field, right.field
-        if (one.datatype, one.arraysize is None) == (two.datatype, two.arraysize is None) or _is_null(right.expression):
-            return left
-        if _is_null(left.expression):
-            return replace(left, expression=replace(left.expression, field=replace(two, name=left.name)))
-        if is_number(one) and is_number(two):
-            order = list(DataType)
-            widest = max(one.datatype, two.datatype, key=order.index)
-            return Output(left.name, Literal(None, replace(one, datatype=widest)))
-        message = f"{kind.name}: column '{left.name}' is {kind_of(one)} on one side and {kind_of(two)} on the other."
-        raise self.error(node.expression, message)
+        one, two = left.expression, right.expression
+        if not (is_null(one) or is_null(two) or _are_alike(one.field, two.field)):
+            sides = f"{kind_of(one.field)} on one side and {kind_of(two.field)} on the other"
+            raise self.error(node.expression, f"{kind.name}: column '{left.name}' is {sides}.")
+        joint = quantities.joint(one, two)
+        is_as_left = joint == one.field and (is_null(two) or not is_null(one))
+        return left if is_as_left else Output(left.name, Call(Op.CAST, (one,), joint))
 
     def _set_order(self, node: exp.Expr, outputs: tuple[Output, ...]) -> tuple[tuple[int, bool], ...]:
         order = node.args.get("order")
@@ -315,8 +316,8 @@ class _Binder:
         if node.args.get("using"):
             merged = [self._shared(name, scope, inner, how) for name in node.args["using"]]
         elif method == "NATURAL":
-            merged = self._natural(scope, inner, how)
-        elif node.args.get("on") is None and (side or kind or self._is_join_word(node)):
+            merged = self._natural(node.this, scope, inner, how)
+        elif node.args.get("on") is None and (side or kind):
             raise self.error(node.this, "this JOIN needs ON or USING.")
         self._merge_scopes(node, scope, inner, merged)
         if merged:
@@ -326,23 +327,22 @@ class _Binder:
             condition = binder.condition(node.args["on"])
         return Join(how, left, right, condition)
 
-    def _is_join_word(self, node: exp.Join) -> bool:
-        """Whether the source was joined with JOIN rather than a comma."""
-        before = self.text[: start_of(node.this)].rstrip("( \t\r\n")
-        return before.upper().endswith("JOIN")
-
     def _shared(self, name: exp.Expr, left: Scope, right: Scope, how: JoinKind) -> _Shared:
         one, two = left.named(name, left.visible), right.named(name, right.visible)
         if one is None or two is None:
             raise self.error(name, f"USING: column '{name.name}' is not in both tables.")
+        one, two = ValueBinder(self.notes, left, self.subquery).pair(name, one, two)
         both = {JoinKind.LEFT: one, JoinKind.INNER: one, JoinKind.RIGHT: two}.get(how)
-        shown = both or Call(Op.COALESCE, (one, two), one.field)
+        shown = both or Call(Op.COALESCE, (one, two), quantities.joint(one, two))
         return Visible(one.field.name, shown), Call(Op.EQ, (one, two), BOOLEAN), (one, two)
 
-    def _natural(self, left: Scope, right: Scope, how: JoinKind) -> list[_Shared]:
+    def _natural(self, place: exp.Expr, left: Scope, right: Scope, how: JoinKind) -> list[_Shared]:
         names = {column.name.lower() for column in right.visible}
         common = [column.name for column in left.visible if column.name.lower() in names]
-        return [self._shared(exp.to_identifier(name), left, right, how) for name in common]
+        shared = [exp.to_identifier(name) for name in common]
+        for each in shared:
+            each.meta["start"] = start_of(place)
+        return [self._shared(each, left, right, how) for each in shared]
 
     def _merge_scopes(
         self,
@@ -372,5 +372,7 @@ def _renamed(text: str, names: Mapping[str, str]) -> str:
     return text
 
 
-def _is_null(expression: Expression) -> bool:
-    return isinstance(expression, Literal) and expression.value is None
+def _are_alike(one: Field, two: Field) -> bool:
+    """Whether one column can hold the values of both."""
+    is_scalar = one.arraysize is None or is_string(one)
+    return kind_of(one) == kind_of(two) and (is_scalar == (two.arraysize is None or is_string(two)))

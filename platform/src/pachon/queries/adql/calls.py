@@ -142,7 +142,9 @@ class CallBinder:
         first = next((part for part in parts if not constants.is_null(part)), parts[0])
         pairs = [self.values.pair(each, first, part) for each, part in zip(node.expressions, parts, strict=True)]
         known = [right for _, right in pairs]
-        return Call(Op.COALESCE, tuple(known), _common(first.field, [part.field for part in known]))
+        for part in known:
+            first = replace(first, field=quantities.joint(first, part))
+        return Call(Op.COALESCE, tuple(known), first.field)
 
     def _in_unit(self, node: exp.Anonymous) -> Expression:
         given = self.values.arguments(node, "IN_UNIT", 2, 2)
@@ -232,14 +234,3 @@ def _uncast(expression: Expression) -> Expression:
     if is_cast and isinstance(expression, Call) and expression.arguments[0].field.datatype is DataType.DOUBLE:
         return expression.arguments[0]
     return expression
-
-
-def _common(first: Field, others: list[Field]) -> Field:
-    """The field that holds the values of all."""
-    if not first.datatype.is_numeric:
-        return first
-    order = list(DataType)
-    widest = max(
-        (other.datatype for other in others if other.datatype.is_numeric), key=order.index, default=first.datatype
-    )
-    return replace(first, datatype=widest)

@@ -113,7 +113,7 @@ _MISSING = re.compile(r"Required keyword: '\w+' missing for <class '[\w.]*\.(\w+
 
 
 class _Parser(ADQL.Parser):
-    """Remembers at which token parsing failed."""
+    """Remembers at which token parsing failed, and which sources were joined by the word JOIN."""
 
     failed_at: Token | None = None
 
@@ -121,6 +121,14 @@ class _Parser(ADQL.Parser):
         """Note the place, then fail as the base class does."""
         self.failed_at = token or self._curr or self._prev
         super().raise_error(message, token, *args, **kwargs)  # type: ignore[arg-type]
+
+    def _parse_join(self, *args: object, **kwargs: object) -> exp.Join | None:
+        """A source after a comma or JOIN, which the tree of the base class does not tell apart: JOIN is INNER JOIN."""
+        is_listed = self._curr is not None and self._curr.token_type is TokenType.COMMA
+        join = super()._parse_join(*args, **kwargs)  # type: ignore[arg-type]
+        if join is not None and not is_listed and not any(join.args.get(part) for part in ("side", "kind", "method")):
+            join.set("kind", "INNER")
+        return join
 
 
 def parse(text: str) -> exp.Query:

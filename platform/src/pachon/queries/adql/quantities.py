@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pachon.core.fields import DataType, Field
+from pachon.queries.adql.constants import is_null
 from pachon.queries.plan import AggregateOp, Expression, Literal, Op
 
 if TYPE_CHECKING:
@@ -37,6 +38,27 @@ def arithmetic(op: Op, left: Expression, right: Expression, datatype: DataType) 
     ucd = left.field.ucd if left.field.ucd == right.field.ucd else None
     kind = _OF_SAME.get(Op.DIVIDE if op is Op.INTEGER_DIVIDE else op)
     return Field(name="value", datatype=datatype, unit=unit, ucd=qualified(ucd, kind) if kind else None)
+
+
+def joint(first: Expression, second: Expression) -> Field:
+    """The field of a column that holds values of both: as wide as both need, of the unit that both have.
+
+    What the first one is said to be goes if the units differ; a constant counts in the unit of the other side.
+    """
+    one, two = first.field, second.field
+    if is_null(first) or is_null(second):
+        return replace(two, name=one.name) if is_null(first) else one
+    unit = _sum_unit(first, second)
+    if unit != one.unit:
+        one = replace(one, unit=unit, ucd=None, utype=None, description=None)
+    arraysize = one.arraysize if one.arraysize == two.arraysize else "*"
+    return replace(one, datatype=_widest(one.datatype, two.datatype), arraysize=arraysize)
+
+
+def _widest(one: DataType, two: DataType) -> DataType:
+    if {one, two} == {DataType.LONG, DataType.FLOAT}:
+        return DataType.DOUBLE
+    return max(one, two, key=list(DataType).index) if one.is_numeric and two.is_numeric else one
 
 
 def aggregate(op: AggregateOp, operand: Field) -> Field:

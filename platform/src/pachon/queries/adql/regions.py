@@ -7,7 +7,7 @@ import numpy as np
 from pachon.core import moc
 from pachon.core.cover import Cover, Depth, cone_depth, cover, polygon_depth
 from pachon.core.errors import UsageError
-from pachon.core.healpix import SPATIAL_INDEX_ORDER
+from pachon.core.healpix import SPATIAL_INDEX_ORDER, pixel_of
 from pachon.core.polygons import box_vertices, unit_vectors
 from pachon.core.sky import Cone
 
@@ -42,6 +42,9 @@ def coverage(kind: str, numbers: tuple[float, ...], *, order: int) -> moc.Ranges
         If they are too many.
     """
     finest = min(order + _EXTRA_ORDERS, SPATIAL_INDEX_ORDER)
+    if kind == "point":
+        cell = int(pixel_of(np.array(numbers[:1]), np.array(numbers[1:]), order=order)[0])
+        return moc.parse(f"{order}/{cell}")
     found = cover(depth_of(kind, numbers), order=finest, most_cells=_MOST_CELLS)
     if found.order < order:
         raise UsageError(f"a MOC of order {order} has too many cells along this shape; write a lower order.")

@@ -53,6 +53,7 @@ _TEXT_TYPES = frozenset({TokenType.CHAR, TokenType.VARCHAR})
 _TYPES = _TEXT_TYPES | {
     TokenType.SMALLINT, TokenType.INT, TokenType.BIGINT, TokenType.FLOAT, TokenType.DOUBLE, TokenType.TIMESTAMP,
 }  # fmt: skip
+_LENGTH = [TokenType.L_PAREN, TokenType.NUMBER, TokenType.R_PAREN]
 _AFTER_AS = frozenset(
     {
         TokenType.VAR, TokenType.IDENTIFIER, TokenType.L_PAREN, TokenType.INT, TokenType.FLOAT, TokenType.DOUBLE,
@@ -80,6 +81,7 @@ def tokenize(text: str) -> list[Token]:
     _check_size(tokens)
     foreign.check(text, tokens)
     _check_casts(text, tokens)
+    _check_typed_strings(text, tokens)
     for token in tokens:
         _check_token(text, token)
     for left, right in pairwise(tokens):
@@ -207,6 +209,19 @@ def _check_cast_type(text: str, before: Token, following: list[Token]) -> None:
     if place.token_type not in _TEXT_TYPES or not has_length:
         expected = "a length in parentheses or ')'" if place.token_type in _TEXT_TYPES else "')'"
         raise error_at(text, place.end + 1, f"expected {expected} after the type {place.text} of CAST.")
+
+
+def _check_typed_strings(text: str, tokens: list[Token]) -> None:
+    """A string after the name of a type, as in TIMESTAMP '2026-01-31': ADQL converts by CAST alone."""
+    for number, token in enumerate(tokens):
+        if token.token_type not in _TYPES:
+            continue
+        has_length = [each.token_type for each in tokens[number + 1 : number + 4]] == _LENGTH
+        following = tokens[number + (4 if has_length else 1) :][:1]
+        if following and following[0].token_type is TokenType.STRING:
+            written = text[token.start : following[0].start].strip()
+            value = text[following[0].start : following[0].end + 1]
+            raise error_at(text, token.start, f"ADQL has no typed strings: write CAST({value} AS {written}).")
 
 
 def _check_pair(text: str, left: Token, right: Token) -> None:

@@ -42,6 +42,8 @@ RESERVED = FUNCTION_NAMES | CLAUSE_KEYWORDS | TYPE_NAMES | UNUSED_RESERVED
 FOREIGN_KEYWORDS = {
     "LIMIT": "ADQL limits rows with SELECT TOP n",
     "DATE": "a moment is written CAST('2026-01-31' AS TIMESTAMP), and a column of that name in double quotes",
+    "FIRST": "ADQL has no NULLS FIRST: rows without a value come last; as a name it stands in double quotes",
+    "LAST": "ADQL has no NULLS LAST: rows without a value come last anyway; as a name it stands in double quotes",
     "FETCH": "ADQL limits rows with SELECT TOP n",
     "CASE": "ADQL 2.1 has no CASE",
     "CROSS": "ADQL has no CROSS JOIN: separate the tables with a comma",

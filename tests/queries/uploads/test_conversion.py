@@ -76,6 +76,8 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     ),
     "many rows": (b"n\n" + b"1\n" * 51, "Upload 'mine': the table has more than the 50 rows allowed."),
     "latin-1": ("n,s\n1,Köln\n".encode("latin-1"), "Upload 'mine': the file is damaged, or no CSV in UTF-8"),
+    "names in latin-1": ("größe\n1\n".encode("latin-1"), "Upload 'mine': the file is damaged, or no CSV in UTF-8"),
+    "a picture": (b"\x89PNG\r\n\x1a\n" + bytes(50), "Upload 'mine': the file is damaged, or no CSV in UTF-8"),
     "uneven": (b"a,b\n1,2\n1,2,3\n", "the row has 3 values, and there are 2 columns."),
     "bomb": (
         gzip.compress(b"n\n" + b"0" * 20_000_000),

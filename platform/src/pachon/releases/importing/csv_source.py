@@ -27,7 +27,11 @@ class CsvSource:
     @cached_property
     def columns(self) -> tuple[SourceColumn, ...]:
         """As in the first line."""
-        return tuple(SourceColumn(name, pa.string()) for name in self._open(None, []).schema.names)
+        try:
+            names = self._open(None, []).schema.names
+        except UnicodeDecodeError as error:
+            raise _explain(error, []) from None
+        return tuple(SourceColumn(name, pa.string()) for name in names)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows in order, some four megabytes of text at a time."""

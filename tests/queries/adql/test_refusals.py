@@ -33,6 +33,12 @@ REFUSED = [
     ("SELECT 1 FROM sky.stars UNION SELECT ra FROM sky.stars UNION SELECT name FROM sky.stars", (1, 69), "a string"),
     ("SELECT NULL FROM sky.stars UNION SELECT 1 FROM sky.stars UNION SELECT name FROM sky.stars", (1, 71), "a string"),
     ("SELECT POINT(1, 2) FROM sky.stars UNION SELECT CIRCLE(1, 2, 3) FROM sky.stars", (1, 48), "a circle on the other"),
+    # timestamps
+    *(
+        (f"SELECT {expression} FROM sky.stars WHERE {condition}", None, f"'{wrong}' is not a timestamp")
+        for wrong in ("2026-01-31T10:00:00+02:00", "20260131", "2026-W05-6", "2026-01-31T10")
+        for expression, condition in (("id", f"epoch > '{wrong}'"), (f"CAST('{wrong}' AS TIMESTAMP)", "id > 1"))
+    ),
     # joins
     ("SELECT a.id FROM sky.stars AS a JOIN (SELECT id FROM sky.stars) AS b", (1, 46), "needs ON or USING"),
     ("SELECT a.id FROM sky.stars AS a JOIN -- b\nsky.stars AS b", (2, 1), "needs ON or USING"),

@@ -152,6 +152,7 @@ def test_every_kind_and_spelling_of_a_join_by_position_equals_brute_force(asker:
     for adql in (
         f"{names} JOIN up.two AS b ON {here} <= {radius}",
         f"{names}, up.two AS b WHERE {radius} >= {here}",
+        f"{names}, up.two AS b WHERE NOT ({here} > {radius})",
         f"{names}, up.two AS b WHERE 1 = CONTAINS(POINT(b.ra, b.dec), CIRCLE(a.ra, a.dec, {min(radius, 180)}))",
         f"{names} JOIN up.two AS b ON DISTANCE(b.ra, b.dec, a.ra, a.dec) * 3600 <= {radius} * 3600",
     ):
@@ -277,6 +278,7 @@ def test_the_nearest_neighbour_is_the_least_distance_of_a_group(asker: Asker) ->
 
 JOINS: list[str] = [
     "sky.stars AS a, sky.stars AS b WHERE DISTANCE(a.ra, a.dec, b.ra, b.dec) < 0.001",
+    "sky.stars AS a JOIN sky.stars AS b ON NOT DISTANCE(a.ra, a.dec, b.ra, b.dec) > 0.001",
     "up.one AS a LEFT JOIN sky.stars AS b ON DISTANCE(a.ra, a.dec, b.ra, b.dec) < 0.001",
     "sky.stars AS a LEFT JOIN up.one AS b ON DISTANCE(a.ra, a.dec, b.ra, b.dec) < 0.001",
     "up.one AS a, sky.stars AS b WHERE DISTANCE(a.ra, a.dec, b.ra, b.dec) < a.err",
@@ -328,6 +330,7 @@ def test_a_crossmatch_of_many_rows_takes_seconds(asker: Asker) -> None:
     "condition",
     [
         "DISTANCE(a.ra, a.dec, b.ra, b.dec) > 0.1",
+        "NOT DISTANCE(a.ra, a.dec, b.ra, b.dec) < 0.1",
         "DISTANCE(a.ra, a.dec, b.ra, b.dec) < 0.1 OR a.n = 1",
         "DISTANCE(a.ra, a.dec, b.ra, b.dec) < a.err + b.err",
         "DISTANCE(a.ra, a.dec, b.ra, b.dec) < 60",

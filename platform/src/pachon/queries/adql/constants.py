@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from pachon.core.fields import DataType, Field
 from pachon.queries.plan import Call, Expression, Literal, Op
 
 TIMESTAMP_FORM = "YYYY-MM-DD or YYYY-MM-DDThh:mm:ss[.SSS][Z]"
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?Z?)?", re.ASCII)
 _INT_LIMIT = 2**31
 _LONG_LIMIT = 2**63
 
@@ -37,12 +39,13 @@ def string(value: str) -> Literal:
 
 def timestamp(value: str) -> Literal | None:
     """A timestamp literal from ISO text (DALI 1.1, section 3.1.2); None if it is none."""
+    if not _TIMESTAMP.fullmatch(value):
+        return None
     try:
-        moment = datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(value).replace(tzinfo=None)
     except ValueError:
         return None
-    naive = moment.replace(tzinfo=None) if moment.utcoffset() is None else moment.astimezone(UTC).replace(tzinfo=None)
-    return Literal(naive.isoformat(sep=" "), Field(name="value", datatype=DataType.TIMESTAMP))
+    return Literal(moment.isoformat(sep=" "), Field(name="value", datatype=DataType.TIMESTAMP))
 
 
 def numeric_value(expression: Expression) -> float | None:

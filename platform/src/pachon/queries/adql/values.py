@@ -35,6 +35,7 @@ _TIMESTAMP = Field(name="value", datatype=DataType.TIMESTAMP)
 _NULL = Literal(None, Field(name="value", datatype=DataType.INT))
 _ARITHMETIC = {exp.Add: Op.ADD, exp.Sub: Op.SUBTRACT, exp.Mul: Op.MULTIPLY, exp.Div: Op.DIVIDE}
 _COMPARE = {exp.EQ: Op.EQ, exp.NEQ: Op.NE, exp.LT: Op.LT, exp.LTE: Op.LE, exp.GT: Op.GT, exp.GTE: Op.GE}
+_OPPOSITE = {Op.EQ: Op.NE, Op.NE: Op.EQ, Op.LT: Op.GE, Op.GE: Op.LT, Op.GT: Op.LE, Op.LE: Op.GT}
 
 _YES_OR_NO = frozenset(
     {"CONTAINS", "INTERSECTS", "IVO_HASWORD", "IVO_HASHLIST_HAS", "IVO_NOCASEMATCH", "IVO_INTERVAL_OVERLAPS"}
@@ -238,7 +239,7 @@ class ValueBinder:
         exp.Paren: lambda binder, node: binder.condition(node.this),
         exp.And: _chain,
         exp.Or: _chain,
-        exp.Not: lambda binder, node: Call(Op.NOT, (binder.condition(node.this),), BOOLEAN),
+        exp.Not: lambda binder, node: _negated(binder.condition(node.this)),
         exp.Exists: lambda binder, node: Exists(binder.bind_query(node.this, binder.scope), BOOLEAN),
         exp.Is: _is_null,
         exp.Between: _between,
@@ -270,6 +271,13 @@ def _flat(node: exp.Expr) -> list[exp.Expr]:
         node = node.this
     terms.append(node)
     return terms[::-1]
+
+
+def _negated(condition: Expression) -> Expression:
+    """A comparison turned round, so that what is known of comparisons is known of negated ones; else NOT of it."""
+    if isinstance(condition, Call) and condition.op in _OPPOSITE:
+        return replace(condition, op=_OPPOSITE[condition.op])
+    return Call(Op.NOT, (condition,), BOOLEAN)
 
 
 def _condition_hint(node: exp.Expr) -> str:

@@ -23,6 +23,9 @@ _TYPES = {
 }
 
 
+_MOMENT = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?Z?)?"
+_WHOLE_FROM = "9007199254740992.0::DOUBLE"
+"""Doubles from here on have no fraction."""
 _UNIX_EPOCH_MJD = "40587.0::DOUBLE"
 _DAY_US = "86400000000.0::DOUBLE"
 
@@ -120,7 +123,9 @@ def _truncate(_call: Call, args: list[str]) -> str:
         return f"trunc({args[0]})"
     scale = f"pow(10.0::DOUBLE, {_places(args[1], 300)})"
     scaled = f"({args[0]} * {scale})"
-    return f"(CASE WHEN isinf({scaled}) THEN CAST({args[0]} AS DOUBLE) ELSE trunc({scaled}) / {scale} END)"
+    return (
+        f"(CASE WHEN abs({scaled}) < {_WHOLE_FROM} THEN trunc({scaled}) / {scale} ELSE CAST({args[0]} AS DOUBLE) END)"
+    )
 
 
 def _round(_call: Call, args: list[str]) -> str:
@@ -147,10 +152,9 @@ def _cast(call: Call, args: list[str]) -> str:
     if source.datatype is DataType.CHAR and target.datatype is DataType.FLOAT:
         return f"CAST(CAST({value} AS DOUBLE) AS FLOAT)"  # directly, what is too large would become infinite
     if source.datatype is DataType.CHAR and target.datatype is DataType.TIMESTAMP:
-        moment, late = f"CAST({value} AS TIMESTAMP)", "TIMESTAMP '9999-12-31 23:59:59.999999'"
-        no_moment = f"error('not TIMESTAMP: ' || {value})"
-        is_date = f"{moment} BETWEEN TIMESTAMP '0001-01-01' AND {late}"
-        return f"CASE WHEN {is_date} THEN {moment} WHEN {value} IS NOT NULL THEN {no_moment} END"
+        moment, no_moment = f"CAST({value} AS TIMESTAMP)", f"error('not TIMESTAMP: ' || {value})"
+        is_moment = f"regexp_full_match({value}, '{_MOMENT}') AND {moment} >= TIMESTAMP '0001-01-01'"
+        return f"CASE WHEN {is_moment} THEN {moment} WHEN {value} IS NOT NULL THEN {no_moment} END"
     return f"CAST({value} AS {name})"
 
 

@@ -69,6 +69,11 @@ def test_distances_prune_only_what_they_may(sky: Sky, centre: tuple[float, float
         | (separation_deg(sky.column("ra"), sky.column("dec"), 180, 5) < 20),
         f"{here} < 30 AND DISTANCE(ra, dec, {(lon + 20) % 360}, {lat}) < 30": (away < 30)
         & (separation_deg(sky.column("ra"), sky.column("dec"), lon + 20, lat) < 30),
+        f"{here} + (r_mag - 30) < 3": away + sky.column("r_mag").astype(np.float64) - 30 < 3,
+        f"NOT {here} + r_mag / 20 < 30": away + sky.column("r_mag").astype(np.float64) / 20 >= 30,
+        f"0 = CONTAINS(CIRCLE(ra, dec, r_mag / 20), CIRCLE({lon}, {lat}, 30))": away
+        + sky.column("r_mag").astype(np.float64) / 20
+        > 30,
         f"{here} < g_mag / 20": away < np.nan_to_num(sky.column("g_mag").astype(np.float64), nan=-1) / 20,
     }
     for condition, mask in cases.items():

@@ -275,10 +275,12 @@ class _Finder:
         if call.op not in _NARROWER | _WIDER:
             return {}
         low, high = call.arguments if call.op in _NARROWER else call.arguments[::-1]
-        more = 0.0
+        more: float | None = 0.0
         if isinstance(low, Call) and low.op is Op.ADD:
             low, radius = low.arguments
-            more = numeric_value(radius) or 0.0
+            more = numeric_value(radius)
+        if more is None:
+            return {}
         if isinstance(low, Call) and low.op is Op.SEPARATION:
             limit = numeric_value(high)
             return self._around(low.arguments, None if limit is None else limit - more, inside=wanted)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from panel.widgets import Button
 
-from pachon.portal import compute, map_view, pages, result_view
+from pachon.portal import compute, map_view, pages, result_words
 from pachon.portal.compute import query_words
 from pachon.portal.downloads import Downloads, Kept
 from pachon_client import UnreachableError
@@ -47,7 +47,7 @@ def test_a_search_pressed_while_a_typed_value_is_on_its_way_moves_the_map_and_sh
 
 
 def test_what_a_query_hardly_means_is_told_above_its_rows() -> None:
-    told = result_view._summary(replace(stars(2), warnings=("2 < 3",)), max_rows=10, seconds=0.1)
+    told = result_words.summary_html(replace(stars(2), warnings=("2 < 3",)), max_rows=10, seconds=0.1)
     assert 'role="status">2 &lt; 3</p>' in told
 
 
@@ -191,6 +191,7 @@ def test_whatever_takes_longer_with_more_rows_is_done_beside_the_turn_and_one_pa
         "row_order",
         "table_page",
         "in_ranges",
+        "rows_passing",
     ):
         watch(compute, name)
     watch(map_view, "project")
@@ -210,7 +211,8 @@ def test_whatever_takes_longer_with_more_rows_is_done_beside_the_turn_and_one_pa
         await living.until(lambda: "rows selected" in living.page.results.chosen.object)
         await living.until(lambda: table.frame["g_mag"].min() >= 12)
         living.page._select_on_map(living.page.map.view.x_range, living.page.map.view.y_range)
-        await living.until(lambda: work >= {"in_ranges", "row_order", "rasterize", "project"})
+        living.page.results.filters._set(({"column": "g_mag", "op": ">", "value": 11},))
+        await living.until(lambda: work >= {"in_ranges", "row_order", "rasterize", "project", "rows_passing"})
         assert "Something went wrong" not in living.status
 
     live(MemorySource(rows=30_000), story)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pachon.core.row_filter import OPERATORS
 from pachon.portal.compute import axis_of, colour_axes
 from pachon.portal.viewed import Bound, ColourPlot, Picked, Place, Viewed, picked_rows, quoted, read_view, rows_picked
 from pachon.queries.saved.view_state import checked_view
@@ -35,14 +36,21 @@ _SELECTIONS = st.one_of(
         {"picked": st.builds(Picked, _NAMES, st.lists(st.integers().map(str), max_size=5).map(tuple))}
     ),
 )
+_DRAWN = {"kind": "polygon", "x": "a", "y": "b", "vertices": [[0, 0], [1, 0], [0, 1]]}
+_VALUES = st.none() | st.booleans() | st.integers() | _FLOATS | st.text("a1 ,'", max_size=5)
+_FILTERS = st.fixed_dictionaries(
+    {"column": _NAMES, "op": st.sampled_from(OPERATORS)},
+    optional={"value": _VALUES, "values": st.lists(_VALUES, max_size=3)},
+)
 _VIEWS = st.builds(
-    lambda selection, **others: Viewed(**others, **selection),
+    lambda selection, rest, **others: Viewed(**others, rest=rest, **({} if rest else selection)),
     _SELECTIONS,
+    filters=st.lists(_FILTERS, max_size=3).map(tuple),
     sort=st.none() | st.tuples(_NAMES, st.booleans()),
     colour=st.none() | st.builds(ColourPlot, _EXPRESSIONS, _EXPRESSIONS, _RANGES, _RANGES),
     bars=st.none() | _EXPRESSIONS,
     place=st.none() | st.builds(Place, st.floats(0, 360), st.floats(-90, 90), st.floats(0.01, 180)),
-    rest=st.sampled_from(({}, {"filters": [{"column": "a", "op": "is null"}], "columns": [{"name": "b"}]})),
+    rest=st.sampled_from(({}, {"selection": _DRAWN, "columns": [{"name": "b"}]})),
 )
 
 

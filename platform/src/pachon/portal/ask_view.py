@@ -14,7 +14,7 @@ from pachon.core.errors import PachonError
 from pachon.core.sky import Cone
 from pachon.portal import compute
 from pachon.portal.dress import button, stylesheet
-from pachon.portal.number_field import NumberField
+from pachon.portal.enter_field import EnterField
 
 if TYPE_CHECKING:
     from pachon.portal.state import Catalogue
@@ -131,9 +131,9 @@ class AskView:
     def _make_widgets(self) -> None:
         text: dict[str, Any] = {"stylesheets": [stylesheet()], "sizing_mode": "stretch_width", "margin": (4, 6)}
         text |= {"on_enter": self._search_cone, "turn": self._turn}
-        self._ra = NumberField(label="RA [deg]", value="56.75", **text)
-        self._dec = NumberField(label="Dec [deg]", value="+24.12", **text)
-        self._radius = NumberField(label="Radius [deg]", value="2", **text)
+        self._ra = EnterField(label="RA [deg]", value="56.75", **text)
+        self._dec = EnterField(label="Dec [deg]", value="+24.12", **text)
+        self._radius = EnterField(label="Radius [deg]", value="2", **text)
         self._limits = [
             pn.widgets.Select(
                 label="At most", options=ROW_LIMITS, value=10_000, width=170, stylesheets=[stylesheet()], margin=(4, 6)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pachon.core.errors import UsageError
+from pachon.core.row_filter import passes
 from pachon.core.sky import Cone
 from pachon.portal.viewed import names_in, quoted
+from pachon_client import View as ViewState
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -93,18 +95,50 @@ def position_columns(columns: Iterable[Column]) -> tuple[str, str] | None:
     return (ra, dec) if ra and dec else None
 
 
-def values_of(result: Result, axis: Axis) -> NDArray[np.float64]:
-    """The values of an axis, shape (rows,), NaN where unknown."""
+def values_of(result: Result, axis: Axis, *, among: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
+    """The values of an axis, shape (rows,), NaN where unknown and in rows that are not `among` those wanted."""
     values = _floats(result, axis.column)
-    return values if axis.minus is None else values - _floats(result, axis.minus)
+    return _only(values if axis.minus is None else values - _floats(result, axis.minus), among)
 
 
-def positions_of(result: Result) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Positions of the rows (ICRS degrees, NaN where unknown); None where the result has none."""
+def positions_of(
+    result: Result, *, among: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Positions of the rows (ICRS degrees, NaN where unknown or not `among`); None where the result has none."""
     names = position_columns(result.columns)
     if names is None:
         return None
-    return _floats(result, names[0]), _floats(result, names[1])
+    return _only(_floats(result, names[0]), among), _only(_floats(result, names[1]), among)
+
+
+def rows_passing(result: Result, filters: Sequence[Mapping[str, Any]]) -> NDArray[np.bool_] | None:
+    """Which rows pass all filters of a view state, shape (rows,); None, for all rows, where there are none.
+
+    Raises
+    ------
+    UsageError
+        If a column is not there, or a filter does not fit it.
+    """
+    if not filters:
+        return None
+    wanted = ViewState({"filters": filters}).filters
+    for each in wanted:
+        if each.column not in result.table.column_names:
+            raise UsageError(f"The result has no column '{each.column[:80]}'.", parameter="filter")
+    mask = np.ones(len(result), dtype=bool)
+    for each in wanted:
+        column = result.table.column(each.column)
+        for first, chunk in zip(_firsts(column), column.chunks, strict=True):
+            mask[first : first + len(chunk)] &= np.asarray(passes(chunk, each).fill_null(False))  # noqa: FBT003 -- pyarrow's own signature
+    return mask
+
+
+def both(rows: NDArray[np.bool_] | None, kept: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    """Those of the rows that are kept; `rows` itself if all of them are, or if it is None."""
+    if rows is None or kept is None:
+        return rows
+    found = rows & kept
+    return rows if np.array_equal(found, rows) else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +332,15 @@ def _first(columns: Iterable[Column], word: str, name: str) -> str | None:
     main = [column.name for column in columns if _has_word(column, word) and "meta.main" in (column.ucd or "")]
     by_name = [column.name for column in columns if column.name.lower() == name]
     return next(iter((*main, *by_ucd, *by_name)), None)
+
+
+def _only(values: NDArray[np.float64], among: NDArray[np.bool_] | None) -> NDArray[np.float64]:
+    return values if among is None else np.where(among, values, np.nan)
+
+
+def _firsts(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Place of the first row of each chunk."""
+    return np.cumsum([0, *(len(chunk) for chunk in column.chunks)], dtype=np.int64)[:-1]
 
 
 def _floats(result: Result, name: str) -> NDArray[np.float64]:

@@ -25,7 +25,7 @@ from pachon.portal.saved_rows import absence_of, places_shown, rows_of
 from pachon.portal.saved_view import AtHand, SavedView
 from pachon.portal.state import Catalogue, Newest, Person, Pools, Source, TileCache, Tiles, catalogues_of
 from pachon.portal.turn import Turn
-from pachon.portal.viewed import Place, read_view
+from pachon.portal.viewed import Place, Viewed, read_view
 from pachon_client import AnswerError, AuthenticationError, PachonClientError, UnavailableError, UnreachableError
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ _LOGGER = logging.getLogger(__name__)
 _STEP = 0.25
 _ZOOM = 2.0
 _NEARLY_ALL = 0.99
-_CHOOSING = frozenset({"filters", "selection"})
 _RETRY_S = 4.0
 _LISTED_RUNS = 200
 _GATHERS_S = 0.15
@@ -105,7 +104,7 @@ class PortalPage:
         self._unsubscribe: Callable[[], None] = lambda: None
         self._wanted, self._base_url = wanted, base_url
         self._asked: tuple[str, int | None] | None = None
-        self._rest: Mapping[str, Any] = {}
+        self._opened = Viewed()
         self._rows_of_rest: NDArray[np.bool_] | None = None
         self._wanted_catalogue = ""
         self._root = "/" + base_url.split("/", 3)[3] if base_url.count("/") > 2 else ""  # noqa: PLR2004 -- scheme://host/path
@@ -131,7 +130,9 @@ class PortalPage:
         self.ask = AskView(
             turn=self._turn, run=self._run, cancel=self._cancel, go_to=self._go_to, map_centre=self._map_centre
         )
-        self.results = ResultView(pool=pools.drawing, turn=self._turn, on_selection=self.map.show_chosen)
+        self.results = ResultView(
+            pool=pools.drawing, turn=self._turn, on_selection=self.map.show_chosen, on_filter=self._mark_rows
+        )
         self.history = HistoryView(self.ask.show_query, turn=self._turn)
         self.saved = SavedView(
             self._source,
@@ -185,6 +186,7 @@ class PortalPage:
             "question": self.results.question,
             "chosen": self.results.chosen,
             "clear": self.results.clear,
+            "filters": self.results.filters.form,
             "colour": self.results.colour_card,
             "histogram": self.results.bars_card,
             "table": self.results.table.card,
@@ -304,12 +306,20 @@ class PortalPage:
         addresses = downloads.links(self._download_key, root=self._root)
         shown_rows = len(result) if max_rows is None else max_rows
         self.results.show(result, adql=adql, max_rows=shown_rows, seconds=seconds, downloads=addresses)
-        self._positions.ask(lambda: compute.positions_of(result), lambda found: self._mark(result, found), self._failed)
+        self._mark_rows()
         self.ask.found(len(result), seconds=seconds, overflow=result.overflow)
 
-    def _mark(self, result: Result, positions: tuple[NDArray[np.float64], NDArray[np.float64]] | None) -> None:
-        if result is self.results.result:
-            self.map.show_found(positions, self.results.selected)
+    def _mark_rows(self) -> None:
+        """Mark the rows that pass the filters on the map."""
+        result, kept = self.results.result, self.results.kept
+        if result is None:
+            return
+
+        def mark(positions: tuple[NDArray[np.float64], NDArray[np.float64]] | None) -> None:
+            if result is self.results.result:
+                self.map.show_found(positions, self.results.selected)
+
+        self._positions.ask(lambda: compute.positions_of(result, among=kept), mark, self._failed)
 
     def _given_up(self, key: str) -> None:
         """Another session's newer result needed the room of the one shown here."""
@@ -336,9 +346,10 @@ class PortalPage:
         if self._asked is None:
             return None
         centre = self._map_centre()
-        viewed = replace(
-            self.results.viewed(), place=None if centre is None else Place(*centre), rest=self._rest_of(self._asked[0])
-        )
+        viewed = self._opened
+        if self.results.result is not None:
+            place = None if centre is None else Place(*centre)
+            viewed = replace(self.results.viewed(), place=place, rest=self._rest_of(self._asked[0]))
         form = {"catalogue": self._selector.value or ""}
         selected = None if self._has_rows_of_rest else self.results.selected
         return AtHand(*self._asked, self.results.result, selected, viewed, form)
@@ -357,14 +368,14 @@ class PortalPage:
         if query is None or query.adql.strip() != adql.strip():
             return {}
         is_replaced = self._rows_of_rest is not None and not self._has_rows_of_rest
-        return {name: each for name, each in self._rest.items() if not (is_replaced and name in _CHOOSING)}
+        return {name: each for name, each in self._opened.rest.items() if not (is_replaced and name == "selection")}
 
     def _show_saved(self, query: Query) -> None:
         """Show a saved query: its text, its rows or why there are none, and its view."""
         self._listen(self._wanted_of(query) if query.document["access"] == "reader" else "")
         current = query.document["current"]
         viewed, unshown = read_view(current["view"] or {})
-        self._rest, self._asked = viewed.rest, (query.adql, current["max_rows"])
+        self._opened, self._asked = viewed, (query.adql, current["max_rows"])
         self._rows_of_rest = None
         self.ask.show_query(query.adql, current["max_rows"])
         self._wanted_catalogue = str((current["form"] or {}).get("catalogue", ""))
@@ -390,7 +401,7 @@ class PortalPage:
             self._run(*self._asked, then=restore)
 
     def _choose_shown(self, query: Query) -> None:
-        """Select the rows that the view shows, by filters and selections that the platform applies."""
+        """Select the rows that the view shows, by a selection that the platform applies."""
         result, source, address = self.results.result, self._source, self._wanted_of(query)
         if result is None:
             return

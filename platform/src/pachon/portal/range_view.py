@@ -11,7 +11,7 @@ import panel as pn
 from pachon.core.errors import UsageError
 from pachon.portal import compute
 from pachon.portal.dress import button, stylesheet
-from pachon.portal.number_field import NumberField
+from pachon.portal.enter_field import EnterField
 
 if TYPE_CHECKING:
     from pachon.portal.turn import Later
@@ -41,7 +41,7 @@ class RangeView:
             "margin": (4, 6, 0, 0),
         }
         options |= {"on_enter": self._asked, "turn": turn, "placeholder": "any"}
-        self.fields = [(NumberField(**options), NumberField(**options)) for _ in range(count)]
+        self.fields = [(EnterField(**options), EnterField(**options)) for _ in range(count)]
         self.names = [""] * count
         self.trouble = pn.pane.HTML("", stylesheets=[stylesheet()], sizing_mode="stretch_width", margin=0)
         asking = button("Select", self._asked, turn=turn, classes=["select-range"])

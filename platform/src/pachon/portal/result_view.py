@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,12 @@ import panel as pn
 from bokeh.events import RangesUpdate, Reset, SelectionGeometry
 from bokeh.models import CustomJS
 
+from pachon.core.errors import UsageError
 from pachon.portal import compute, plots
 from pachon.portal.dress import button, stylesheet
+from pachon.portal.filter_view import FilterView
 from pachon.portal.range_view import Range, RangeView
+from pachon.portal.result_words import question_html, selection_html, summary_html
 from pachon.portal.state import Newest
 from pachon.portal.table_view import TableView
 from pachon.portal.viewed import Bound, ColourPlot, Viewed, rows_picked
@@ -40,6 +44,8 @@ class ResultView:
         Where all that takes longer with more rows is done, and the session's own turn.
     on_selection
         Told the selection (a mask of the rows, or None) when it changes.
+    on_filter
+        Called when other rows pass the filters.
     """
 
     def __init__(
@@ -48,12 +54,15 @@ class ResultView:
         pool: Executor,
         turn: Later,
         on_selection: Callable[[NDArray[np.bool_] | None], None],
+        on_filter: Callable[[], None],
     ) -> None:
-        self._on_selection = on_selection
+        self._on_selection, self._on_filter = on_selection, on_filter
         self._turn = turn
-        self._rasters, self._fits, self._counts, self._picks = (Newest(pool, turn) for _ in range(4))
+        self._rasters, self._fits, self._counts, self._picks, self._sifts = (Newest(pool, turn) for _ in range(5))
         self.table = TableView(pool=pool, turn=turn)
+        self.filters = FilterView(changed=self._filters_changed, turn=turn)
         self._result: Result | None = None
+        self._kept: NDArray[np.bool_] | None = None
         self._selected: NDArray[np.bool_] | None = None
         self._bounds: tuple[Bound, ...] = ()
         self._framed: ColourPlot | None = None
@@ -68,20 +77,22 @@ class ResultView:
         self._make_widgets()
 
     def show(self, result: Result, *, adql: str, max_rows: int, seconds: float, downloads: Mapping[str, str]) -> None:
-        """Show another result, nothing selected; `downloads` are its addresses by format."""
-        self._result, self._xy, self._framed = result, None, None
+        """Show another result, nothing filtered or selected; `downloads` are its addresses by format."""
+        self._result, self._xy, self._framed, self._kept = result, None, None, None
         self.bars.figure.tags = ["has a result"]
         self.table.show(result)
+        self.filters.offer(result)
         self._choose_axes(result)
-        self.summary.object = _summary(result, max_rows=max_rows, seconds=seconds)
-        self.question.object = _question(adql, downloads)
+        self.summary.object = summary_html(result, max_rows=max_rows, seconds=seconds)
+        self.question.object = question_html(adql, downloads)
         self.select(None)
         self._fit_colour()
 
     def put_aside(self, why: str) -> None:
         """Let the result go, and say why; the query stays."""
-        self._result = self._selected = self._xy = None
+        self._result = self._selected = self._xy = self._kept = None
         self.table.show(None)
+        self.filters.offer(None)
         self._axes = {}
         self._draw_bars()
         self._fit_colour()
@@ -98,6 +109,11 @@ class ResultView:
         return self._result
 
     @property
+    def kept(self) -> NDArray[np.bool_] | None:
+        """Which rows pass the filters, shape (rows,); None for all of them."""
+        return self._kept
+
+    @property
     def selected(self) -> NDArray[np.bool_] | None:
         """Which rows are selected, shape (rows,); None for all of them."""
         return self._selected
@@ -105,7 +121,11 @@ class ResultView:
     def viewed(self) -> Viewed:
         """What was done with the result; of rows selected in no range, `picked` is still to be told."""
         return Viewed(
-            sort=self.table.sort, bounds=self._bounds, colour=self._colour_plot(), bars=self._expression(self._bar)
+            filters=self.filters.documents,
+            sort=self.table.sort,
+            bounds=self._bounds,
+            colour=self._colour_plot(),
+            bars=self._expression(self._bar),
         )
 
     def restore(self, viewed: Viewed) -> tuple[str, ...]:
@@ -124,19 +144,21 @@ class ResultView:
                 missing.append(f"{expression}, which was plotted")
         self._framed = viewed.colour
         self._fit_colour()
-        return (*missing, *self._restore_selection(viewed))
+        self.filters.show(viewed.filters)
+        return (*missing, *self._restore_rows(viewed))
 
     def select(self, selected: NDArray[np.bool_] | None, bounds: tuple[Bound, ...] = ()) -> None:
-        """Select some rows, or with None all of them again; `bounds` tell by which ranges, if by some."""
+        """Select some of the rows that pass, or with None all again; `bounds` tell by which ranges, if by some."""
+        selected = compute.both(selected, self._kept)
         self._selected, self._bounds = selected, bounds
-        self.table.select(selected)
+        self.table.select(self._kept if selected is None else selected)
         if selected is None:
             self.colour_range.show(())
             self.bar_range.show(())
         self._draw_bars()
         self._draw_colour()
         self.clear.visible = selected is not None
-        self.chosen.object = f'<p class="selection-count" role="status">{_selection(selected)}</p>'
+        self.chosen.object = f'<p class="selection-count" role="status">{self._selection()}</p>'
         self._on_selection(selected)
 
     def _make_widgets(self) -> None:
@@ -178,13 +200,13 @@ class ResultView:
             widget.param.update(options=labels, value=kept)
 
     def _draw_bars(self) -> None:
-        axis, result, selected = self._axes.get(self._bar.value or ""), self._result, self._selected
+        axis, result, kept, selected = self._axes.get(self._bar.value or ""), self._result, self._kept, self._selected
         self.bars.figure.visible = self.bar_range.form.visible = axis is not None
         if result is None or axis is None:
             return
         self.bar_range.name([axis.label])
         self._counts.ask(
-            lambda: compute.histogram(compute.values_of(result, axis), selected),
+            lambda: compute.histogram(compute.values_of(result, axis, among=kept), selected),
             lambda bins: self._show_bars(bins, axis),
             _raise,
         )
@@ -196,15 +218,19 @@ class ResultView:
         figure.y_range.start, figure.y_range.end = 0, max(1.0, 1.08 * float(bins.counts.max(initial=0)))
         figure.xaxis.axis_label = axis.title
 
-    def _fit_colour(self) -> None:
+    def _fit_colour(self, xy: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None) -> None:
+        """Find the values of both axes anew; until they are there, boxes select among `xy`."""
         x_axis, y_axis = self._axes.get(self._x.value or ""), self._axes.get(self._y.value or "")
-        result, self._xy = self._result, None
+        result, kept = self._result, self._kept
+        self._xy = xy
         self.colour.figure.visible = self.colour_range.form.visible = x_axis is not None and y_axis is not None
         if result is None or x_axis is None or y_axis is None:
             return
         self.colour_range.name([x_axis.label, y_axis.label])
         self._fits.ask(
-            lambda: _fitted(result, x_axis, y_axis), lambda fit: self._show_fit(fit, result, x_axis, y_axis), _raise
+            lambda: _fitted(result, x_axis, y_axis, among=kept),
+            lambda fit: self._show_fit(fit, result, x_axis, y_axis),
+            _raise,
         )
 
     def _reset_colour(self) -> None:
@@ -312,72 +338,79 @@ class ResultView:
         x_range, y_range = (float(figure.x_range.start), float(figure.x_range.end)), figure.y_range
         return ColourPlot(x, y, x_range, (float(y_range.end), float(y_range.start)))
 
-    def _restore_selection(self, viewed: Viewed) -> tuple[str, ...]:
-        result = self._result
-        if result is None or not (viewed.bounds or viewed.picked):
+    def _selection(self) -> str:
+        result, kept = self._result, self._kept
+        row_count = 0 if result is None else len(result) if kept is None else int(kept.sum())
+        return selection_html(self._selected, row_count=row_count)
+
+    def _filters_changed(self) -> None:
+        """Sift anew; what ranges selected is found again among the rows that pass now, other rows stay if they do."""
+        result, selected, bounds = self._result, self._selected, self._bounds
+        if result is None:
+            return
+        if bounds:
+            self._sift(lambda: _rows_within(result, bounds), bounds)
+        else:
+            self._sift(lambda: None if selected is None else selected.copy(), ())
+
+    def _restore_rows(self, viewed: Viewed) -> tuple[str, ...]:
+        """Apply the filters of a view, and select what it selects; in words, what of that the result has not."""
+        result, bounds, picked = self._result, viewed.bounds, viewed.picked
+        if result is None or not (viewed.filters or bounds or picked):
             return ()
-        axes = [compute.axis_of(bound.expression, result.columns) for bound in viewed.bounds]
-        known = [axis for axis in axes if axis is not None]
-        picked = viewed.picked
-        is_missing = picked is not None and picked.column not in result.table.column_names
-        if len(known) < len(axes) or is_missing:
+        is_missing = not all(compute.axis_of(bound.expression, result.columns) for bound in bounds)
+        if is_missing or (picked is not None and picked.column not in result.table.column_names):
+            self._sift(lambda: None, ())
             return ("what its selection is made of",)
-
-        def find() -> NDArray[np.bool_] | None:
-            if picked is not None:
-                return rows_picked(result, picked)
-            ranges = [(bound.low, bound.high) for bound in viewed.bounds]
-            return compute.in_ranges([compute.values_of(result, axis) for axis in known], ranges)
-
-        self._picks.ask(find, lambda rows: self._show_restored(result, rows, viewed.bounds), _raise)
+        self._sift(lambda: _rows_within(result, bounds) if picked is None else rows_picked(result, picked), bounds)
         return ()
 
-    def _show_restored(self, result: Result, rows: NDArray[np.bool_] | None, bounds: tuple[Bound, ...]) -> None:
-        if result is not self._result:
+    def _sift(self, select: Callable[[], NDArray[np.bool_] | None], bounds: tuple[Bound, ...]) -> None:
+        """Apply the filters, and among the rows that pass select some."""
+        result, documents, before = self._result, self.filters.documents, self._selected
+        if result is None:
             return
-        self.select(rows, bounds)
+
+        def sift() -> tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None]:
+            return compute.rows_passing(result, documents), select()
+
+        def show(sifted: tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None]) -> None:
+            if result is self._result:
+                kept, chosen = sifted
+                is_untouched = self._selected is before
+                self._show_sifted(kept)
+                self.select(*((chosen, bounds) if is_untouched else (self._selected, self._bounds)))
+                self._show_ranges(self._bounds)
+
+        self._sifts.ask(sift, show, partial(self._not_sifted, result))
+
+    def _show_sifted(self, kept: NDArray[np.bool_] | None) -> None:
+        was_kept, self._kept = self._kept, kept
+        result = self._result
+        if result is None:
+            return
+        self.filters.tell(len(result) if kept is None else int(kept.sum()), of=len(result))
+        if kept is not was_kept:
+            self._framed = self._colour_plot() or self._framed
+            self._fit_colour(self._xy)
+            self._on_filter()
+
+    def _not_sifted(self, result: Result, error: BaseException) -> None:
+        """Show all rows, and say why they are not filtered."""
+        if not isinstance(error, UsageError):
+            raise error
+        if result is self._result:
+            self._show_sifted(None)
+            self.filters.refuse(error.message)
+            self.select(self._selected, self._bounds)
+
+    def _show_ranges(self, bounds: tuple[Bound, ...]) -> None:
         by_name = {bound.expression: (bound.low, bound.high) for bound in bounds}
         for view, widgets in ((self.colour_range, (self._x, self._y)), (self.bar_range, (self._bar,))):
             names = [self._expression(widget) or "" for widget in widgets]
             if set(names) == set(by_name):
                 view.name([widget.value for widget in widgets])
                 view.show([by_name[name] for name in names])
-
-
-def _summary(result: Result, *, max_rows: int, seconds: float) -> str:
-    rows = f"{len(result):,} row{'' if len(result) == 1 else 's'}"
-    text = f'<p class="result-count"><strong>{rows}</strong> <span class="muted">in {seconds:.2f} s</span></p>'
-    if result.overflow:
-        text += (
-            '<p class="banner banner-warning" role="status"><strong>There are more.</strong> <span>These are the first '
-            f"{len(result):,}: the limit was {max_rows:,} rows. "
-            "Raise it beside the search button, or ask for less.</span></p>"
-        )
-    for warning in result.warnings:
-        text += f'<p class="banner banner-warning" role="status">{escape(warning)}</p>'
-    if not len(result):
-        text += '<p class="banner" role="status">Nothing matches. Try a larger radius, or another catalogue.</p>'
-    return text
-
-
-def _selection(selected: NDArray[np.bool_] | None) -> str:
-    if selected is None:
-        return (
-            '<span class="muted">Pick rows: draw a box in the left plot, or with Select on the map, '
-            "or type a range below a plot.</span>"
-        )
-    return f"{int(selected.sum()):,} of {selected.size:,} rows selected"
-
-
-def _question(adql: str, downloads: Mapping[str, str]) -> str:
-    links = "".join(
-        f'<a class="button button-small button-quiet" href="{escape(address)}" download>Download {escape(title)}</a>'
-        for title, address in downloads.items()
-    )
-    return (
-        f'<div class="question"><div class="downloads">{links}</div>'
-        f'<details><summary>The query</summary><pre class="copy" tabindex="0">{escape(adql)}</pre></details></div>'
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,9 +422,16 @@ class _Fit:
     y_range: tuple[float, float]
 
 
-def _fitted(result: Result, x_axis: Axis, y_axis: Axis) -> _Fit:
-    x, y = compute.values_of(result, x_axis), compute.values_of(result, y_axis)
+def _fitted(result: Result, x_axis: Axis, y_axis: Axis, *, among: NDArray[np.bool_] | None) -> _Fit:
+    x, y = (compute.values_of(result, axis, among=among) for axis in (x_axis, y_axis))
     return _Fit((x, y), compute.extent(x), compute.extent(y))
+
+
+def _rows_within(result: Result, bounds: Sequence[Bound]) -> NDArray[np.bool_] | None:
+    """Which rows lie in all bounds, shape (rows,); None, for all, where there are none."""
+    axes = [compute.axis_of(bound.expression, result.columns) for bound in bounds]
+    ranges = [(bound.low, bound.high) for bound in bounds]
+    return compute.in_ranges([compute.values_of(result, axis) for axis in axes if axis is not None], ranges)
 
 
 def _raise(error: BaseException) -> None:

@@ -25,7 +25,7 @@ MOST_PICKED = 5_000
 """Rows picked one by one that a view state may name."""
 
 _COLOUR, _BARS = "colour-magnitude", "histogram"
-_SHOWN_HERE = frozenset({"schema_version", "sort", "selection", "plots", "sky"})
+_SHOWN_HERE = frozenset({"schema_version", "filters", "sort", "selection", "plots", "sky"})
 _SCHEMA_VERSION = "1.0"
 _MOLLWEIDE = "MOL"
 _NAME = r'(?:[A-Za-z_]\w*|"(?:[^"]|"")+")'
@@ -78,6 +78,8 @@ class Viewed:
 
     Parameters
     ----------
+    filters
+        Filters of the view state, all of which a row passes.
     sort
         Column by which rows are listed, and whether the largest come first.
     bounds, picked
@@ -88,6 +90,7 @@ class Viewed:
         Members of the view state that this page does not show; they are kept as they came.
     """
 
+    filters: tuple[Mapping[str, Any], ...] = ()
     sort: tuple[str, bool] | None = None
     bounds: tuple[Bound, ...] = ()
     picked: Picked | None = None
@@ -98,8 +101,8 @@ class Viewed:
 
     @property
     def is_chosen_elsewhere(self) -> bool:
-        """Whether filters or a selection that this page has no fields for say which rows are shown."""
-        return bool(self.rest.get("filters") or self.rest.get("selection"))
+        """Whether a selection that this page has no fields for says which rows are shown."""
+        return bool(self.rest.get("selection"))
 
     def document(self) -> dict[str, Any]:
         """The view state."""
@@ -109,6 +112,8 @@ class Viewed:
         if self.colour is not None:
             plots.insert(0, _plot(self.colour))
         told: dict[str, Any] = {"schema_version": _SCHEMA_VERSION, **self.rest}
+        if self.filters:
+            told["filters"] = [dict(each) for each in self.filters]
         if self.sort is not None:
             told["sort"] = [{"column": self.sort[0], "descending": self.sort[1]}]
         selection = _selection(self)
@@ -136,6 +141,7 @@ def read_view(document: Mapping[str, Any]) -> tuple[Viewed, tuple[str, ...]]:
         rest["selection"] = selection
     sort, sky = document.get("sort") or [], document.get("sky")
     viewed = Viewed(
+        filters=tuple(document.get("filters") or ()),
         sort=(sort[0]["column"], bool(sort[0].get("descending", False))) if len(sort) == 1 else None,
         bounds=bounds,
         picked=picked,

@@ -13,21 +13,16 @@ from numpy.typing import NDArray
 
 from pachon.core.errors import UsageError
 from pachon.core.fields import Field
+from pachon.core.row_filter import passes
 from pachon.queries.saved.view_state import (
     AdqlSelection,
     BoxSelection,
     Filter,
     PolygonSelection,
     RowSelection,
-    Value,
     ViewState,
 )
 
-_COMPARED = {
-    "=": pc.equal, "!=": pc.not_equal, "<": pc.less, "<=": pc.less_equal, ">": pc.greater, ">=": pc.greater_equal,
-}  # fmt: skip
-_TEXT = frozenset({"contains", "starts with"})
-_NULL = frozenset({"is null", "is not null"})
 Mask = NDArray[np.bool_]
 
 
@@ -84,7 +79,7 @@ class Condition:
         """
         if self.adql is not None:
             raise RuntimeError("It is not known yet for which rows the condition holds.")
-        masks = [_passes(batch.column(each.column), each) for each in self.filters]
+        masks = [passes(batch.column(each.column), each) for each in self.filters]
         if self.polygon is not None:
             masks.append(_inside(batch, self.polygon))
         if self.rows is not None:
@@ -108,63 +103,6 @@ def _of_selection(
             return (), selection
 
 
-def _passes(column: pa.Array, wanted: Filter) -> pa.Array:
-    if wanted.op in _NULL:
-        return pc.is_null(column) if wanted.op == "is null" else pc.is_valid(column)
-    if pa.types.is_list(column.type):
-        raise _wrong(wanted, "holds lists, which can be tested for null only")
-    if wanted.op in _TEXT:
-        return _text(column, wanted)
-    if wanted.op == "in":
-        column, values = _comparable(column, wanted.values, wanted)
-        return pc.is_in(column, value_set=values)
-    if wanted.op == "between":
-        column, values = _comparable(column, wanted.values, wanted)
-        if len(values) != 2 or None in wanted.values:  # noqa: PLR2004 -- two ends
-            raise _wrong(wanted, "needs two values for 'between'")
-        low, high = sorted(values.to_pylist())
-        ends = [pa.scalar(end, values.type) for end in (low, high)]
-        return pc.and_(pc.greater_equal(column, ends[0]), pc.less_equal(column, ends[1]))
-    if wanted.value is None:
-        raise _wrong(wanted, "is compared with null: use 'is null' or 'is not null'")
-    column, values = _comparable(column, [wanted.value], wanted)
-    return _COMPARED[wanted.op](column, values[0])
-
-
-def _text(column: pa.Array, wanted: Filter) -> pa.Array:
-    if not pa.types.is_string(column.type) or not isinstance(wanted.value, str):
-        raise _wrong(wanted, f"is no text, so '{wanted.op}' is not possible")
-    search = pc.match_substring if wanted.op == "contains" else pc.starts_with
-    return search(column, wanted.value, ignore_case=True)
-
-
-def _comparable(column: pa.Array, values: list[Value], wanted: Filter) -> tuple[pa.Array, pa.Array]:
-    """A column and values of one type: fractions as double, long integers exactly, moments from ISO 8601."""
-    kind = column.type
-    try:
-        if pa.types.is_floating(kind) or (pa.types.is_integer(kind) and any(isinstance(v, float) for v in values)):
-            return column.cast(pa.float64(), safe=False), pa.array([_number(v, float) for v in values], pa.float64())
-        if pa.types.is_integer(kind):
-            return column.cast(pa.int64()), pa.array([_number(v, int) for v in values], pa.int64())
-        if pa.types.is_timestamp(kind):
-            return column, pa.array([_moment(v) for v in values], pa.string()).cast(kind)
-        return column, pa.array(values, kind)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, ValueError, TypeError, OverflowError):
-        raise _wrong(wanted, f"is {kind}, and a value to compare with is not") from None
-
-
-def _number(value: Value, kind: type[int | float]) -> int | float | None:
-    if isinstance(value, bool):
-        raise TypeError
-    return None if value is None else kind(value)
-
-
-def _moment(value: Value) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise TypeError
-    return value.removesuffix("Z") if value else None
-
-
 def _inside(batch: pa.RecordBatch, polygon: PolygonSelection) -> pa.Array:
     """Even-odd rule in the plane of two columns; nulls and NaN are outside."""
     x, y = (_plane(batch.column(name), name) for name in (polygon.x, polygon.y))
@@ -181,7 +119,3 @@ def _plane(column: pa.Array, name: str) -> np.ndarray[Any, np.dtype[np.float64]]
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         raise UsageError(f"Column '{name}' holds no numbers, so a polygon cannot select in it.", parameter="filter")
     return np.asarray(pc.fill_null(column.cast(pa.float64(), safe=False), np.nan).to_numpy(zero_copy_only=False))
-
-
-def _wrong(wanted: Filter, why: str) -> UsageError:
-    return UsageError(f"Column '{wanted.column[:80]}' {why}.", parameter="filter")

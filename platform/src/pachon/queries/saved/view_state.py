@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pachon.core.errors import LimitError, UsageError
+from pachon.core.row_filter import Value
 
 MAJOR, MINOR = 1, 0
 SCHEMA_VERSION: Final = f"{MAJOR}.{MINOR}"
@@ -26,8 +27,6 @@ _MAX_SELECTED = 5_000
 Name = Annotated[str, Field(min_length=1, max_length=256)]
 """Name of a column of the result."""
 Words = Annotated[str, Field(max_length=2_000)]
-Value = str | bool | int | float | None
-"""One value; 64-bit identifiers are strings of digits, since JSON numbers of browsers end at 2**53."""
 JsonObject = dict[str, Any]
 
 

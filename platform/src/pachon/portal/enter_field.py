@@ -1,4 +1,4 @@
-"""A field for a number, whose Enter does what stands there."""
+"""A field to type in, whose Enter does what stands there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pachon.portal.turn import Later
 
 
-class NumberField(pn.widgets.TextInput):  # type: ignore[misc]  # Panel's types are left aside
+class EnterField(pn.widgets.TextInput):  # type: ignore[misc]  # Panel's types are left aside
     """A field in which Enter takes what is there; Panel's own empties it when nothing was typed since it was set."""
 
     def __init__(self, *, on_enter: Callable[[], None], turn: Later, **settings: Any) -> None:  # noqa: ANN401 -- Panel's parameters

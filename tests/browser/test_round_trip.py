@@ -86,13 +86,14 @@ def test_a_query_goes_from_the_portal_to_the_lab_and_back_with_all_that_was_done
 
 
 def ask_and_share(visit: Visit, platform: Platform) -> tuple[str, int]:
-    """Novice asks, selects, zooms, names and shares; the address, and how many rows are selected."""
+    """Novice asks, filters, selects, zooms, names and shares; the address, and how many rows are selected."""
     page = visit.page
     log_in(visit, platform)
     open_portal(visit, platform)
     page.get_by_label("Catalogue", exact=True).select_option("Synthetic sky deep")
     page.get_by_text(re.compile("objects in view$")).wait_for()
     search(visit, radius="10")
+    filter_table(visit)
     drag_in_plot(visit)
     chosen = int(selected(visit).partition(" ")[0].replace(",", ""))
     page.locator("#sky-map").press("+")
@@ -108,8 +109,34 @@ def ask_and_share(visit: Visit, platform: Platform) -> tuple[str, int]:
     return address, chosen
 
 
+def filter_table(visit: Visit) -> None:
+    """She filters by keyboard: a word in a column of numbers is explained, then two filters hold, then one of them."""
+    page = visit.page
+    page.get_by_label("Filter", exact=True).select_option("g_mag")
+    page.get_by_label("Comparison", exact=True).select_option("<")
+    value = page.get_by_label("Value", exact=True)
+    value.fill("bright")
+    value.press("Enter")
+    page.get_by_text("g_mag holds numbers, such as 12.5: 'bright' is none.").wait_for()
+    for typed in ("21.5", "19"):
+        value.fill(typed)
+        value.press("Enter")
+        page.get_by_role("button", name=f"g_mag < {typed}").wait_for()
+    visit.picture("round-trip-filters", full_page=True)
+    page.get_by_role("button", name="g_mag < 19").press("Enter")
+    page.get_by_role("button", name="g_mag < 19").wait_for(state="detached")
+    found = page.locator(".filter-count", has_text="rows pass")
+    passing = found.inner_text().partition(" of ")[0]
+    page.get_by_text(re.compile(rf"^Rows 1 to 15 of {passing}$")).wait_for()
+    page.set_viewport_size({"width": 390, "height": 844})
+    visit.picture("round-trip-filters-390", full_page=True)
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
 def expected(view: Any) -> tuple[int, int]:
-    """How many stars of the release are in the cone and inside the selection of a view, and the sum of their ids."""
+    """How many stars of the release are in the cone and shown by a view, and the sum of their ids."""
+    (only,) = view.filters
+    assert (only.column, only.op, only.value) == ("g_mag", "<", 21.5)
     terms = re.findall(r"(\w+(?: - \w+)?) BETWEEN (\S+) AND (\S+)", view.selection.condition)
     stars = make_stars(20_000, seed=7)
     ra, dec = (np.radians(np.asarray(stars[name])) for name in ("ra", "dec"))
@@ -117,7 +144,7 @@ def expected(view: Any) -> tuple[int, int]:
     distance = np.sin(dec) * np.sin(centre) + np.cos(dec) * np.cos(centre) * np.cos(ra)
     g_mag, r_mag = (np.asarray(stars[name].cast(pa.float64()).fill_null(np.nan)) for name in ("g_mag", "r_mag"))
     values = {"g_mag - r_mag": g_mag - r_mag, "g_mag": g_mag, "r_mag": r_mag}
-    inside = distance >= np.cos(np.radians(10))
+    inside = (distance >= np.cos(np.radians(10))) & (g_mag < only.value)
     for name, low, high in terms:
         inside &= (values[name] >= float(low)) & (values[name] <= float(high))
     return int(inside.sum()), int((np.asarray(stars["id"])[inside] % 100_003).sum())

@@ -66,7 +66,9 @@ class FilterView:
                 f"{filter_words(each)}  \N{MULTIPLICATION SIGN}",
                 partial(self._remove, each),
                 turn=self._turn,
+                kind="light",
                 classes=["filter-chip"],
+                gap=0,
                 description="Remove this filter",
             )
             for each in documents
@@ -74,7 +76,7 @@ class FilterView:
 
     def tell(self, passing: int, *, of: int) -> None:
         """Say how many rows pass."""
-        words = f"{passing:,} of {of:,} rows pass; downloads hold all of them." if self._documents else ""
+        words = f"{passing:,} of {of:,} rows pass; downloads hold all rows." if self._documents else ""
         self.count.object = f'<p class="filter-count small" role="status">{words}</p>' if words else ""
 
     def refuse(self, why: str) -> None:
@@ -93,7 +95,7 @@ class FilterView:
         )  # fmt: skip
         adding = button("Add filter", self._add, turn=self._turn, classes=["add-filter"])
         adding.margin = (0, 0, 6, 0)
-        self.clear = button("Clear filters", self._remove_all, turn=self._turn, classes=["clear-filters"])
+        self.clear = button("Clear filters", self._remove_all, turn=self._turn, classes=["clear-filters"], gap=0)
         html: dict[str, Any] = {"margin": 0, "sizing_mode": "stretch_width", "stylesheets": [stylesheet()]}
         self.trouble, self.count = (pn.pane.HTML("", **html) for _ in range(2))
         self.chips = pn.FlexBox(gap="6px", margin=(0, 0, 6, 0), visible=False)

@@ -19,6 +19,7 @@ from tornado.web import RequestHandler, StaticFileHandler
 from pachon import brand
 from pachon.app.settings import INNER_HOST
 from pachon.core.errors import SetupError
+from pachon.core.imports import quick_imports
 from pachon.portal.density import TILE_DEPTH, Tile, grid_of, paint
 from pachon.portal.downloads import FORMS, Download, Downloads
 from pachon.portal.dress import FOLDER
@@ -187,8 +188,9 @@ def serve(settings: Settings) -> None:
 
 
 def run(server: Server) -> None:
-    """Run a server until SIGINT or SIGTERM; the kernels are compiled first."""
-    warm_up()
+    """Run a server until SIGINT or SIGTERM; what is made first lives as long, so the garbage collector leaves it alone."""
+    with quick_imports():
+        warm_up()
     loop: IOLoop = server.io_loop
 
     def stop(*_: object) -> None:

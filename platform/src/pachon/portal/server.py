@@ -188,7 +188,7 @@ def serve(settings: Settings) -> None:
 
 
 def run(server: Server) -> None:
-    """Run a server until SIGINT or SIGTERM; what is made first lives as long, so the garbage collector leaves it alone."""
+    """Run a server until SIGINT or SIGTERM; what it makes first is left alone by the garbage collector."""
     with quick_imports():
         warm_up()
     loop: IOLoop = server.io_loop

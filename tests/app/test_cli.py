@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import socket
+import sqlite3
 import stat
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from fastapi import FastAPI
 from pydantic import ValidationError
 
 from pachon.app import commands_up
 from pachon.app.secrets import load_or_make, secrets_path
 from pachon.app.settings import ListenSettings, Settings
-from pachon.app.supervisor import checks
+from pachon.app.supervisor import checks, programs
+from pachon.app.web import server_config
 from pachon.core.errors import SetupError
+from pachon.state.database import VERSION_TABLE
 from support.stack import PACHON, free_ports, platform_environment
 
 _PORT_NAMES = ("proxy_port", "proxy_api_port", "hub_port", "api_port", "portal_port")
@@ -190,6 +195,28 @@ def test_one_port_moves_all_ports_but_those_that_were_set(
     listen = commands_up.settled(tmp_path, 9000 if way == "option" else None).listen
     assert (listen.proxy_port, listen.proxy_api_port, listen.hub_port) == (9000, 9001, 9002)
     assert (listen.api_port, listen.portal_port) == (7777, 9004)
+
+
+def test_children_see_the_addresses_that_were_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listen = ListenSettings(inner_host="0.0.0.0", hub_host="hub", trusted_proxies={"10.0.0.0/8", "::1"}, finish_s=2.5)
+    for name, value in programs.settings_environment(Settings(home=tmp_path, listen=listen)).items():
+        monkeypatch.setenv(name, value)
+    assert Settings().listen == listen
+
+
+def test_the_web_apis_listen_and_end_as_they_are_told() -> None:
+    listen = ListenSettings(inner_host="0.0.0.0", api_port=8765, trusted_proxies={"10.0.0.0/8"}, finish_s=90)
+    config = server_config(FastAPI(), Settings(listen=listen))
+    assert (config.host, config.port, config.timeout_graceful_shutdown) == ("0.0.0.0", 8765, 90)
+    assert config.forwarded_allow_ips == ["10.0.0.0/8"]
+
+
+def test_migrating_brings_the_schema_up_and_can_be_repeated(tmp_path: Path) -> None:
+    for _ in range(2):
+        done = _pachon("migrate", PACHON_HOME=str(tmp_path))
+        assert (done.returncode, done.stderr) == (0, "")
+    with closing(sqlite3.connect(tmp_path / "pachon.sqlite")) as database:
+        assert database.execute(f"SELECT count(*) FROM {VERSION_TABLE}").fetchone() == (1,)
 
 
 def test_secrets_are_made_once_and_readable_by_their_owner_only(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from pachon.core.imports import quick_imports
 
 _INTERRUPTED_EXIT_CODE = 130
 _GROUPS = {"data": "pachon.preview.commands", "release": "pachon.releases.commands"}
-_SERVERS = {"api": "pachon.app.web", "portal": "pachon.portal.server"}
+_SERVERS = {"api": "pachon.app.web", "hub": "pachon.hub.__main__", "portal": "pachon.portal.server"}
 
 
 class _Commands(TyperGroup):
@@ -144,11 +144,18 @@ def show_demo_accounts(*, home: Home = None, as_json: AsJSON = False) -> None:
 
 
 @app.command(hidden=True)
-def serve(part: Literal["api", "portal"]) -> None:
-    """Run one process of the platform; the supervisor calls this."""
+def serve(part: Literal["hub", "api", "portal"]) -> None:
+    """Run one process of the platform; the supervisor and the chart call this."""
     with quick_imports():
         server = import_module(_SERVERS[part])
     server.serve(Settings())
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the schema of the state database up to this version; an earlier version still runs on it."""
+    import_module("pachon.state.database").migrate(Settings().database_url)
+    typer.echo("The state database has the schema of this version.")
 
 
 @app.command(hidden=True)

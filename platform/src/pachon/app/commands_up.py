@@ -17,7 +17,7 @@ from pachon.app.settings import ListenSettings, Settings
 from pachon.app.supervisor import checks, family, record
 from pachon.app.supervisor.errand import Errand
 from pachon.app.supervisor.models import Layout, PlatformRecord
-from pachon.app.supervisor.programs import door_urls, pachon_command, programs, settings_environment
+from pachon.app.supervisor.programs import door_urls, listen_environment, pachon_command, programs, settings_environment
 from pachon.app.supervisor.service import Supervisor
 from pachon.core import failpoints
 from pachon.core.clock import now
@@ -160,7 +160,7 @@ def run_detached(settings: Settings) -> None:
     with said.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 -- this program
             [sys.executable, "-m", "pachon.app.cli", "up", "--home", str(settings.home)],
-            env={**os.environ, **_listen_environment(settings.listen)},
+            env={**os.environ, **listen_environment(settings.listen)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -185,10 +185,6 @@ def _relay_until(done: Callable[[], bool], read: Callable[[], str]) -> None:
 def _is_ready(layout: Layout, pid: int) -> bool:
     known = record.read(layout)
     return known is not None and known.pid == pid and known.ready
-
-
-def _listen_environment(listen: ListenSettings) -> dict[str, str]:
-    return {f"PACHON_LISTEN__{name.upper()}": str(value) for name, value in listen.model_dump().items()}
 
 
 class StopRequest:

@@ -20,14 +20,14 @@ GIBIBYTE = 1024**3
 PLATFORM_MARK = "PACHON_PLATFORM_HOME"
 """Environment variable that every process of a platform carries, labs too: the home it belongs to."""
 INNER_HOST = "127.0.0.1"
-"""Where the processes behind the proxy listen: they trust each other, so no other machine may reach them."""
+"""Where the processes behind the proxy listen on one machine: they trust each other, so no other may reach them."""
 _DEMO_AUTHENTICATOR = "pachon.hub.demo.DemoAuthenticator"
 _EVERYWHERE = {"0.0.0.0": INNER_HOST, "::": "::1"}  # noqa: S104 -- compared with, not bound to
 
 
-def inner_url(port: int) -> str:
+def _inner_url(host: str, port: int) -> str:
     """Address of a process behind the proxy, without a trailing slash."""
-    return f"http://{INNER_HOST}:{port}"
+    return f"http://{host}:{port}"
 
 
 class _Group(BaseModel):
@@ -35,18 +35,54 @@ class _Group(BaseModel):
 
 
 class ListenSettings(_Group):
-    """Where the processes of one machine listen."""
+    """Where the processes listen, and under which names they find each other."""
 
     host: str = Field(
         INNER_HOST,
         description="Address of the proxy, the one door: `0.0.0.0` lets in other machines (set `public_url` too). "
         "All processes behind it stay on `127.0.0.1`.",
     )
+    inner_host: str = Field(
+        INNER_HOST,
+        description="Address on which hub, Web APIs and Portal listen. They trust each other: another one than "
+        "`127.0.0.1` is for pods behind network policies.",
+    )
+    hub_host: str = Field(INNER_HOST, description="Name under which the other processes reach the hub.")
+    api_host: str = Field(INNER_HOST, description="Name under which they reach the Web APIs.")
+    portal_host: str = Field(INNER_HOST, description="Name under which the proxy reaches the Portal.")
+    proxy_api_host: str = Field(INNER_HOST, description="Name under which the hub reaches the proxy's control port.")
+    trusted_proxies: frozenset[str] = Field(
+        frozenset({INNER_HOST}),
+        description="Addresses and networks of proxies: what they say of a visitor's address is believed.",
+    )
+    finish_s: float = Field(
+        5, ge=0, description="How long answers under way may take when the Web APIs are told to end, seconds."
+    )
     proxy_port: int = Field(8000, description="The one port people use.")
     proxy_api_port: int = Field(8001, description="Control port of the proxy; only the hub talks to it.")
     hub_port: int = Field(8002, description="JupyterHub's own API and pages.")
     api_port: int = Field(8003, description="Web APIs.")
     portal_port: int = Field(8004, description="Portal.")
+
+    @property
+    def hub_url(self) -> str:
+        """The hub, without a trailing slash."""
+        return _inner_url(self.hub_host, self.hub_port)
+
+    @property
+    def api_url(self) -> str:
+        """The Web APIs' process, without a trailing slash: their addresses begin with `/api`."""
+        return _inner_url(self.api_host, self.api_port)
+
+    @property
+    def portal_url(self) -> str:
+        """The Portal's process, without a trailing slash."""
+        return _inner_url(self.portal_host, self.portal_port)
+
+    @property
+    def proxy_api_url(self) -> str:
+        """The proxy's control port, without a trailing slash."""
+        return _inner_url(self.proxy_api_host, self.proxy_api_port)
 
 
 class DatabaseSettings(_Group):
@@ -400,13 +436,13 @@ class Settings(BaseSettings):
 
     @property
     def api_url(self) -> str:
-        """Base of the Web APIs as seen from this machine, without a trailing slash."""
-        return f"{inner_url(self.listen.api_port)}/api"
+        """Base of the Web APIs as the other processes see it, without a trailing slash."""
+        return f"{self.listen.api_url}/api"
 
     @property
     def hub_api_url(self) -> str:
-        """Base of the hub's REST API as seen from this machine, without a trailing slash."""
-        return str(self.identity.hub_url or f"{inner_url(self.listen.hub_port)}/hub/api").rstrip("/")
+        """Base of the hub's REST API as the other processes see it, without a trailing slash."""
+        return str(self.identity.hub_url or f"{self.listen.hub_url}/hub/api").rstrip("/")
 
     @property
     def database_url(self) -> str:

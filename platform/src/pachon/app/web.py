@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import import_module
+from math import ceil
 from typing import Any
 
 import uvicorn
@@ -31,7 +32,7 @@ import pachon.tap.handlers
 from pachon.app import middleware, wiring
 from pachon.app.housekeeping import keep_tidy
 from pachon.app.pages.handbook import Handbook
-from pachon.app.settings import INNER_HOST, Settings
+from pachon.app.settings import Settings
 from pachon.app.status import status
 from pachon.app.wiring import Services
 from pachon.core import clock, healpix
@@ -39,7 +40,6 @@ from pachon.core.errors import PachonError
 from pachon.identity.credentials import challenges
 from pachon.queries.saved.settling import settle_runs
 
-_SHUTDOWN_S = 5
 _WARM_UP_AFTER_S = 8
 _FORM_OVERHEAD_BYTES = 64 * 1024
 _BYTES_PER_CHAR = 4
@@ -92,24 +92,28 @@ def create_app(services: Services) -> FastAPI:
 
 
 def serve(settings: Settings) -> None:
-    """Serve the Web APIs until a signal ends the process; answers under way get five seconds to finish."""
+    """Serve the Web APIs until a signal ends the process; answers under way get `listen.finish_s` to finish."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    app = create_app(wiring.build(settings))
-    config = uvicorn.Config(
+    config = server_config(create_app(wiring.build(settings)), settings)
+    listener = config.bind_socket()
+    abandon_stalled(listener, timeout_s=settings.downloads.stall_timeout_s)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How the Web APIs are served: where, whose word on a visitor's address is believed, how they end."""
+    return uvicorn.Config(
         app,
-        host=INNER_HOST,
+        host=settings.listen.inner_host,
         port=settings.listen.api_port,
         access_log=False,
         log_level="warning",
         proxy_headers=True,
-        forwarded_allow_ips="127.0.0.1",
+        forwarded_allow_ips=sorted(settings.listen.trusted_proxies),
         server_header=False,
         headers=[("Server", f"Pachon/{pachon.__version__}")],
-        timeout_graceful_shutdown=_SHUTDOWN_S,
+        timeout_graceful_shutdown=ceil(settings.listen.finish_s),
     )
-    listener = config.bind_socket()
-    abandon_stalled(listener, timeout_s=settings.downloads.stall_timeout_s)
-    uvicorn.Server(config).run(sockets=[listener])
 
 
 def abandon_stalled(listener: socket.socket, *, timeout_s: float) -> None:

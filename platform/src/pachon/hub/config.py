@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from pachon.app.settings import PLATFORM_MARK, Settings, inner_url
+from pachon.app.settings import PLATFORM_MARK, Settings
 from pachon.core.errors import SetupError
 from pachon.hub import pages, proxy, roles
 from pachon.hub.accounts import DEMO_ACCOUNTS
@@ -40,7 +40,8 @@ def _configure_hub(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- trait
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     listen = settings.listen
     c.JupyterHub.bind_url = f"{settings.base_url}/"
-    c.JupyterHub.hub_bind_url = inner_url(listen.hub_port)
+    c.JupyterHub.hub_bind_url = f"http://{listen.inner_host}:{listen.hub_port}"
+    c.JupyterHub.hub_connect_url = listen.hub_url
     c.JupyterHub.hub_routespec = proxy.HUB_PREFIX
     c.JupyterHub.db_url = f"sqlite:///{folder / 'jupyterhub.sqlite'}"
     c.JupyterHub.cookie_secret_file = str(folder / "cookie_secret")
@@ -51,7 +52,7 @@ def _configure_hub(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- trait
 
 def _configure_proxy(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- traitlets' Config takes any attribute
     listen = settings.listen
-    control = inner_url(listen.proxy_api_port)
+    control = listen.proxy_api_url
     token = _secret(settings.hub.proxy_token, "hub.proxy_token")
     c.Proxy.should_start = False
     if settings.hub.proxy == proxy.TRAEFIK:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pachon.app.settings import INNER_HOST, Settings, inner_url
+from pachon.app.settings import INNER_HOST, Settings
 from pachon.core.errors import SetupError
 
 TRAEFIK = "traefik"
@@ -42,10 +42,10 @@ def fixed_routes(settings: Settings) -> dict[str, str]:
     """
     listen = settings.listen
     return {
-        "/": inner_url(listen.api_port),
-        "/api/": inner_url(listen.api_port),
-        "/portal/": inner_url(listen.portal_port),
-        "/user/": inner_url(listen.hub_port),
+        "/": listen.api_url,
+        "/api/": listen.api_url,
+        "/portal/": listen.portal_url,
+        "/user/": listen.hub_url,
     }
 
 
@@ -89,7 +89,7 @@ def _traefik(settings: Settings) -> ProxyProgram:
 
 
 def _hub_route(settings: Settings) -> dict[str, str]:
-    return {HUB_PREFIX: inner_url(settings.listen.hub_port)}
+    return {HUB_PREFIX: settings.listen.hub_url}
 
 
 def _entry_document(settings: Settings, routes: Path) -> str:
@@ -151,7 +151,7 @@ def _configurable_http_proxy(settings: Settings, token: str) -> ProxyProgram:
             f"--port={listen.proxy_port}",
             f"--api-ip={INNER_HOST}",
             f"--api-port={listen.proxy_api_port}",
-            f"--default-target={inner_url(listen.api_port)}",
+            f"--default-target={listen.api_url}",
             "--log-level=warn",
         ),
         {"CONFIGPROXY_AUTH_TOKEN": token},

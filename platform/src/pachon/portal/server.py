@@ -17,7 +17,6 @@ from tornado.ioloop import IOLoop
 from tornado.web import RequestHandler, StaticFileHandler
 
 from pachon import brand
-from pachon.app.settings import INNER_HOST
 from pachon.core.errors import SetupError
 from pachon.core.imports import quick_imports
 from pachon.portal.density import TILE_DEPTH, Tile, grid_of, paint
@@ -121,7 +120,7 @@ def build(
     return pn.io.server.get_server(
         {"/": application},
         port=settings.listen.portal_port,
-        address=INNER_HOST,
+        address=settings.listen.inner_host,
         prefix=f"{root}/portal",
         auth_provider=logins,
         websocket_origin=[base.netloc],

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
-from pachon.app.settings import INNER_HOST, ListenSettings
+from pachon.app.settings import ListenSettings
 from pachon.core.errors import SetupError
 
 _GIBIBYTE = 1024**3
@@ -65,7 +65,7 @@ def check_ports(listen: ListenSettings) -> None:
         names = " and ".join(name for name, number in ports.items() if number == port)
         raise SetupError(f"Port {port} is given to {names}: choose different ones in the settings 'listen'.")
     for name, number in ports.items():
-        _check_port(listen.host if name == "proxy_port" else INNER_HOST, number)
+        _check_port(listen.host if name == "proxy_port" else listen.inner_host, number)
 
 
 def _check_port(host: str, port: int) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
 
 import pachon.hub
 from pachon.app.secrets import Secrets
-from pachon.app.settings import Settings, inner_url
+from pachon.app.settings import ListenSettings, Settings
 from pachon.app.supervisor import family
 from pachon.app.supervisor.models import Program
 from pachon.hub import proxy
@@ -49,14 +50,14 @@ def programs(settings: Settings, secrets: Secrets) -> tuple[Program, ...]:
             title="Hub",
             command=(sys.executable, "-m", "pachon.hub", "--config", str(_HUB_CONFIG)),
             environment=shared,
-            health_url=f"{inner_url(listen.hub_port)}/hub/health",
+            health_url=f"{listen.hub_url}/hub/health",
         ),
         Program(
             name="portal",
             title="Portal",
             command=pachon_command("serve", "portal"),
             environment=shared,
-            health_url=f"{inner_url(listen.portal_port)}/portal/health",
+            health_url=f"{listen.portal_url}/portal/health",
         ),
     )
 
@@ -74,12 +75,20 @@ def pachon_command(*words: str) -> tuple[str, ...]:
 def settings_environment(settings: Settings) -> dict[str, str]:
     """What a child needs to see the same settings, wherever the command line changed them."""
     home = str(settings.home.resolve())
-    listen = {f"PACHON_LISTEN__{name.upper()}": str(value) for name, value in settings.listen.model_dump().items()}
     file = os.environ.get("PACHON_SETTINGS")
     return {
-        **listen,
+        **listen_environment(settings.listen),
         **({"PACHON_SETTINGS": str(Path(file).resolve())} if file else {}),
         "PACHON_HOME": home,
         family.MARK: home,
         "PYTHONUNBUFFERED": "1",
+    }
+
+
+def listen_environment(listen: ListenSettings) -> dict[str, str]:
+    """The variables that give these addresses."""
+    given = listen.model_dump(mode="json").items()
+    return {
+        f"PACHON_LISTEN__{name.upper()}": value if isinstance(value, str) else json.dumps(value)
+        for name, value in given
     }

@@ -1,6 +1,6 @@
 # The commands people type. Each is a few lines: the work is in `pachon`, pytest and tools/.
 .DEFAULT_GOAL := help
-.PHONY: help up test check front bench bench-tap docs format lock clean environment
+.PHONY: help up test check front chart bench bench-tap docs format lock clean environment
 MAKEFLAGS += --no-print-directory
 
 export PYTHON ?= python3
@@ -31,6 +31,9 @@ check: environment  ## Lint, formatting, types, imports, docs, sizes and shape
 front: environment  ## Build the front end of the lab extension from its TypeScript (needs npm)
 	@tools/system-packages.sh
 	@cd extensions/pachon-lab && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent build
+
+chart: environment  ## Write the chart's values and their schema from helm/pachon/values.source.yaml
+	@$(BIN)/python tools/chart_values.py
 
 bench: environment  ## Measure, and write the figures into docs/reference
 	@$(BIN)/pachon data build

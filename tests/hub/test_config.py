@@ -59,6 +59,7 @@ def test_processes_on_machines_of_their_own_find_each_other_by_name(tmp_path: Pa
 
 
 def test_the_hub_as_a_part_of_the_platform_reads_the_platforms_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "NEVER_ASKED", ())
     asked: list[list[str]] = []
     monkeypatch.setattr("jupyterhub.app.main", asked.append)
     hub.serve(Settings())

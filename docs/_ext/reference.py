@@ -1,4 +1,4 @@
-"""Writes the generated parts of the reference: settings, commands, scopes, errors and addresses, from the code itself.
+"""Writes the generated parts of the reference from the code itself: settings, commands, errors, addresses and more.
 
 A page holds a comment such as `<!-- generated: settings -->`; when it is read, the Markdown made here takes its place.
 """
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _MARKER = re.compile(r"<!-- generated: (\w+) -->")
 _FIGURES = Path(__file__).resolve().parents[1] / "reference" / "benchmarks.json"
+_CHART_SCHEMA = Path(__file__).resolve().parents[2] / "helm" / "pachon" / "values.schema.json"
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -260,7 +261,37 @@ def _type_of(about: dict[str, Any]) -> str:
     return str(about.get("type", "any"))
 
 
+def chart_page() -> str:
+    """Every value of the chart, part by part."""
+    parts = json.loads(_CHART_SCHEMA.read_text())["properties"]
+    plain = {name: about for name, about in parts.items() if "properties" not in about and "description" in about}
+    lines = ["## General\n", *_values_table("", plain)]
+    for name, about in parts.items():
+        if "properties" in about:
+            lines += [f"\n## {name}\n", f"{about['description']}\n", *_values_table(f"{name}.", about["properties"])]
+    return "\n".join(lines)
+
+
+def _values_table(prefix: str, values: dict[str, Any]) -> Iterator[str]:
+    yield "| value | meaning | default |"
+    yield "|---|---|---|"
+    for name, about in _leaves(prefix, values):
+        allowed = ", ".join(f"`{each}`" for each in about.get("enum", ()))
+        meaning = _cell(about["description"]) + (f" One of {allowed}." if allowed else "")
+        default = json.dumps(about["default"], ensure_ascii=False)
+        yield f"| `{name}` | {meaning} | {'none' if about['default'] in ('', [], {}) else f'`{default}`'} |"
+
+
+def _leaves(prefix: str, values: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, about in values.items():
+        if "properties" in about:
+            yield from _leaves(f"{prefix}{name}.", about["properties"])
+        else:
+            yield f"{prefix}{name}", about
+
+
 PAGES = {
+    "chart": chart_page,
     "query_schema": query_schema_page,
     "figures": figures_page,
     "settings": settings_page,

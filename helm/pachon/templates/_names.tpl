@@ -19,6 +19,11 @@
 {{- printf "%s-%s" (index . 0).Release.Namespace (include "pachon.name" .) -}}
 {{- end }}
 
+{{/* Where a service is found from every namespace, since labs are in another one: (list $ "hub"). */}}
+{{- define "pachon.address" -}}
+{{- printf "%s.%s" (include "pachon.name" .) (index . 0).Release.Namespace -}}
+{{- end }}
+
 {{- define "pachon.labsNamespace" -}}
 {{- .Values.labs.namespace | default (printf "%s-labs" .Release.Namespace) -}}
 {{- end }}

@@ -16,7 +16,7 @@ spec:
     {{- end }}
   {{- end }}
   egress:
-    {{- include "pachon.toNames" nil | nindent 4 }}
+    {{- include "pachon.toNames" .root | nindent 4 }}
     {{- range .egress }}
     {{- . | nindent 4 }}
     {{- end }}
@@ -28,9 +28,7 @@ spec:
     - {port: 53, protocol: UDP}
     - {port: 53, protocol: TCP}
   to:
-    - namespaceSelector:
-        matchLabels:
-          kubernetes.io/metadata.name: kube-system
+    {{- toYaml .Values.network.dns | nindent 4 }}
 {{- end }}
 
 {{/* From components of this release to a port: (list $ "hub" (list "api" "portal")). */}}

@@ -5,10 +5,10 @@ home: /srv/pachon
 listen:
   host: 0.0.0.0
   inner_host: 0.0.0.0
-  hub_host: {{ include "pachon.name" (list . "hub") }}
-  api_host: {{ include "pachon.name" (list . "api") }}
-  portal_host: {{ include "pachon.name" (list . "portal") }}
-  proxy_api_host: {{ include "pachon.name" (list . "proxy-api") }}
+  hub_host: {{ include "pachon.address" (list . "hub") }}
+  api_host: {{ include "pachon.address" (list . "api") }}
+  portal_host: {{ include "pachon.address" (list . "portal") }}
+  proxy_api_host: {{ include "pachon.address" (list . "proxy-api") }}
   proxy_port: {{ include "pachon.port" "proxy" }}
   proxy_api_port: {{ include "pachon.port" "proxy-api" }}
   hub_port: {{ include "pachon.port" "hub" }}

@@ -96,7 +96,8 @@ def _hosts_in_the_settings(rendered: Rendered) -> Iterator[str]:
     listen = _settings_document(rendered)["listen"]
     for name in ("hub", "api", "portal", "proxy_api"):
         host, port = listen[f"{name}_host"], listen[f"{name}_port"]
-        if port not in [each["port"] for each in services.get(host, ())]:
+        service, _, namespace = host.partition(".")
+        if namespace != rendered.namespace or port not in [each["port"] for each in services.get(service, ())]:
             yield f"the settings look for {name} at {host}:{port}, where no service is"
 
 

@@ -19,8 +19,6 @@ from support.chart.helm import Rendered, render
 from support.chart.rules import load_settings
 from support.chart.values import MATRIX
 
-pytestmark = pytest.mark.xdist_group("chart")
-
 
 def objects(rendered: Rendered) -> set[tuple[str, str, str]]:
     return {

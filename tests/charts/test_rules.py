@@ -14,7 +14,6 @@ from support.chart.helm import CHART, NEWEST, OLDEST, Rendered, render, run_helm
 from support.chart.rules import RULES
 from support.chart.values import MATRIX
 
-pytestmark = pytest.mark.xdist_group("chart")
 _OF_GATEWAYS = "gateway.networking.k8s.io/"
 
 

@@ -14,8 +14,6 @@ import yaml
 from support.chart.helm import CHART, ROOT, HelmError, render
 from support.chart.values import MATRIX, SHARED
 
-pytestmark = pytest.mark.xdist_group("chart")
-
 BROUGHT: dict[str, Any] = MATRIX["brought along"]
 INGRESS = {"url": "https://sky.example.org", "ingress": {"enabled": True}}
 

@@ -13,7 +13,6 @@ from support.chart.helm import CHART, HelmError, render
 from support.chart.rules import RULES
 from support.chart.values import MATRIX
 
-pytestmark = pytest.mark.xdist_group("chart")
 MUTATIONS: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("mutations.yaml").read_text())
 RENDERED = [mutation for mutation in MUTATIONS if mutation["layer"] == "U"]
 BY_NAME = {rule.__name__: rule for rule in RULES}

@@ -5,7 +5,12 @@ from __future__ import annotations
 from xdist.scheduler import LoadScopeScheduling
 
 SHARED = {
-    "a cluster": ("cluster/test_control_plane.py", "cluster/test_helm.py", "cluster/test_kube_spawner.py"),
+    "a cluster": (
+        "cluster/test_chart.py",
+        "cluster/test_control_plane.py",
+        "cluster/test_helm.py",
+        "cluster/test_kube_spawner.py",
+    ),
     "a platform that is killed": ("e2e/test_jobs.py", "e2e/test_lab_releases.py", "e2e/test_process_model.py"),
     "a platform with a Portal": ("browser/test_portal.py", "browser/test_portal_queries.py"),
     "real catalogues": ("browser/test_lab.py", "e2e/test_lab.py", "e2e/test_readme.py", "preview/test_catalogues.py"),

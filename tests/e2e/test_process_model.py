@@ -8,9 +8,10 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ import pytest
 from websockets.sync.client import connect
 
 import pachon
+from pachon.app.settings import ListenSettings
 from pachon.hub.pages import HOLDERS_ONLY
 from pachon.identity.models import Scope
 from support.skies import make_release
@@ -35,6 +37,7 @@ _COUNT = {"LANG": "ADQL", "QUERY": "SELECT COUNT(*) AS n FROM sky.stars", "FORMA
 _LAB_TIMEOUT_S = 60.0
 _BEFORE_ROUTES = {"proxy": {"404"}}  # Traefik listens some milliseconds before it has read its routes
 _LOOPBACK = "127.0.0.1"
+_CHART_TESTS = Path(__file__).resolve().parents[2] / "helm" / "pachon" / "files"
 
 
 _PROXIES = ("traefik", "configurable-http-proxy")
@@ -100,6 +103,33 @@ def test_websockets_of_portal_and_lab_go_through_the_proxy(platform: Platform, l
     with connect(f"{sockets}/user/novice/api/events/subscribe", additional_headers=token, proxy=None) as events:
         assert events.response.status_code == httpx.codes.SWITCHING_PROTOCOLS
         events.ping().wait(30)
+
+
+def test_the_tests_that_the_chart_brings_pass_on_a_platform_that_is_well(platform: Platform) -> None:
+    listen = ListenSettings.model_validate(
+        {name.lower(): value for name, value in _with_prefix(platform.environment, "PACHON_LISTEN__")}
+    )
+    is_other = platform.environment.get("PACHON_HUB__PROXY") == _PROXIES[1]
+    addresses = {
+        "API": listen.api_url,
+        "PROXY": platform.base_url,
+        "HUB_HEALTH": f"{listen.hub_url}/hub/health",
+        "API_HEALTH": f"{listen.api_url}/api/status",
+        "PORTAL_HEALTH": f"{listen.portal_url}/portal/health",
+        "PROXY_HEALTH": f"{platform.base_url}{'/_chp_healthz' if is_other else '/api/status'}",
+        "DEMO_PASSWORDS": json.dumps(platform.accounts),
+    }
+    scripts = sorted(_CHART_TESTS.glob("test_*.py"))
+    assert [script.stem for script in scripts] == ["test_health", "test_login", "test_tap"]
+    for script in scripts:
+        done = subprocess.run([sys.executable, script], env=addresses, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+    wrong = {**addresses, "DEMO_PASSWORDS": '{"astronomer": "wrong"}'}
+    assert subprocess.run([sys.executable, scripts[1]], env=wrong, capture_output=True, check=False).returncode == 1
+
+
+def _with_prefix(environment: Mapping[str, str], prefix: str) -> Iterator[tuple[str, str]]:
+    return ((name.removeprefix(prefix), value) for name, value in environment.items() if name.startswith(prefix))
 
 
 @pytest.mark.parametrize(("path", "aspect"), [("/hub/spawn", "lab"), ("/portal/", "portal")])

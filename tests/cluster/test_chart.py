@@ -143,6 +143,7 @@ def test_homes_and_files_outlive_a_release_and_the_next_one_takes_them_up(cluste
     claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "home-ada"}, "spec": home}
     cluster.apply(claim, namespace=f"{sky}-labs")
     volumes = _volumes(cluster, sky)
+    assert all(volumes.values())
     gone = helm(cluster, "uninstall", sky, "--wait", TIMEOUT)
     assert gone.returncode == 0, gone.stderr
     assert names(cluster, f"pvc,{NOTHING_ELSE}", sky) == {("PersistentVolumeClaim", f"pachon-{name}") for name in KEPT}
@@ -156,6 +157,34 @@ def test_homes_and_files_outlive_a_release_and_the_next_one_takes_them_up(cluste
 def _volumes(cluster: Cluster, namespace: str) -> dict[str, str]:
     claims = cluster.read("pvc", "-n", namespace)["items"]
     return {each["metadata"]["name"]: each["spec"].get("volumeName", "") for each in claims}
+
+
+INCOMPLETE = {
+    "a secret that is not there": ({"secrets": {"existingSecret": "mine"}}, 'the secret "mine", which is not in the'),
+    "a secret without a key": ({"secrets": {"existingSecret": "short"}}, 'which has no key "portal-token": add it'),
+    "a database without its password": (
+        {"database": {"kind": "external", "external": {"host": "db", "existingSecret": "short"}}},
+        'database.external.existingSecret names the secret "short", which has no key "password"',
+    ),
+    "a storage class that is not there": (
+        {"storage": {"workspace": {"className": "fast"}}},
+        'storage.workspace.className is "fast", and the cluster has no such storage class: it has fake.',
+    ),
+}
+
+
+@pytest.mark.parametrize("case", INCOMPLETE)
+def test_what_the_cluster_lacks_stops_an_installation_before_anything_is_there(
+    cluster: Cluster, sky: str, case: str, tmp_path: Path
+) -> None:
+    values, told = INCOMPLETE[case]
+    (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "short"}, "stringData": {"api-token": "a"}}
+    cluster.apply(secret, namespace=sky)
+    done = helm(cluster, "install", sky, str(CHART), "--values", str(tmp_path / "values.yaml"))
+    assert done.returncode != 0
+    assert told in done.stderr
+    assert names(cluster, f"pvc,{NOTHING_ELSE}", sky) == {("Secret", "short")}
 
 
 def test_an_upgrade_keeps_secrets_and_restarts_only_what_reads_the_changed_settings(cluster: Cluster, sky: str) -> None:

@@ -52,6 +52,13 @@
 {{- end -}}
 {{- include "pachon.checkSizes" . -}}
 {{- include "pachon.checkSettings" . -}}
+{{- /* Whoever installs may list secrets, since helm keeps releases in them; without a cluster there is nothing to look into. */ -}}
+{{- if lookup "v1" "Secret" .Release.Namespace "" -}}
+{{- include "pachon.checkSecrets" . -}}
+{{- if $values.labs.createNamespace -}}
+{{- include "pachon.checkStorage" . -}}
+{{- end -}}
+{{- end -}}
 {{- end }}
 
 {{- define "pachon.checkSizes" -}}
@@ -89,6 +96,64 @@
 {{- fail (printf "settings.%s.%s is a secret, and settings are no place for one: put it into the secret that secrets.existingSecret names." $group $name) -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Secrets that are named must be there with their keys: pods would wait for them without end. */}}
+{{- define "pachon.checkSecrets" -}}
+{{- $wanted := dict -}}
+{{- if .Values.secrets.existingSecret -}}
+{{- $keys := list "api-token" "portal-token" "labs-token" "proxy-token" "cookie-secret" -}}
+{{- if eq .Values.auth.kind "demo" -}}
+{{- $keys = append $keys "demo-passwords" -}}
+{{- end -}}
+{{- if eq .Values.database.kind "bundled" -}}
+{{- $keys = append $keys "database-password" -}}
+{{- end -}}
+{{- $_ := set $wanted "secrets.existingSecret" (dict "name" .Values.secrets.existingSecret "keys" $keys) -}}
+{{- end -}}
+{{- if eq .Values.database.kind "external" -}}
+{{- with .Values.database.external -}}
+{{- $_ := set $wanted "database.external.existingSecret" (dict "name" .existingSecret "keys" (list .passwordKey)) -}}
+{{- end -}}
+{{- end -}}
+{{- if eq .Values.auth.kind "oidc" -}}
+{{- $_ := set $wanted "auth.oidc.existingSecret" (dict "name" .Values.auth.oidc.existingSecret "keys" (list "client-secret")) -}}
+{{- end -}}
+{{- range $value, $secret := $wanted -}}
+{{- $there := lookup "v1" "Secret" $.Release.Namespace $secret.name -}}
+{{- if not $there -}}
+{{- fail (printf "%s names the secret %q, which is not in the namespace %q: make it first, with the keys %s." $value $secret.name $.Release.Namespace (join ", " $secret.keys)) -}}
+{{- end -}}
+{{- range $secret.keys -}}
+{{- if not (hasKey ($there.data | default dict) .) -}}
+{{- fail (printf "%s names the secret %q, which has no key %q: add it." $value $secret.name .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Claims of a storage class that is not there stay pending without end. */}}
+{{- define "pachon.checkStorage" -}}
+{{- $volumes := dict "hub.storage" .Values.hub.storage "storage.releases" .Values.storage.releases "storage.workspace" .Values.storage.workspace -}}
+{{- if eq .Values.database.kind "bundled" -}}
+{{- $_ := set $volumes "database.storage" .Values.database.storage -}}
+{{- end -}}
+{{- $classes := list -}}
+{{- $default := "" -}}
+{{- range (lookup "storage.k8s.io/v1" "StorageClass" "" "").items -}}
+{{- $classes = append $classes .metadata.name -}}
+{{- if eq (dig "annotations" "storageclass.kubernetes.io/is-default-class" "false" .metadata) "true" -}}
+{{- $default = .metadata.name -}}
+{{- end -}}
+{{- end -}}
+{{- range $value, $volume := $volumes -}}
+{{- if and (not $volume.existingClaim) $volume.className (not (has $volume.className $classes)) -}}
+{{- fail (printf "%s.className is %q, and the cluster has no such storage class: it has %s." $value $volume.className (join ", " $classes | default "none")) -}}
+{{- end -}}
+{{- if not (or $volume.existingClaim $volume.className $default) -}}
+{{- fail (printf "%s.className is empty, and the cluster has no default storage class: name one of %s." $value (join ", " $classes | default "none, which an administrator must make first")) -}}
 {{- end -}}
 {{- end -}}
 {{- end }}

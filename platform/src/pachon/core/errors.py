@@ -9,6 +9,7 @@
     ├── ForbiddenError             known, but not allowed: says what is missing
     ├── ConflictError              not possible in the present state
     │   └── StaleError             somebody else changed it since: nothing was overwritten
+    ├── QuotaError                 a limit of what runs at once is reached: which, by how much, what frees it
     ├── UnavailableError           try again later: says when
     └── SetupError                 the machine or the settings do not allow it (commands exit with code 2)
 
@@ -106,6 +107,10 @@ class ConflictError(PachonError):
 
 class StaleError(ConflictError):
     """Somebody else changed the thing since it was read; nothing was overwritten."""
+
+
+class QuotaError(PachonError):
+    """What was asked would go over a limit of what runs at once; it is possible when something else has ended."""
 
 
 class UnavailableError(PachonError):

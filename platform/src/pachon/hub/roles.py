@@ -23,6 +23,9 @@ CUSTOM_SCOPES = {
     Scope.MOUNTS.value: {
         "description": "Ask which release folders a person's lab may see: for the hub's service `labs` alone"
     },
+    Scope.ALLOCATION.value: {
+        "description": "Reserve a part of the share of user computing: for the hub's service `labs` alone"
+    },
 }
 
 _ASPECTS = {Access.SPAWN: "self", Access.PORTAL: ACCESS_PORTAL}
@@ -67,7 +70,7 @@ def roles(settings: Settings) -> list[dict[str, object]]:
         {
             "name": "lab-starter",
             "description": "The hub itself, when it starts a lab",
-            "scopes": [Scope.MOUNTS.value],
+            "scopes": [Scope.MOUNTS.value, Scope.ALLOCATION.value],
             "services": [LABS_SERVICE],
         },
         {

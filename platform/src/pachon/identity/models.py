@@ -20,6 +20,8 @@ class Scope(StrEnum):
     """Read everybody's executions, texts included. No role has it unless the hub's configuration grants it."""
     MOUNTS = "custom:pachon:mounts"
     """Ask which release folders a person's lab may see. For the hub alone, which says whose lab it is."""
+    ALLOCATION = "custom:pachon:allocation"
+    """Reserve a part of the share of user computing, and give it back. For the hub alone, when it starts a lab."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from pachon.core.errors import (
     ForbiddenError,
     NotFoundError,
     PachonError,
+    QuotaError,
     StaleError,
     UnavailableError,
     UsageError,
@@ -25,6 +26,7 @@ _STATUS = (
     (NotFoundError, 404),
     (StaleError, 412),
     (ConflictError, 409),
+    (QuotaError, 429),
     (UnavailableError, 503),
 )
 _OK = 200

@@ -255,6 +255,28 @@ def _mounts(q: Quarry) -> Iterator[Request]:
     yield Request("/api/releases/mounts", method="POST", body=b"[]", headers=json)
 
 
+def _claim(q: Quarry) -> dict[str, object]:
+    names = {"namespace": q.release, "pod": q.table, "owner": q.release, "pool": q.release, "groups": [q.release]}
+    return {**names, "cpu_millicores": 1, "memory_bytes": 1, "uid": q.table}
+
+
+def _reservations(q: Quarry) -> Iterator[Request]:
+    yield _json("/api/allocation/reservations", _claim(q))
+    yield _json("/api/allocation/reservations", [])
+
+
+def _reservation(q: Quarry) -> Iterator[Request]:
+    yield Request(f"/api/allocation/reservations/{q.release}", method="DELETE")
+
+
+def _confirmation(q: Quarry) -> Iterator[Request]:
+    yield _json(f"/api/allocation/reservations/{q.release}/confirm", _claim(q))
+
+
+def _gone_pod(q: Quarry) -> Iterator[Request]:
+    yield Request(f"/api/allocation/pods/{q.release}/{q.table}", (("uid", q.column),), method="DELETE")
+
+
 def _totals(_quarry: Quarry) -> Iterator[Request]:
     yield Request("/api/queries/totals", (("days", "366"),))
 
@@ -351,6 +373,11 @@ PROBES: Mapping[str, Probe] = {
     "/api/releases/{release_id}/files": _files,
     "/api/releases/{release_id}/files/{path:path}": _file,
     "/api/releases/mounts": _mounts,
+    "/api/allocation": _page("/api/allocation"),
+    "/api/allocation/reservations": _reservations,
+    "/api/allocation/reservations/{reservation_id}": _reservation,
+    "/api/allocation/reservations/{reservation_id}/confirm": _confirmation,
+    "/api/allocation/pods/{namespace}/{pod}": _gone_pod,
     "/api/tap": _page("/api/tap"),
     "/api/tap/sync": _sync,
     "/api/tap/light-curve": _light_curve,

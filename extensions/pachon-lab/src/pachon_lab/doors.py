@@ -17,8 +17,12 @@ class Doors:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Derive them from `PACHON_API_URL` (`<base>/api`) and, if given, `PACHON_DOCS_URL`."""
-        api_url = environment.get("PACHON_API_URL", "").rstrip("/")
+        """Derive them from `PACHON_API_URL` (`<base>/api`) and, if given, `PACHON_DOCS_URL`.
+
+        `PACHON_PUBLIC_URL` is the base where a lab reaches the Web APIs under another address than browsers do.
+        """
+        public_url = environment.get("PACHON_PUBLIC_URL", "").rstrip("/")
+        api_url = f"{public_url}/api" if public_url else environment.get("PACHON_API_URL", "").rstrip("/")
         documentation = environment.get("PACHON_DOCS_URL", "")
         if not api_url:
             return cls(documentation=documentation)

@@ -10,9 +10,10 @@ import os
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, model_validator
+from pydantic import Field, HttpUrl, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
+from pachon.app.lab_settings import AllocationSettings, Group, LabSettings
 from pachon.rights.models import Access
 from pachon.rights.policy import RightsPolicy
 
@@ -30,11 +31,7 @@ def _inner_url(host: str, port: int) -> str:
     return f"http://{host}:{port}"
 
 
-class _Group(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ListenSettings(_Group):
+class ListenSettings(Group):
     """Where the processes listen, and under which names they find each other."""
 
     host: str = Field(
@@ -85,7 +82,7 @@ class ListenSettings(_Group):
         return _inner_url(self.proxy_api_host, self.proxy_api_port)
 
 
-class DatabaseSettings(_Group):
+class DatabaseSettings(Group):
     """Where state is kept."""
 
     url: str | None = Field(
@@ -93,7 +90,7 @@ class DatabaseSettings(_Group):
     )
 
 
-class IdentitySettings(_Group):
+class IdentitySettings(Group):
     """How the Web APIs learn who asks."""
 
     hub_url: HttpUrl | None = Field(None, description="Base of JupyterHub's REST API; default: from `listen`.")
@@ -109,7 +106,7 @@ class IdentitySettings(_Group):
     cookie_secret: SecretStr | None = Field(None, description="Key that seals the Web APIs' login cookie (secret).")
 
 
-class RightsSettings(_Group):
+class RightsSettings(Group):
     """Who holds data rights."""
 
     holder_groups: frozenset[str] = Field(
@@ -127,7 +124,7 @@ class RightsSettings(_Group):
         return RightsPolicy(self.holder_groups, self.years_until_public, self.open_to_all)
 
 
-class WorkerClassSettings(_Group):
+class WorkerClassSettings(Group):
     """Workers of one class of queries."""
 
     workers: int = Field(1, ge=1, description="Worker processes: as many queries run at once.")
@@ -169,7 +166,7 @@ _OF_CLASS: dict[str, dict[str, Any]] = {
 """For two cores and 24 GB of memory; `docs/adr/0019-classes-of-work.md` says how they grow."""
 
 
-class QuerySettings(_Group):
+class QuerySettings(Group):
     """Limits of catalogue queries."""
 
     default_rows: int = Field(100_000, ge=1, description="MAXREC when the request names none.")
@@ -210,7 +207,7 @@ class QuerySettings(_Group):
         return {**given, **{name: {**_OF_CLASS[name], **own} for name, own in partly.items()}}
 
 
-class JobSettings(_Group):
+class JobSettings(Group):
     """Limits of jobs: queries that are answered later, by asynchronous TAP."""
 
     path: Path | None = Field(
@@ -244,7 +241,7 @@ class JobSettings(_Group):
     )
 
 
-class ReceivingSettings(_Group):
+class ReceivingSettings(Group):
     """Limits of receiving requests with files."""
 
     at_once: int = Field(8, ge=1, description="Requests received at once in one process.")
@@ -259,7 +256,7 @@ class ReceivingSettings(_Group):
     stall_s: float = Field(30, gt=0, description="How long nothing may come of it, seconds.")
 
 
-class UploadSettings(_Group):
+class UploadSettings(Group):
     """Limits of tables that people send with a query."""
 
     path: Path | None = Field(
@@ -285,7 +282,7 @@ class UploadSettings(_Group):
     )
 
 
-class SavedQuerySettings(_Group):
+class SavedQuerySettings(Group):
     """Limits of saved queries."""
 
     path: Path | None = Field(
@@ -299,14 +296,14 @@ class SavedQuerySettings(_Group):
     )
 
 
-class ConeSettings(_Group):
+class ConeSettings(Group):
     """Limits of Simple Cone Search."""
 
     max_radius_deg: float = Field(10.0, gt=0, le=180, description="The largest SR allowed, degrees.")
     max_rows: int = Field(1_000_000, ge=1, description="The largest MAXREC allowed.")
 
 
-class DownloadSettings(_Group):
+class DownloadSettings(Group):
     """Limits of bulk download and of fetching results of jobs, for each process of the Web APIs."""
 
     max_streams: int = Field(256, ge=1, description="How many downloads may be under way.")
@@ -315,7 +312,7 @@ class DownloadSettings(_Group):
     stall_timeout_s: float = Field(60, gt=0, description="How long a client may take for 256 KiB, seconds.")
 
 
-class HubSettings(_Group):
+class HubSettings(Group):
     """JupyterHub, embedded."""
 
     proxy: str = Field("traefik", pattern="^(traefik|configurable-http-proxy)$", description="The proxy in front.")
@@ -328,6 +325,9 @@ class HubSettings(_Group):
     )
     authenticator_class: str = Field(
         _DEMO_AUTHENTICATOR, description="JupyterHub authenticator; the default serves demo accounts."
+    )
+    db_url: str | None = Field(
+        None, description="SQLAlchemy URL of JupyterHub's own database; default: SQLite in `home`."
     )
     config_files: tuple[Path, ...] = Field(
         (), description="Further JupyterHub configuration files, read last (production authenticators go there)."
@@ -350,7 +350,7 @@ class HubSettings(_Group):
         return self.admin_users | demo
 
 
-class DataSettings(_Group):
+class DataSettings(Group):
     """Where releases are read from."""
 
     path: Path | None = Field(None, description="Folder of releases; default: `releases` in `home`.")
@@ -397,6 +397,8 @@ class Settings(BaseSettings):
     scs: ConeSettings = ConeSettings()
     downloads: DownloadSettings = DownloadSettings()
     hub: HubSettings = HubSettings()
+    labs: LabSettings = LabSettings()
+    allocation: AllocationSettings = AllocationSettings()
     data: DataSettings = DataSettings()
 
     @classmethod

@@ -18,6 +18,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
 
 import pachon
+import pachon.allocation.handlers
 import pachon.app.pages.handlers
 import pachon.identity.handlers
 import pachon.queries.estimate.handlers
@@ -29,6 +30,7 @@ import pachon.releases.handlers
 import pachon.scs.handlers
 import pachon.tap.async_handlers
 import pachon.tap.handlers
+from pachon.allocation.watching import keep_true
 from pachon.app import middleware, wiring
 from pachon.app.housekeeping import keep_tidy
 from pachon.app.pages.handbook import Handbook
@@ -81,6 +83,7 @@ def create_app(services: Services) -> FastAPI:
         pachon.queries.saved.handlers.router,
         pachon.queries.saved.result_handlers.router,
         pachon.queries.saved.share_handlers.router,
+        pachon.allocation.handlers.router,
         _status_router,
     ):
         app.include_router(capability, prefix="/api")
@@ -131,6 +134,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         asyncio.create_task(keep_tidy(services)),
         asyncio.create_task(settle_runs(services.events, services.saved.runs)),
         asyncio.create_task(_warm_up(services)),
+        asyncio.create_task(keep_true(services.allocation, every_s=services.settings.allocation.look_every_s)),
     )
     try:
         yield

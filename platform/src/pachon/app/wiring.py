@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from anyio import CapacityLimiter
 from sqlalchemy import Engine as Database
 
+from pachon.allocation.models import AllocationLimits, Cap
+from pachon.allocation.service import AllocationService, Cluster
+from pachon.allocation.sql_storage import SqlLedgerStore
+from pachon.app.lab_settings import CapSettings
 from pachon.app.settings import Settings, WorkerClassSettings
 from pachon.core import clock
 from pachon.core.clock import Clock
@@ -95,6 +100,7 @@ class Services:
     saved: Saved
     waiters: Waiters
     scs: ConeSearchService
+    allocation: AllocationService
     tiles: TileService
     tile_threads: CapacityLimiter
     tile_admission: Admission
@@ -109,6 +115,7 @@ class Services:
         """End jobs and workers and close all connections."""
         await asyncio.to_thread(self.runner.close)
         await self.principals.aclose()
+        await self.allocation.aclose()
         self.engine.close()
         await asyncio.to_thread(self.spill.close)
         await asyncio.to_thread(self.tap.uploads.close)
@@ -177,6 +184,7 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
         saved=saved,
         waiters=Waiters(feed, outbox),
         scs=ConeSearchService(queries, releases, cone_limits, services=tap.services),
+        allocation=_allocation(settings, database, now=now),
         tiles=TileService(releases, SnapshotCatalogue),
         tile_threads=CapacityLimiter(settings.queries.tiles_at_once),
         tile_admission=Admission(_tile_limits(settings.queries.tiles_at_once)),
@@ -186,6 +194,39 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
         spill=spill,
         outbox=outbox,
         database=database,
+    )
+
+
+def _allocation(settings: Settings, database: Database, *, now: Clock) -> AllocationService:
+    given = settings.allocation
+    limits = AllocationLimits(
+        share=given.share,
+        per_user=_cap(given.per_user),
+        pools={name: _cap(cap) for name, cap in given.pools.items()},
+        reservation=timedelta(seconds=given.reservation_s),
+        stale=timedelta(seconds=given.stale_s),
+    )
+    return AllocationService(SqlLedgerStore(database, now=now), _cluster(settings), limits, now=now)
+
+
+def _cap(given: CapSettings) -> Cap:
+    return Cap.of(given.cpu, given.memory_bytes)
+
+
+def _cluster(settings: Settings) -> Cluster | None:
+    """Where labs run, if they are pods; its client takes seconds to import."""
+    if settings.labs.spawner != "kubernetes":
+        return None
+    from pachon.allocation.cluster import Facility, KubernetesCluster  # noqa: PLC0415 -- an extra of its own
+
+    declared = settings.allocation.capacity
+    return KubernetesCluster(
+        Facility(
+            namespace=settings.labs.namespace,
+            cpu=declared.cpu,
+            memory_bytes=declared.memory_bytes,
+            node_selector=settings.allocation.node_selector,
+        )
     )
 
 

@@ -35,8 +35,10 @@ NAMES = (
     "move.before-commit",
     "retire.before-delete",
     "clean.before-commit",
+    "start.after-reserve",
+    "start.after-create",
 )
-"""All points there are, in the order in which a command passes them."""
+"""All points there are, in the order in which a command, or the hub that starts a lab, passes them."""
 
 
 @dataclass(slots=True)

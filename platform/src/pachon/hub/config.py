@@ -18,6 +18,7 @@ NO_ISOLATION = (
     "Embedded mode isolates nobody from this machine: every lab runs as the user who started the platform. "
     "Use it alone or among people you trust."
 )
+KUBERNETES = "kubernetes"
 _LAB_START_TIMEOUT_S = 90
 _TELL_ROUTES_AGAIN_EVERY_S = 10
 
@@ -32,7 +33,8 @@ def configure(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- traitlets'
     c.JupyterHub.load_roles = roles.roles(settings)
     c.JupyterHub.services = roles.services(settings)
     c.JupyterHub.template_paths = [str(pages.FOLDER)]
-    c.JupyterHub.template_vars = pages.variables(settings, note=NO_ISOLATION)
+    is_local = settings.labs.spawner != KUBERNETES
+    c.JupyterHub.template_vars = pages.variables(settings, note=NO_ISOLATION if is_local else "")
 
 
 def _configure_hub(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- traitlets' Config takes any attribute
@@ -43,7 +45,7 @@ def _configure_hub(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- trait
     c.JupyterHub.hub_bind_url = f"http://{listen.inner_host}:{listen.hub_port}"
     c.JupyterHub.hub_connect_url = listen.hub_url
     c.JupyterHub.hub_routespec = proxy.HUB_PREFIX
-    c.JupyterHub.db_url = f"sqlite:///{folder / 'jupyterhub.sqlite'}"
+    c.JupyterHub.db_url = settings.hub.db_url or f"sqlite:///{folder / 'jupyterhub.sqlite'}"
     c.JupyterHub.cookie_secret_file = str(folder / "cookie_secret")
     c.JupyterHub.cleanup_servers = False
     c.JupyterHub.cleanup_proxy = False
@@ -82,6 +84,20 @@ def _configure_login(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- tra
 
 
 def _configure_labs(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- traitlets' Config takes any attribute
+    c.Spawner.default_url = "/lab"
+    c.Spawner.server_token_scopes = list(roles.LAB_TOKEN_SCOPES)
+    c.Spawner.environment = {
+        "PACHON_DOCS_URL": f"{settings.base_url}/docs/",
+        "PANEL_INLINE": "true",  # a lab may reach no other host
+        **_notebook_templates(settings),
+    }
+    if settings.labs.spawner == KUBERNETES:
+        _configure_pods(c, settings)
+    else:
+        _configure_processes(c, settings)
+
+
+def _configure_processes(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- traitlets' Config takes any attribute
     homes = settings.home.resolve() / "homes"
     c.JupyterHub.spawner_class = "pachon.hub.labs.LabSpawner"
     c.LabSpawner.platform_url = settings.api_url
@@ -89,18 +105,56 @@ def _configure_labs(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- trai
     c.LabSpawner.home_dir_template = str(homes / "{username}")
     c.Spawner.cmd = [sys.executable, "-m", "pachon.hub.singleuser"]
     c.Spawner.args = ["--allow-root"] if os.geteuid() == 0 else []
-    c.Spawner.default_url = "/lab"
     c.Spawner.start_timeout = c.Spawner.http_timeout = _LAB_START_TIMEOUT_S
     c.Spawner.mem_limit = settings.hub.lab_memory_bytes
-    c.Spawner.server_token_scopes = list(roles.LAB_TOKEN_SCOPES)
-    c.Spawner.environment = {
+    c.Spawner.environment |= {
         PLATFORM_MARK: str(settings.home.resolve()),
         "PACHON_API_URL": f"{settings.base_url}/api",
-        "PACHON_DOCS_URL": f"{settings.base_url}/docs/",
-        "PANEL_INLINE": "true",  # a lab may reach no other host
-        **_notebook_templates(settings),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
     }
+
+
+def _configure_pods(c: Any, settings: Settings) -> None:  # noqa: ANN401 -- traitlets' Config takes any attribute
+    """Pods that meet the Pod Security Standard `restricted`, without a token for Kubernetes."""
+    labs, storage = settings.labs, settings.labs.storage
+    c.JupyterHub.spawner_class = "pachon.hub.kube_labs.KubeLabSpawner"
+    c.JupyterHub.allow_named_servers = labs.named_servers > 0
+    c.JupyterHub.named_server_limit_per_user = labs.named_servers
+    c.Spawner.cmd = ["jupyterhub-singleuser"]
+    c.Spawner.start_timeout = labs.start_timeout_s
+    c.Spawner.environment |= {
+        "HOME": labs.home_path,
+        "PACHON_API_URL": settings.api_url,
+        "PACHON_PUBLIC_URL": settings.base_url,
+    }
+    spawner = c.KubeLabSpawner
+    spawner.labs = labs
+    spawner.pools = frozenset(settings.allocation.pools)
+    spawner.releases_root = settings.releases_path
+    spawner.platform_url = settings.api_url
+    spawner.platform_token = _secret(settings.hub.labs_token, "hub.labs_token")
+    spawner.namespace = labs.namespace
+    spawner.working_dir = labs.home_path
+    spawner.uid = spawner.gid = spawner.fs_gid = labs.user_id
+    spawner.pod_security_context = {
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+        "fsGroupChangePolicy": "OnRootMismatch",
+    }
+    spawner.container_security_context = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    spawner.automount_service_account_token = False
+    spawner.extra_pod_config = {"enableServiceLinks": False}
+    spawner.image_pull_policy = labs.pull_policy
+    spawner.image_pull_secrets = list(labs.pull_secrets)
+    spawner.node_selector = dict(labs.node_selector)
+    spawner.extra_labels = {"app.kubernetes.io/part-of": "pachon"}
+    spawner.storage_pvc_ensure = True
+    spawner.pvc_name_template = "home-{username}"
+    spawner.storage_capacity = str(storage.home_bytes)
+    spawner.storage_class = storage.home_class
+    spawner.storage_access_modes = [storage.home_access_mode]
+    spawner.volumes = {"home": {"name": "home", "persistentVolumeClaim": {"claimName": "{pvc_name}"}}}
+    spawner.volume_mounts = {"home": {"name": "home", "mountPath": labs.home_path}}
 
 
 def _notebook_templates(settings: Settings) -> dict[str, str]:

@@ -274,7 +274,7 @@ def test_a_start_without_hope_ends_at_once_with_its_reason(
                     }
                 ],
             },
-            "within 1 s: no machine has room for it (0/3 nodes are available: 3 Insufficient cpu); choose a smaller size",
+            "no machine has room for it (0/3 nodes are available: 3 Insufficient cpu); choose a smaller size",
         ),
         (waiting("ContainerCreating"), "its files or its software were not ready"),
         (waiting("ErrImagePull", "timeout"), "The image 'lab:1' cannot be fetched (timeout)"),

@@ -4,84 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
-import httpx
 import pytest
 
-from pachon.allocation.service import AllocationService
-from pachon.allocation.sql_storage import SqlLedgerStore
 from pachon.allocation.watching import keep_true
-from pachon.app import web
-from pachon.app.settings import Settings
-from pachon.app.wiring import Services
-from pachon.core.errors import AuthenticationError, QuotaError, UnavailableError
+from pachon.core.errors import QuotaError, UnavailableError
 from pachon.core.resources import Resources
 from pachon.hub.reservations import PodClaim, Reservations
-from pachon.identity.models import Principal, Scope
-from pachon.state.database import migrate, open_database
-from support.app import serving
-from support.ledgers import GIBIBYTE, LIMITS, NAMESPACE, Clock, ClusterDouble, claim, live
-
-HUB, NOVICE, ADMIN, STRANGER = "token-of-labs", "token-of-novice", "token-of-admin", "token-of-stranger"
-PEOPLE = {
-    HUB: Principal("service:labs", frozenset(), frozenset({Scope.ALLOCATION})),
-    NOVICE: Principal("novice", frozenset({"deep-team"}), frozenset({Scope.QUERY})),
-    ADMIN: Principal("admin", frozenset(), frozenset({Scope.QUERY, Scope.ADMIN})),
-    STRANGER: Principal("stranger", frozenset(), frozenset({Scope.QUERY})),
-}
-
-
-class People:
-    async def resolve(self, token: str) -> Principal:
-        if token not in PEOPLE:
-            raise AuthenticationError("Unknown.")
-        return PEOPLE[token]
-
-
-@dataclass
-class Ledger:
-    """The running application, and what is behind it."""
-
-    url: str
-    client: httpx.Client
-    service: AllocationService
-    cluster: ClusterDouble
-
-    def get(self, token: str | None = None) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return self.client.get("/api/allocation", headers=headers)
-
-
-@contextlib.asynccontextmanager
-async def _nothing_beside(_app: object) -> AsyncIterator[None]:
-    yield
-
-
-@contextlib.contextmanager
-def running(folder: Path, cluster: ClusterDouble | None) -> Iterator[Ledger]:
-    url = f"sqlite:///{folder / 'state.sqlite'}"
-    migrate(url)
-    database, clock = open_database(url), Clock()
-    service = AllocationService(SqlLedgerStore(database, now=clock), cluster, LIMITS, now=clock)
-    services = SimpleNamespace(settings=Settings(home=folder), allocation=service, principals=People())
-    app = web.create_app(cast("Services", services))
-    app.router.lifespan_context = _nothing_beside  # what runs in the background needs more than is here
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        with serving(app, listener), httpx.Client(base_url=address, trust_env=False) as client:
-            yield Ledger(address, client, service, cluster or ClusterDouble())
-    database.dispose()
+from pachon.identity.models import Scope
+from support.ledger_site import ADMIN, HUB, NOVICE, STRANGER, Ledger, running_ledger
+from support.ledgers import GIBIBYTE, NAMESPACE, ClusterDouble, claim, live
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with running(tmp_path, ClusterDouble()) as found:
+    with running_ledger(tmp_path, ClusterDouble()) as found:
         asyncio.run(found.service.look())
         yield found
 
@@ -173,11 +113,12 @@ def test_nobody_but_the_hub_reserves_or_gives_back(ledger: Ledger) -> None:
 
 
 def test_no_lab_starts_before_the_pods_that_run_were_counted_once(tmp_path: Path) -> None:
-    with running(tmp_path, ClusterDouble()) as ledger:
+    cluster = ClusterDouble()
+    with running_ledger(tmp_path, cluster) as ledger:
         hub = Reservations(f"{ledger.url}/api", HUB)
         with pytest.raises(UnavailableError, match="is being counted"):
             asyncio.run(hub.reserve(wanted()))
-        ledger.cluster.pods[claim("other").pod] = live(claim("other"), "uid-9")
+        cluster.pods[claim("other").pod] = live(claim("other"), "uid-9")
 
         async def watch_for_a_moment() -> None:
             with contextlib.suppress(TimeoutError):
@@ -190,7 +131,7 @@ def test_no_lab_starts_before_the_pods_that_run_were_counted_once(tmp_path: Path
 
 
 def test_where_labs_are_processes_nothing_is_counted_and_that_is_said(tmp_path: Path) -> None:
-    with running(tmp_path, None) as ledger:
+    with running_ledger(tmp_path, None) as ledger:
         told = ledger.get(NOVICE).json()
         assert (told["counted"], told["total"]) == (False, {"limit": None})
         headers = {"Authorization": f"Bearer {HUB}"}

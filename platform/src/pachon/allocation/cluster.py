@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 from kubernetes_asyncio import config
-from kubernetes_asyncio.client import ApiClient, CoreV1Api
+from kubernetes_asyncio.client import ApiClient, Configuration, CoreV1Api
 from kubernetes_asyncio.client.exceptions import ApiException
 
 from pachon.allocation.models import LivePod, Observation, PodName
@@ -105,17 +105,22 @@ class KubernetesCluster:
 
     async def _connected(self) -> ApiClient:
         if self._client is None:
-            try:
-                config.load_incluster_config()  # type: ignore[no-untyped-call]
-            except config.ConfigException:
-                await _load_file()
-            self._client = ApiClient()
+            self._client = ApiClient(await _credentials())
         return self._client
 
 
-async def _load_file() -> None:
+async def _credentials() -> Configuration:
+    found = Configuration()
     try:
-        await config.load_kube_config()
+        config.load_incluster_config(client_configuration=found)  # type: ignore[no-untyped-call]
+    except config.ConfigException:
+        await _read_file(found)
+    return found
+
+
+async def _read_file(found: Configuration) -> None:
+    try:
+        await config.load_kube_config(client_configuration=found)
     except config.ConfigException as error:
         raise SetupError(
             "No credentials for Kubernetes are here: run in a pod with a service account, or name a file in KUBECONFIG."

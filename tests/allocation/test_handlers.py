@@ -15,8 +15,8 @@ from pachon.core.errors import QuotaError, UnavailableError
 from pachon.core.resources import Resources
 from pachon.hub.reservations import PodClaim, Reservations
 from pachon.identity.models import Scope
-from support.ledger_site import ADMIN, HUB, NOVICE, STRANGER, Ledger, running_ledger
-from support.ledgers import GIBIBYTE, NAMESPACE, ClusterDouble, claim, live
+from support.ledger_site import ADMIN, NOVICE, STRANGER, Ledger, running_ledger
+from support.ledgers import GIBIBYTE, HUB, NAMESPACE, ClusterDouble, claim, live
 
 
 @pytest.fixture

@@ -24,9 +24,9 @@ from pachon.identity.models import Principal, Scope
 from pachon.state.database import migrate, open_database
 from support import ledgers
 from support.app import serving
-from support.ledgers import LIMITS
+from support.ledgers import HUB, LIMITS
 
-HUB, NOVICE, ADMIN, STRANGER = "token-of-labs", "token-of-novice", "token-of-admin", "token-of-stranger"
+NOVICE, ADMIN, STRANGER = "token-of-novice", "token-of-admin", "token-of-stranger"
 PEOPLE = {
     HUB: Principal("service:labs", frozenset(), frozenset({Scope.ALLOCATION})),
     NOVICE: Principal("novice", frozenset({"deep-team"}), frozenset({Scope.QUERY})),

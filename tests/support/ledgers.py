@@ -15,6 +15,8 @@ from pachon.core.resources import Resources
 from pachon.state.database import open_database
 
 NAMESPACE = "pachon-labs"
+HUB = "token-of-labs"
+"""Of the hub's service `labs`."""
 GIBIBYTE = 1024**3
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 CAPACITY = Resources(100_000, 400 * GIBIBYTE)

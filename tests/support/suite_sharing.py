@@ -10,6 +10,7 @@ SHARED = {
         "cluster/test_control_plane.py",
         "cluster/test_helm.py",
         "cluster/test_kube_spawner.py",
+        "cluster/test_labs.py",
     ),
     "a platform that is killed": ("e2e/test_jobs.py", "e2e/test_lab_releases.py", "e2e/test_process_model.py"),
     "a platform with a Portal": ("browser/test_portal.py", "browser/test_portal_queries.py"),

@@ -71,6 +71,7 @@ class KubernetesCluster:
         """Close the connections."""
         if self._client is not None:
             await self._client.close()
+            self._client = None
 
     async def _capacity(self) -> Resources:
         declared = self._facility

@@ -64,11 +64,11 @@ class Facts:
     def spawner(self, person: str) -> KubeLabSpawner:
         return lab_of(person, namespace=self.namespace, api_url=self.api_url, home=self.folder)
 
-    def die(self, person: str, point: str) -> int:
-        """Start a lab in a hub that dies at a failpoint; how that process ended."""
+    def dying_hub(self, person: str, point: str) -> subprocess.Popen[bytes]:
+        """A hub that starts a lab and dies at a failpoint."""
         words = [self.namespace, self.api_url, self.folder, self.kubeconfig, person, point]
         command = [sys.executable, "-m", "support.cluster.labs", *map(str, words)]
-        return subprocess.run(command, cwd=Path(__file__).parents[1], timeout=60, check=False).returncode
+        return subprocess.Popen(command, cwd=Path(__file__).parents[1])
 
     @contextlib.asynccontextmanager
     async def as_hub(self) -> AsyncIterator[None]:
@@ -215,8 +215,9 @@ def test_a_hub_that_dies_between_reserving_and_creating_or_confirming_leaves_not
     cluster: Cluster, facts: Facts
 ) -> None:
     asyncio.run(_look(facts))
-    assert facts.die("first", "start.after-reserve") == -signal.SIGKILL
-    assert facts.die("second", "start.after-create") == -signal.SIGKILL
+    deaths = {"first": "start.after-reserve", "second": "start.after-create"}
+    hubs = [facts.dying_hub(person, point) for person, point in deaths.items()]
+    assert [hub.wait(timeout=60) for hub in hubs] == [-signal.SIGKILL] * len(deaths)
     assert cluster.read("pods", "-n", facts.namespace)["items"][0]["metadata"]["name"] == "jupyter-second"
     assert facts.usage().owners == {"first": LAB, "second": LAB}
     facts.now.forward(121)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from traitlets.config import Config
 
+from pachon.app.lab_settings import LabImageSettings, LabSettings
 from pachon.app.settings import HubSettings, ListenSettings, Settings
 from pachon.hub import __main__ as hub
 from pachon.hub import proxy
@@ -66,3 +68,33 @@ def test_the_hub_as_a_part_of_the_platform_reads_the_platforms_configuration(mon
     (arguments,) = asked
     assert arguments[0] == "--config"
     assert Path(arguments[1]).samefile(Path(proxy.__file__).with_name("jupyterhub_config.py"))
+
+
+def test_labs_that_are_pods_ask_the_web_apis_inside_and_open_doors_outside(tmp_path: Path) -> None:
+    public_url, database = "https://sky.example.org", "postgresql+psycopg://hub@database/hub"
+    images = (LabImageSettings(name="science", image="lab:1"),)
+    labs = LabSettings(spawner="kubernetes", images=images, named_servers=2)
+    given = HubSettings(proxy_token="p" * 32, labs_token="l" * 32, db_url=database)
+    config = Config()
+    listen = ListenSettings(api_host="pachon-api.sky")
+    configure(config, Settings(home=tmp_path, public_url=public_url, hub=given, labs=labs, listen=listen))
+    assert config.Spawner.environment["PACHON_API_URL"] == "http://pachon-api.sky:8003/api"
+    assert Doors.from_environment(config.Spawner.environment).portal == f"{public_url}/portal/"
+    assert config.JupyterHub.db_url == database
+    assert config.JupyterHub.named_server_limit_per_user == 2
+    assert "Embedded" not in config.JupyterHub.template_vars["isolation_note"]
+
+
+@pytest.mark.parametrize(
+    ("labs", "told"),
+    [
+        ({"spawner": "kubernetes"}, "labs.images is empty"),
+        ({"sizes": [{"name": "s", "cpu": 1, "memory_bytes": 2**30}] * 2}, "labs.sizes has two choices of one name"),
+        ({"sizes": []}, "at least 1 item"),
+    ],
+)
+def test_labs_that_cannot_be_chosen_are_refused_in_the_settings(
+    tmp_path: Path, labs: dict[str, object], told: str
+) -> None:
+    with pytest.raises(ValidationError, match=told):
+        Settings(home=tmp_path, labs=labs)

@@ -18,6 +18,7 @@ from pachon.app.lab_settings import CapSettings
 from pachon.app.settings import Settings, WorkerClassSettings
 from pachon.core import clock
 from pachon.core.clock import Clock
+from pachon.core.errors import SetupError
 from pachon.core.own_folder import OwnFolder
 from pachon.identity.hub import HubPrincipals
 from pachon.identity.models import Principal
@@ -217,8 +218,12 @@ def _cluster(settings: Settings) -> Cluster | None:
     """Where labs run, if they are pods; its client takes seconds to import."""
     if settings.labs.spawner != "kubernetes":
         return None
-    from pachon.allocation.cluster import Facility, KubernetesCluster  # noqa: PLC0415 -- an extra of its own
-
+    try:
+        from pachon.allocation.cluster import Facility, KubernetesCluster  # noqa: PLC0415 -- an extra of its own
+    except ModuleNotFoundError as error:
+        raise SetupError(
+            f"labs.spawner is 'kubernetes' and {error.name} is not installed: install the extra 'kubernetes' of pachon."
+        ) from error
     declared = settings.allocation.capacity
     return KubernetesCluster(
         Facility(

@@ -99,7 +99,7 @@ def test_the_chart_is_installed_where_pod_security_is_enforced_and_nobody_warns(
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
-def test_the_hub_may_make_labs_and_no_account_may_do_anything_else(
+def test_the_hub_may_make_labs_the_web_apis_count_them_and_no_account_may_do_anything_else(
     cluster: Cluster, installation: Installation
 ) -> None:
     here, labs = installation.namespace, installation.labs
@@ -108,6 +108,9 @@ def test_the_hub_may_make_labs_and_no_account_may_do_anything_else(
         assert cluster.may(hub, verb, resource, labs)
         assert not cluster.may(hub, verb, resource, here)
         assert not any(cluster.may(other, verb, resource, labs) for other in others)
+    api = f"{here}:pachon-api"
+    assert cluster.may(api, "list", "pods", labs)
+    assert not any(cluster.may(api, *right) for right in (("list", "pods", here), ("create", "pods", labs)))
     for verb, resource in (("create", "roles"), ("create", "deployments.apps"), ("list", "secrets"), ("list", "nodes")):
         assert not cluster.may(hub, verb, resource, labs)
 

@@ -7,6 +7,7 @@ from xdist.scheduler import LoadScopeScheduling
 SHARED = {
     "a cluster": (
         "cluster/test_chart.py",
+        "cluster/test_chart_labs.py",
         "cluster/test_control_plane.py",
         "cluster/test_helm.py",
         "cluster/test_kube_spawner.py",

@@ -59,6 +59,11 @@ labels:
   {{- include "pachon.labels" . | nindent 2 }}
 {{- end }}
 
+{{/* Bytes of a number of GiB. */}}
+{{- define "pachon.bytes" -}}
+{{- mulf 1073741824 . | floor | int64 -}}
+{{- end }}
+
 {{/* Names of services and the port of each process. */}}
 {{- define "pachon.port" -}}
 {{- get (dict "proxy" "8000" "proxy-api" "8001" "hub" "8002" "api" "8003" "portal" "8004" "database" "5432" "lab" "8888") . -}}

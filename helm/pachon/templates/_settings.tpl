@@ -25,6 +25,30 @@ hub:
   authenticator_class: {{ . }}
   {{- end }}
   config_files: {{ include "pachon.configFiles" . }}
+labs:
+  spawner: kubernetes
+  namespace: {{ include "pachon.labsNamespace" . }}
+  images: {{ .Values.labs.images | toJson }}
+  sizes:
+    {{- range .Values.labs.sizes }}
+    - {name: {{ .name }}, cpu: {{ .cpu }}, memory_bytes: {{ include "pachon.bytes" .memoryGiB }}}
+    {{- end }}
+  storage:
+    home_bytes: {{ include "pachon.bytes" .Values.labs.homeGiB }}
+    {{- with .Values.labs.homeClassName }}
+    home_class: {{ . }}
+    {{- end }}
+    {{- with .Values.labs.releasesClaim }}
+    releases_claim: {{ . }}
+    {{- end }}
+  pull_policy: {{ .Values.images.pullPolicy }}
+  pull_secrets: {{ .Values.images.pullSecrets | toJson }}
+  node_selector: {{ .Values.labs.nodeSelector | toJson }}
+allocation:
+  share: {{ .Values.allocation.share }}
+  capacity:
+    cpu: {{ .Values.allocation.capacity.cpu }}
+    memory_bytes: {{ include "pachon.bytes" .Values.allocation.capacity.memoryGiB }}
 data:
   path: /srv/releases
   default_catalogues: false

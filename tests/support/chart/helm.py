@@ -61,7 +61,6 @@ class Rendered:
     """All objects of one release."""
 
     manifests: tuple[Manifest, ...]
-    values: Mapping[str, Any]
     namespace: str
 
     def of_kind(self, *kinds: str) -> list[Manifest]:
@@ -107,16 +106,4 @@ def render(
     options = ("--namespace", namespace, "--kube-version", kubernetes)
     text = run_helm("template", release, str(chart), *options, values=values or {})
     manifests = tuple(each for each in yaml.load_all(text, Loader=_LOADER) if each)
-    return Rendered(manifests, _all_values(chart, values or {}), namespace)
-
-
-def _all_values(chart: Path, given: Mapping[str, Any]) -> Mapping[str, Any]:
-    merged: dict[str, Any] = yaml.load((chart / "values.yaml").read_text(), Loader=_LOADER)
-    return _laid_over(merged, given)
-
-
-def _laid_over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    return below | {
-        key: _laid_over(below[key], value) if isinstance(value, dict) and isinstance(below.get(key), dict) else value
-        for key, value in above.items()
-    }
+    return Rendered(manifests, namespace)

@@ -22,14 +22,16 @@ from support.chart.helm import Manifest, Rendered
 
 _KEEP = "helm.sh/resource-policy"
 _CLAIMS = ("releases", "workspace", "hub", "database")
-_HUB_MAY = {
-    "pods": {"get", "list", "watch", "create", "delete"},
-    "persistentvolumeclaims": {"get", "list", "watch", "create", "delete"},
-    "secrets": {"get", "create", "patch", "delete"},
-    "events": {"get", "list", "watch"},
+_MAY = {
+    "hub": {
+        "pods": {"get", "list", "watch", "create", "delete"},
+        "persistentvolumeclaims": {"get", "list", "watch", "create", "delete"},
+        "secrets": {"get", "create", "patch", "delete"},
+        "events": {"get", "list", "watch"},
+    },
+    "api": {"pods": {"list"}},
 }
 _PROXY_HEALTH = "/_chp_healthz"
-_GIBIBYTE = 1024**3
 
 
 def every_container_has_requests_and_limits(rendered: Rendered) -> Iterator[str]:
@@ -57,27 +59,30 @@ def every_pod_is_restricted(rendered: Rendered) -> Iterator[str]:
             yield f"{name} is not locked: {container.get('securityContext')}"
 
 
-def only_the_hub_has_a_token_of_kubernetes(rendered: Rendered) -> Iterator[str]:
+def only_hub_and_web_apis_have_a_token_of_kubernetes(rendered: Rendered) -> Iterator[str]:
     for name, metadata, pod in rendered.pods():
-        is_hub = metadata["labels"]["app.kubernetes.io/component"] == "hub"
-        if pod.get("automountServiceAccountToken", True) is not is_hub:
-            yield f"{name} has a token: {not is_hub}"
+        needs_one = metadata["labels"]["app.kubernetes.io/component"] in _MAY
+        if pod.get("automountServiceAccountToken", True) is not needs_one:
+            yield f"{name} has a token: {not needs_one}"
     if any(account.get("automountServiceAccountToken") is not False for account in rendered.of_kind("ServiceAccount")):
         yield "an account hands its token to whoever uses it"
 
 
-def the_hub_may_make_labs_and_nothing_else(rendered: Rendered) -> Iterator[str]:
+def hub_and_web_apis_may_make_and_count_labs_and_nothing_else(rendered: Rendered) -> Iterator[str]:
     labs = rendered.one("ResourceQuota", "labs")["metadata"]["namespace"]
     yield from (f"{each['metadata']['name']} holds everywhere" for each in rendered.of_kind("ClusterRoleBinding"))
     for each in rendered.of_kind("Role", "RoleBinding"):
         if each["metadata"]["namespace"] != labs:
             yield f"{each['kind']} {each['metadata']['name']} holds in {each['metadata']['namespace']}"
-    may: dict[str, set[str]] = {}
-    for rule in chain.from_iterable(role["rules"] for role in rendered.of_kind("Role")):
-        for resource in rule["resources"]:
-            may.setdefault(resource, set()).update(rule["verbs"])
-    if may != _HUB_MAY:
-        yield f"the hub may {may}"
+    may: dict[str, dict[str, set[str]]] = {}
+    for role in rendered.of_kind("Role"):
+        for resource, verb in (
+            (each, verb) for rule in role["rules"] for each in rule["resources"] for verb in rule["verbs"]
+        ):
+            component = may.setdefault(role["metadata"]["labels"]["app.kubernetes.io/component"], {})
+            component.setdefault(resource, set()).add(verb)
+    if may != _MAY:
+        yield f"roles are {may}"
 
 
 def services_lead_to_pods(rendered: Rendered) -> Iterator[str]:
@@ -259,21 +264,26 @@ def a_drain_is_never_held_up(rendered: Rendered) -> Iterator[str]:
 
 
 def the_quota_follows_the_cap(rendered: Rendered) -> Iterator[str]:
-    allocation = rendered.values["allocation"]
-    cpu = math.floor(1000 * allocation["share"] * allocation["capacity"]["cpu"])
-    memory = math.floor(_GIBIBYTE * allocation["share"] * allocation["capacity"]["memoryGiB"])
-    hard = rendered.one("ResourceQuota", "labs")["spec"]["hard"]
+    """The cap that the ledger keeps, and the sizes that the hub offers: both are in the settings."""
+    settings = load_settings(rendered)
+    quota, limits = rendered.one("ResourceQuota", "labs"), rendered.one("LimitRange", "labs")
+    allocation, capacity = settings.allocation, settings.allocation.capacity
+    cpu, memory = (
+        math.floor(allocation.share * (amount or 0)) for amount in (1000 * (capacity.cpu or 0), capacity.memory_bytes)
+    )
+    hard = quota["spec"]["hard"]
     for kind in ("limits", "requests"):
         if (hard[f"{kind}.cpu"], hard[f"{kind}.memory"]) != (f"{cpu}m", str(memory)):
             yield f"{kind} of the quota are {hard}, the cap {cpu}m and {memory}"
-    largest = rendered.one("LimitRange", "labs")["spec"]["limits"][0]["max"]
-    sizes = rendered.values["labs"]["sizes"]
-    wanted = (
-        f"{math.floor(1000 * max(s['cpu'] for s in sizes))}m",
-        str(math.floor(_GIBIBYTE * max(s["memoryGiB"] for s in sizes))),
-    )
+    largest, home = (each["max"] for each in limits["spec"]["limits"])
+    sizes = settings.labs.sizes
+    wanted = (f"{math.floor(1000 * max(each.cpu for each in sizes))}m", str(max(each.memory_bytes for each in sizes)))
     if (largest["cpu"], largest["memory"]) != wanted:
         yield f"the largest container is {largest}, the largest size {wanted}"
+    if home["storage"] != str(settings.labs.storage.home_bytes):
+        yield f"the largest claim is {home}, a home {settings.labs.storage.home_bytes}"
+    if {each["metadata"]["namespace"] for each in (quota, limits)} != {settings.labs.namespace}:
+        yield f"the hub makes labs in {settings.labs.namespace}"
 
 
 def labs_are_restricted(rendered: Rendered) -> Iterator[str]:
@@ -360,8 +370,8 @@ def _ports(pod: Manifest) -> list[Manifest]:
 RULES: tuple[Callable[[Rendered], Iterator[str]], ...] = (
     every_container_has_requests_and_limits,
     every_pod_is_restricted,
-    only_the_hub_has_a_token_of_kubernetes,
-    the_hub_may_make_labs_and_nothing_else,
+    only_hub_and_web_apis_have_a_token_of_kubernetes,
+    hub_and_web_apis_may_make_and_count_labs_and_nothing_else,
     services_lead_to_pods,
     routes_lead_to_services,
     browsers_stay_with_one_portal,

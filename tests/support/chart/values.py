@@ -48,7 +48,16 @@ MATRIX: dict[str, dict[str, Any]] = {
         "api": {"replicas": 2},
         "portal": {"replicas": 2},
         "gateway": {"enabled": True, "parentRefs": [{"name": "doors"}], "sessionPersistence": True},
-        "labs": {"createNamespace": False, "internet": False, "prePull": False},
+        "labs": {
+            "createNamespace": False,
+            "internet": False,
+            "prePull": False,
+            "homeGiB": 0.5,
+            "homeClassName": "fast",
+            "releasesClaim": "releases",
+            "nodeSelector": {"pool": "labs"},
+        },
+        "allocation": {"share": 0.33, "capacity": {"cpu": 96.5, "memoryGiB": 384}},
     },
     "own login": {
         "url": "http://sky.example.org",

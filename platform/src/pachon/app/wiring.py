@@ -136,9 +136,7 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
     SetupError
         If the database cannot be opened.
     """
-    settings.home.mkdir(parents=True, exist_ok=True)
-    migrate(settings.database_url)
-    database = open_database(settings.database_url)
+    database = _database(settings)
     outbox = Outbox(database)
     store = FolderReleaseStore(settings.releases_path, settings.mass_path)
     releases = ReleaseService(store, settings.rights.policy(), base_url=settings.base_url, now=now)
@@ -196,6 +194,12 @@ def build(settings: Settings, *, now: Clock = clock.now) -> Services:
         outbox=outbox,
         database=database,
     )
+
+
+def _database(settings: Settings) -> Database:
+    settings.home.mkdir(parents=True, exist_ok=True)
+    migrate(settings.database_url)
+    return open_database(settings.database_url)
 
 
 def _allocation(settings: Settings, database: Database, *, now: Clock) -> AllocationService:

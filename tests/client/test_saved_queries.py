@@ -272,6 +272,19 @@ def test_a_version_that_is_run_again_takes_no_rows_from_those_that_shared_its_ru
     assert used_bytes() - before_bytes == 2 * once_bytes  # of version 1, and of the last run of version 2
 
 
+def test_who_reads_rows_that_the_last_run_did_not_renew_is_warned(
+    client: Client, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = client.ask(STARS).wait(30, on_change=lambda _: None)
+    rows = query.result().table
+    with monkeypatch.context() as patch:
+        patch.setattr(site.services.runner._store, "claim", lambda *_, **__: None)
+        query.run().abort()
+    with pytest.warns(UserWarning, match="the last ended with ABORTED"):
+        assert query.result().table == rows
+    assert query.row_count == len(rows)
+
+
 def test_the_same_on_another_release_tells_differences_and_what_is_missing(client: Client) -> None:
     query = client.ask(STARS).wait(30, on_change=lambda _: None)
     query.rerun("future").wait(30, on_change=lambda _: None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain, count
@@ -79,8 +80,8 @@ class Query:
 
     @property
     def row_count(self) -> int | None:
-        """Rows that the run of the newest version found; None if there are none or this token may not know."""
-        count = (self._current["run"] or {}).get("row_count")
+        """Rows of the newest version; None if there are none or this token may not know."""
+        count = (self._current.get("former_run") or self._current["run"] or {}).get("row_count")
         return None if count is None else int(count)
 
     @property
@@ -148,7 +149,7 @@ class Query:
         version: int | None = None,
         places: bool = False,
     ) -> Result:
-        """Rows, by the Arrow road; waits for a run under way.
+        """Rows, by the Arrow road; waits for a run under way, and warns if that brought none and these are older.
 
         Parameters
         ----------
@@ -172,6 +173,8 @@ class Query:
         """
         if version is None:
             self.wait()
+            if self._current.get("former_run") is not None:
+                warnings.warn(self._current["result"]["reason"], stacklevel=2)
         params: dict[str, str | int] = {"RESPONSEFORMAT": _ARROW, "offset": offset, "version": version or self.version}
         params |= {name: "true" for name, wanted in (("shown", shown), ("places", places)) if wanted}
         params |= {"columns": ",".join(columns)} if columns is not None else {}

@@ -6,8 +6,10 @@ import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pyarrow.compute as pc
 import pytest
 
@@ -31,6 +33,7 @@ from pachon_client import (
     UnavailableError,
     View,
 )
+from pachon_client.jobs import Job
 from pachon_client.showing import portal_page
 from pachon_client.waiting import Standing, read_standing
 from support.app import HOLDER, VISITOR, Site, running_site
@@ -163,16 +166,61 @@ def test_a_query_as_lines_of_python_brings_the_same_rows(
     assert len(lines["rows"]) == query.row_count == 70
 
 
+def kept_with_a_table(client: Client, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Query:
+    """A query that a table went with, and that table once more in the folder of who copies its lines."""
+    lines = ["<VOTABLE version='1.4'><RESOURCE><TABLE><FIELD name='n' datatype='int'/><DATA><TABLEDATA>"]
+    lines += [*(f"<TR><TD>{n}</TD></TR>" for n in range(3)), "</TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>"]
+    (folder / "mine.vot").write_text("".join(lines), encoding="utf-8")
+    monkeypatch.chdir(folder)
+    with (folder / "mine.vot").open("rb") as table:
+        form = {"LANG": "ADQL", "QUERY": "SELECT n FROM TAP_UPLOAD.mine", "UPLOAD": "mine,param:t", "PHASE": "RUN"}
+        answer = httpx.post(
+            f"{client.api_url}/tap/async",
+            data=form,
+            files={"t": table},
+            headers={"Authorization": f"Bearer {HOLDER}"},
+            trust_env=False,
+        )
+    Job(client._transport, job_id := answer.headers["Location"].rpartition("/")[2]).wait(30, on_change=lambda _: None)
+    document = client._transport.request("POST", "queries", body={"job": job_id}).json()
+    return client.open(document["id"])
+
+
+def test_lines_of_pyvo_name_the_tables_that_go_with_a_query_and_send_them(
+    client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    query = kept_with_a_table(client, tmp_path, monkeypatch)
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", HOLDER)
+    lines = dict[str, Any]()
+    assert "# mine.vot: VOTables of yours; those that were sent" in query.as_pyvo()
+    exec(query.as_pyvo(), lines)
+    assert list(lines["rows"]["n"]) == [0, 1, 2]
+
+
+@needs_newer_stilts
+def test_a_line_for_stilts_sends_the_tables_that_go_with_a_query(
+    client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given = kept_with_a_table(client, tmp_path, monkeypatch).as_topcat()
+    assert "Load mine.vot first, with the label mine.\n" in given
+    assert by_stilts(given) == ["n", "0", "1", "2"]
+
+
 @needs_newer_stilts
 def test_a_query_as_a_line_for_stilts_brings_the_same_rows(client: Client) -> None:
     query = client.ask(STARS, max_rows=70).wait(30, on_change=lambda _: None)
     given = query.as_topcat()
     assert f"TAP URL: {client.api_url}/tap\n" in given
-    command = shlex.split(given.partition("stilts ")[2])
+    assert len(by_stilts(given)) == 1 + 70
+
+
+def by_stilts(given: str) -> list[str]:
+    """Lines of CSV that the copied line for STILTS brings."""
+    command = shlex.split(given.partition("\nstilts ")[2])
     assert command[:2] == ["-Dauth.username=token", "-Dauth.password=$TOKEN"]
     stilts = [word.replace("username=me", "username=token") for word in logged_in(HOLDER)]
     done = subprocess.run([*stilts, *command[2:], "ofmt=csv"], capture_output=True, text=True, check=True, timeout=60)
-    assert len(done.stdout.splitlines()) == 1 + 70
+    return done.stdout.splitlines()
 
 
 def test_the_portal_is_framed_in_labs_unless_its_headers_forbid_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from itertools import chain, count
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -132,11 +131,11 @@ class Query:
         Raises
         ------
         UnavailableError
-            It still runs after that time.
+            It still runs after that time, or the platform has not answered for a minute.
         """
         tell = Progress(self._transport, self._job_id) if on_change is None else Changes(self, on_change)
-        states = chain([self.state], (self.refresh().state for _ in count()))
-        wait(states, tell, self.abort, what=f"Query {self.id}", timeout_s=timeout_s)
+        what = f"Query {self.id}"
+        wait(self.state, lambda: self.refresh().state, tell=tell, stop=self.abort, what=what, timeout_s=timeout_s)
         return self
 
     def result(

@@ -16,6 +16,7 @@ import pytest
 import pachon_client
 from client.double import Reply, running_double
 from pachon.identity.models import Scope
+from pachon.queries.saved.models import SavedLimits
 from pachon_client import (
     AdqlSelection,
     AuthenticationError,
@@ -306,31 +307,62 @@ def test_every_change_is_a_version_and_changes_of_others_are_not_lost(client: Cl
     assert (mine.version, mine.notes, mine.citation) == (4, "seen by me", f"{mine.id}.v4")
 
 
-def test_a_version_that_is_run_again_takes_no_rows_from_those_that_shared_its_run(client: Client) -> None:
-    def used_bytes() -> int:
-        return int(client._transport.get("queries/quota").json()["result_bytes"])
+def quota_bytes(client: Client) -> int:
+    return int(client._transport.get("queries/quota").json()["result_bytes"])
 
-    before_bytes = used_bytes()
+
+def test_a_version_that_is_run_again_takes_no_rows_from_those_that_shared_its_run(client: Client) -> None:
+    before_bytes = quota_bytes(client)
     query = client.ask(STARS).wait(30, on_change=lambda _: None)
-    once_bytes, rows = used_bytes() - before_bytes, query.result().table
+    once_bytes, rows = quota_bytes(client) - before_bytes, query.result().table
     query.edit(view=NORTH)
     for _ in range(2):
         query.run().wait(30, on_change=lambda _: None)
     assert query.result(version=1).table == query.result().table == rows
-    assert used_bytes() - before_bytes == 2 * once_bytes  # of version 1, and of the last run of version 2
+    assert quota_bytes(client) - before_bytes == 2 * once_bytes  # of version 1, and of the last run of version 2
 
 
-def test_who_reads_rows_that_the_last_run_did_not_renew_is_warned(
+def test_a_version_shows_its_former_rows_until_a_run_brings_others_and_says_why(
     client: Client, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     query = client.ask(STARS).wait(30, on_change=lambda _: None)
-    rows = query.result().table
+    rows, former, used_bytes = query.result().table, query.document["current"]["run"], quota_bytes(client)
     with monkeypatch.context() as patch:
         patch.setattr(site.services.runner._store, "claim", lambda *_, **__: None)
-        query.run().abort()
+        query.run()
+        with pytest.raises(NotFoundError, match="The run is QUEUED"):
+            query.result(version=1)
+        query.abort()
+    assert (query.state, query.document["current"]["former_run"], query.row_count) == ("ABORTED", former, len(rows))
     with pytest.warns(UserWarning, match="the last ended with ABORTED"):
         assert query.result().table == rows
-    assert query.row_count == len(rows)
+    counted = client._transport.get(f"queries/{query.id}/result/count").json()
+    assert counted == {"rows": len(rows), "matching": len(rows)}
+    assert query.note("looked at").document["current"]["former_run"] == former
+
+    with monkeypatch.context() as patch:
+        patch.setattr(site.services.saved.runs, "_limits", SavedLimits(max_result_bytes_per_person=10))
+        query.run().wait(30, on_change=lambda _: None)
+    with pytest.warns(UserWarning, match="delete results or queries"):
+        assert query.result().table == rows
+
+    query.run().wait(30, on_change=lambda _: None)
+    assert (query.document["current"]["former_run"], query.result().table) == (None, rows)
+    assert query.result(version=1).table == rows  # its own last run failed: it keeps what it shows
+    client._transport.request("DELETE", f"queries/{query.id}/result")
+    assert quota_bytes(client) == used_bytes
+
+
+def test_the_former_rows_go_when_the_new_ones_fit_in_their_place(
+    client: Client, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = client.ask(STARS).wait(30, on_change=lambda _: None)
+    used_bytes = quota_bytes(client)
+    monkeypatch.setattr(site.services.saved.runs, "_limits", SavedLimits(max_result_bytes_per_person=used_bytes))
+    query.run().wait(30, on_change=lambda _: None)
+    told = query.document["current"]["result"]
+    assert (told["available"], told["reason"]) == (True, None)
+    assert quota_bytes(client) == used_bytes
 
 
 def test_the_same_on_another_release_tells_differences_and_what_is_missing(client: Client) -> None:

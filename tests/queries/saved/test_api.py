@@ -21,7 +21,6 @@ from pachon.core.ids import new_id
 from pachon.identity.cookies import LOGIN_COOKIE
 from pachon.identity.login import login_seal
 from pachon.identity.models import Scope
-from pachon.queries.saved.models import SavedLimits
 from support.app import AS_HOLDER, AS_VISITOR, Site, running_site
 from support.jobs import finished, make, phase, until
 from support.saved_queries import VIEW
@@ -458,51 +457,6 @@ def test_a_full_quota_keeps_the_figures_and_says_what_to_do(site: Site, monkeypa
     assert query["current"]["run"]["row_count"] == 2000
     assert "delete results or queries" in query["current"]["result"]["reason"]
     assert "has no rows" in message(call(site, "GET", f"/{query['id']}/result"), 404)
-
-
-def test_a_version_shows_its_former_rows_until_a_run_brings_others_and_says_why(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    query = ran(site, new(site, run=True)["id"])
-    path, former = f"/{query['id']}", query["current"]["run"]
-    before = call(site, "GET", "/quota").json()["result_bytes"]
-    with monkeypatch.context() as patch:
-        patch.setattr(site.services.runner._store, "claim", lambda *_, **__: None)
-        job = call(site, "POST", f"{path}/run").json()["current"]["run"]["job"]
-        assert "The run is QUEUED" in message(call(site, "GET", f"{path}/result"), 404)
-        site.client.post(f"/api/tap/async/{job}/phase", data={"PHASE": "ABORT"}, headers=AS_LEAD)
-    failed = told(site, query["id"])
-    assert (failed["state"], failed["current"]["run"]["phase"], failed["current"]["former_run"]) == (
-        *("ABORTED", "ABORTED"),
-        former,
-    )
-    assert "the last ended with ABORTED" in failed["current"]["result"]["reason"]
-    assert (rows(site, query["id"]).num_rows, call(site, "GET", f"{path}/result/count").json()["rows"]) == (2000, 2000)
-    edited = call(site, "PATCH", path, json={"notes": "looked at"}, headers={"If-Match": "*"}).json()
-    assert edited["current"]["former_run"] == former
-
-    with monkeypatch.context() as patch:
-        patch.setattr(site.services.saved.runs, "_limits", SavedLimits(max_result_bytes_per_person=10))
-        call(site, "POST", f"{path}/run")
-        kept_out = ran(site, query["id"])["current"]
-    assert (kept_out["result"]["available"], kept_out["former_run"]) == (True, former)
-    assert "delete results or queries" in kept_out["result"]["reason"]
-
-    call(site, "POST", f"{path}/run")
-    last = ran(site, query["id"])["current"]
-    assert (last["former_run"], last["result"]["reason"]) == (None, None)
-    assert rows(site, query["id"], version=1).num_rows == 2000  # its last run failed: it keeps what it shows
-    assert call(site, "DELETE", f"{path}/result").status_code == 204
-    assert call(site, "GET", "/quota").json()["result_bytes"] == before
-
-
-def test_the_former_rows_go_when_the_new_ones_fit_in_their_place(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    query = ran(site, new(site, run=True)["id"])
-    used = call(site, "GET", "/quota").json()["result_bytes"]
-    monkeypatch.setattr(site.services.saved.runs, "_limits", SavedLimits(max_result_bytes_per_person=used))
-    call(site, "POST", f"/{query['id']}/run")
-    assert ran(site, query["id"])["current"]["result"]["reason"] is None
-    assert call(site, "GET", "/quota").json()["result_bytes"] == used
 
 
 def test_deleting_a_result_frees_its_room_and_deleting_a_query_all_of_it(site: Site) -> None:

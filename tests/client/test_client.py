@@ -17,7 +17,8 @@ import pytest
 
 import pachon_client
 from client.double import Double, Reply, running_double
-from pachon_client import Client
+from pachon_client import Client, UnavailableError, waiting
+from pachon_client.jobs import Job
 
 LONG_ID = 2**53 + 1
 SCHEMA = pa.schema(
@@ -300,3 +301,39 @@ def test_as_many_executions_are_asked_for_as_are_wanted(double: Double, client: 
 def test_no_module_takes_the_name_of_something_that_people_call() -> None:
     modules = {module.name for module in pkgutil.iter_modules(pachon_client.__path__)}
     assert not modules & set(pachon_client.__all__)
+
+
+def test_who_waits_for_a_job_outlasts_a_platform_that_is_away_for_a_moment(
+    double: Double, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = [Reply(status=503, headers={"Retry-After": "0"}), Reply(status=502), Reply(b"EXEC", cut=True)]
+    answers = iter([*away, Reply(b"EXECUTING"), Reply(status=503), Reply(b"COMPLETED")])
+    monkeypatch.setattr(double, "answer", lambda _: next(answers))
+    phases = list[str]()
+    Job(client._transport, "j1").wait(30, on_change=lambda job: phases.append(job.phase))
+    assert phases == ["QUEUED", "EXECUTING", "COMPLETED"]
+
+
+def test_who_waits_for_a_job_of_a_platform_that_stays_away_is_told_so_in_one_sentence(
+    double: Double, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(double, "answer", lambda _: Reply(status=503))
+    job = Job(client._transport, "j1")
+    with pytest.raises(UnavailableError, match=r"^Job j1 may still run, but the platform has not answered for 0 s \("):
+        job.wait(0.05, on_change=lambda _: None)
+    monkeypatch.setattr(waiting, "PATIENCE_S", 0.2)
+    with pytest.raises(UnavailableError, match=r"^Job j1 may still run"):
+        job.wait(on_change=lambda _: None)
+
+
+def test_an_interrupt_stops_the_job_or_says_that_it_could_not(double: Double, client: Client) -> None:
+    def interrupt(_: Job) -> None:
+        raise KeyboardInterrupt
+
+    double.replies["/api/tap/async/j1/phase"] = Reply(b"ABORTED")
+    with pytest.raises(KeyboardInterrupt):
+        Job(client._transport, "j1").wait(on_change=interrupt)
+    assert double.asked[0].form == {"PHASE": ["ABORT"]}
+    double.replies["/api/tap/async/j1/phase"] = Reply(status=502)
+    with pytest.raises(UnavailableError, match=r"^Job j1 could not be stopped and may still run: "):
+        Job(client._transport, "j1").wait(on_change=interrupt)

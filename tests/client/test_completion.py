@@ -145,14 +145,16 @@ def test_who_types_waits_a_moment_only_and_the_platform_is_asked_once() -> None:
     assert len(asked) == 2
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("error", [UnreachableError("Nothing answers."), KeyError("tables"), TypeError("no list")])
 def test_a_platform_without_an_answer_is_asked_again_later_and_in_silence(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], error: Exception
 ) -> None:
     asked, clock = list[int](), [0.0]
 
     def fetch() -> Vocabulary:
         asked.append(1)
-        raise UnreachableError("Nothing answers.")
+        raise error
 
     shelf = VocabularyShelf(fetch, now=lambda: clock[0])
     for _ in range(3):

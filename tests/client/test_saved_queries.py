@@ -6,14 +6,17 @@ import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pyarrow.compute as pc
 import pytest
 
 import pachon_client
 from client.double import Reply, running_double
 from pachon.identity.models import Scope
+from pachon.queries.saved.models import SavedLimits
 from pachon_client import (
     AdqlSelection,
     AuthenticationError,
@@ -31,6 +34,7 @@ from pachon_client import (
     UnavailableError,
     View,
 )
+from pachon_client.jobs import Job
 from pachon_client.showing import portal_page
 from pachon_client.waiting import Standing, read_standing
 from support.app import HOLDER, VISITOR, Site, running_site
@@ -163,16 +167,61 @@ def test_a_query_as_lines_of_python_brings_the_same_rows(
     assert len(lines["rows"]) == query.row_count == 70
 
 
+def kept_with_a_table(client: Client, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Query:
+    """A query that a table went with, and that table once more in the folder of who copies its lines."""
+    lines = ["<VOTABLE version='1.4'><RESOURCE><TABLE><FIELD name='n' datatype='int'/><DATA><TABLEDATA>"]
+    lines += [*(f"<TR><TD>{n}</TD></TR>" for n in range(3)), "</TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>"]
+    (folder / "mine.vot").write_text("".join(lines), encoding="utf-8")
+    monkeypatch.chdir(folder)
+    with (folder / "mine.vot").open("rb") as table:
+        form = {"LANG": "ADQL", "QUERY": "SELECT n FROM TAP_UPLOAD.mine", "UPLOAD": "mine,param:t", "PHASE": "RUN"}
+        answer = httpx.post(
+            f"{client.api_url}/tap/async",
+            data=form,
+            files={"t": table},
+            headers={"Authorization": f"Bearer {HOLDER}"},
+            trust_env=False,
+        )
+    Job(client._transport, job_id := answer.headers["Location"].rpartition("/")[2]).wait(30, on_change=lambda _: None)
+    document = client._transport.request("POST", "queries", body={"job": job_id}).json()
+    return client.open(document["id"])
+
+
+def test_lines_of_pyvo_name_the_tables_that_go_with_a_query_and_send_them(
+    client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    query = kept_with_a_table(client, tmp_path, monkeypatch)
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", HOLDER)
+    lines = dict[str, Any]()
+    assert "# mine.vot: VOTables of yours; those that were sent" in query.as_pyvo()
+    exec(query.as_pyvo(), lines)
+    assert list(lines["rows"]["n"]) == [0, 1, 2]
+
+
+@needs_newer_stilts
+def test_a_line_for_stilts_sends_the_tables_that_go_with_a_query(
+    client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given = kept_with_a_table(client, tmp_path, monkeypatch).as_topcat()
+    assert "Load mine.vot first, with the label mine.\n" in given
+    assert by_stilts(given) == ["n", "0", "1", "2"]
+
+
 @needs_newer_stilts
 def test_a_query_as_a_line_for_stilts_brings_the_same_rows(client: Client) -> None:
     query = client.ask(STARS, max_rows=70).wait(30, on_change=lambda _: None)
     given = query.as_topcat()
     assert f"TAP URL: {client.api_url}/tap\n" in given
-    command = shlex.split(given.partition("stilts ")[2])
+    assert len(by_stilts(given)) == 1 + 70
+
+
+def by_stilts(given: str) -> list[str]:
+    """Lines of CSV that the copied line for STILTS brings."""
+    command = shlex.split(given.partition("\nstilts ")[2])
     assert command[:2] == ["-Dauth.username=token", "-Dauth.password=$TOKEN"]
     stilts = [word.replace("username=me", "username=token") for word in logged_in(HOLDER)]
     done = subprocess.run([*stilts, *command[2:], "ofmt=csv"], capture_output=True, text=True, check=True, timeout=60)
-    assert len(done.stdout.splitlines()) == 1 + 70
+    return done.stdout.splitlines()
 
 
 def test_the_portal_is_framed_in_labs_unless_its_headers_forbid_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,18 +307,62 @@ def test_every_change_is_a_version_and_changes_of_others_are_not_lost(client: Cl
     assert (mine.version, mine.notes, mine.citation) == (4, "seen by me", f"{mine.id}.v4")
 
 
-def test_a_version_that_is_run_again_takes_no_rows_from_those_that_shared_its_run(client: Client) -> None:
-    def used_bytes() -> int:
-        return int(client._transport.get("queries/quota").json()["result_bytes"])
+def quota_bytes(client: Client) -> int:
+    return int(client._transport.get("queries/quota").json()["result_bytes"])
 
-    before_bytes = used_bytes()
+
+def test_a_version_that_is_run_again_takes_no_rows_from_those_that_shared_its_run(client: Client) -> None:
+    before_bytes = quota_bytes(client)
     query = client.ask(STARS).wait(30, on_change=lambda _: None)
-    once_bytes, rows = used_bytes() - before_bytes, query.result().table
+    once_bytes, rows = quota_bytes(client) - before_bytes, query.result().table
     query.edit(view=NORTH)
     for _ in range(2):
         query.run().wait(30, on_change=lambda _: None)
     assert query.result(version=1).table == query.result().table == rows
-    assert used_bytes() - before_bytes == 2 * once_bytes  # of version 1, and of the last run of version 2
+    assert quota_bytes(client) - before_bytes == 2 * once_bytes  # of version 1, and of the last run of version 2
+
+
+def test_a_version_shows_its_former_rows_until_a_run_brings_others_and_says_why(
+    client: Client, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = client.ask(STARS).wait(30, on_change=lambda _: None)
+    rows, former, used_bytes = query.result().table, query.document["current"]["run"], quota_bytes(client)
+    with monkeypatch.context() as patch:
+        patch.setattr(site.services.runner._store, "claim", lambda *_, **__: None)
+        query.run()
+        with pytest.raises(NotFoundError, match="The run is QUEUED"):
+            query.result(version=1)
+        query.abort()
+    assert (query.state, query.document["current"]["former_run"], query.row_count) == ("ABORTED", former, len(rows))
+    with pytest.warns(UserWarning, match="the last ended with ABORTED"):
+        assert query.result().table == rows
+    counted = client._transport.get(f"queries/{query.id}/result/count").json()
+    assert counted == {"rows": len(rows), "matching": len(rows)}
+    assert query.note("looked at").document["current"]["former_run"] == former
+
+    with monkeypatch.context() as patch:
+        patch.setattr(site.services.saved.runs, "_limits", SavedLimits(max_result_bytes_per_person=10))
+        query.run().wait(30, on_change=lambda _: None)
+    with pytest.warns(UserWarning, match="delete results or queries"):
+        assert query.result().table == rows
+
+    query.run().wait(30, on_change=lambda _: None)
+    assert (query.document["current"]["former_run"], query.result().table) == (None, rows)
+    assert query.result(version=1).table == rows  # its own last run failed: it keeps what it shows
+    client._transport.request("DELETE", f"queries/{query.id}/result")
+    assert quota_bytes(client) == used_bytes
+
+
+def test_the_former_rows_go_when_the_new_ones_fit_in_their_place(
+    client: Client, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = client.ask(STARS).wait(30, on_change=lambda _: None)
+    used_bytes = quota_bytes(client)
+    monkeypatch.setattr(site.services.saved.runs, "_limits", SavedLimits(max_result_bytes_per_person=used_bytes))
+    query.run().wait(30, on_change=lambda _: None)
+    told = query.document["current"]["result"]
+    assert (told["available"], told["reason"]) == (True, None)
+    assert quota_bytes(client) == used_bytes
 
 
 def test_the_same_on_another_release_tells_differences_and_what_is_missing(client: Client) -> None:

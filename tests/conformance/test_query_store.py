@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from pachon.core import clock
-from pachon.core.errors import LimitError, NotFoundError
+from pachon.core.errors import ConflictError, LimitError, NotFoundError
 from pachon.core.ids import new_id
 from pachon.identity.models import Principal
 from pachon.queries.saved.models import Audience, SavedQuery, Share, Upload, Wanted, Whose
@@ -260,11 +260,33 @@ def test_a_run_shows_in_the_list_and_is_found_by_its_job(
     assert runs.has_version(begun.id)
     assert runs.known({begun.id, "none"}) == {begun.id}
     assert runs.of_execution(owner, job_id=f"job-{made.id}", execution_id=None) == made.id
-    runs.add(replace(begun, id=new_id()))
-    assert not runs.has_version(begun.id)
+    later = replace(begun, id=new_id())
+    runs.add(later)
+    assert runs.get(later.id).former_id == store.get(made.id).newest.former.id == begun.id
+    assert (runs.has_version(begun.id), runs.has_version(begun.id, besides=later.id)) == (True, False)
     assert runs.of_execution("eve", job_id=f"job-{made.id}", execution_id=None) is None
     with pytest.raises(NotFoundError, match="no version 5"):
         runs.add(replace(begun, id=new_id(), version=5))
+
+
+def test_of_runs_that_begin_at_once_a_version_has_one(store: SavedQueryStore, runs: QueryRunStore, owner: str) -> None:
+    made, refused = kept(store, query(owner)), list[str]()
+    ready = threading.Barrier(8)
+
+    def begin() -> None:
+        ready.wait(10)
+        try:
+            runs.add(run(made, job_id=f"job-{made.id}"))
+        except ConflictError as error:
+            refused.append(error.message)
+
+    threads = [threading.Thread(target=begin) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert refused == ["Version 1 of this query is running already."] * 7
+    assert runs.of_job(f"job-{made.id}") == (store.get(made.id).newest.run,)
 
 
 def test_deleting_leaves_nothing_behind(

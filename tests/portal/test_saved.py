@@ -15,6 +15,7 @@ import pytest
 from panel.widgets import Button
 
 from pachon.core.errors import UsageError
+from pachon.portal import pages
 from pachon.portal.copies import copies_html
 from pachon.portal.queries_page import Listed, queries_html
 from pachon.portal.saved_rows import places_shown, wanted_query
@@ -101,6 +102,20 @@ def test_who_may_not_read_the_data_sees_the_query_and_why_there_are_no_rows() ->
         assert "sky.stars" in living.ask._editor.value
         assert living.page.saved.save_button.label == "Save a copy"
         assert living.queries == []
+
+    live(source, story, wanted=f"?q={query_id}")
+
+
+def test_rows_that_the_last_run_did_not_renew_are_shown_and_said_to_be_older(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = MemorySource()
+    query_id = saved(source)
+    told = "The rows are those of the run of 2026-11-25 12:00 UTC: the last ended with ERROR."
+    source.saved.documents[query_id]["current"]["result"] = {"available": True, "reason": told}
+    monkeypatch.setattr(pages, "rows_of", lambda _: stars(100))
+
+    async def story(living: Session) -> None:
+        await living.until(lambda: told in living.page.saved.status.object)
+        assert len(living.page.results.result) == 100
 
     live(source, story, wanted=f"?q={query_id}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import chain, count
 from typing import Self
 
 from pachon_client.errors import NotFoundError, RequestError
@@ -47,11 +46,11 @@ class Job:
         Raises
         ------
         UnavailableError
-            It still runs after that time.
+            It still runs after that time, or the platform has not answered for a minute.
         """
         tell = Progress(self._transport, self.id) if on_change is None else Changes(self, on_change)
-        phases = chain([self.phase], (self.refresh().phase for _ in count()))
-        wait(phases, tell, self.abort, what=f"Job {self.id}", timeout_s=timeout_s)
+        what = f"Job {self.id}"
+        wait(self.phase, lambda: self.refresh().phase, tell=tell, stop=self.abort, what=what, timeout_s=timeout_s)
         return self
 
     def result(self) -> Result:

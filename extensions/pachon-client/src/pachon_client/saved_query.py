@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from itertools import chain, count
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -79,8 +79,8 @@ class Query:
 
     @property
     def row_count(self) -> int | None:
-        """Rows that the run of the newest version found; None if there are none or this token may not know."""
-        count = (self._current["run"] or {}).get("row_count")
+        """Rows of the newest version; None if there are none or this token may not know."""
+        count = (self._current.get("former_run") or self._current["run"] or {}).get("row_count")
         return None if count is None else int(count)
 
     @property
@@ -131,11 +131,11 @@ class Query:
         Raises
         ------
         UnavailableError
-            It still runs after that time.
+            It still runs after that time, or the platform has not answered for a minute.
         """
         tell = Progress(self._transport, self._job_id) if on_change is None else Changes(self, on_change)
-        states = chain([self.state], (self.refresh().state for _ in count()))
-        wait(states, tell, self.abort, what=f"Query {self.id}", timeout_s=timeout_s)
+        what = f"Query {self.id}"
+        wait(self.state, lambda: self.refresh().state, tell=tell, stop=self.abort, what=what, timeout_s=timeout_s)
         return self
 
     def result(
@@ -148,7 +148,7 @@ class Query:
         version: int | None = None,
         places: bool = False,
     ) -> Result:
-        """Rows, by the Arrow road; waits for a run under way.
+        """Rows, by the Arrow road; waits for a run under way, and warns if that brought none and these are older.
 
         Parameters
         ----------
@@ -172,6 +172,8 @@ class Query:
         """
         if version is None:
             self.wait()
+            if self._current.get("former_run") is not None:
+                warnings.warn(self._current["result"]["reason"], stacklevel=2)
         params: dict[str, str | int] = {"RESPONSEFORMAT": _ARROW, "offset": offset, "version": version or self.version}
         params |= {name: "true" for name, wanted in (("shown", shown), ("places", places)) if wanted}
         params |= {"columns": ",".join(columns)} if columns is not None else {}

@@ -18,28 +18,28 @@ import os
 
 import pyvo
 import requests
-
+{table}
 adql = {adql}
 session = requests.Session()
 session.headers["Authorization"] = "Bearer " + os.environ["JUPYTERHUB_API_TOKEN"]  # elsewhere: a token from {tokens}
 tap = pyvo.dal.TAPService({tap}, session=session)
-rows = tap.search(adql{maxrec}).to_table()
+{sent}rows = tap.search(adql{maxrec}{uploads}).to_table()
 """
 
 _TOPCAT = """\
 TOPCAT: VO, Table Access Protocol (TAP) Query.
 TAP URL: {tap}
 Log in with any user name; the password is a token from {tokens}.
-ADQL:
+{sent}ADQL:
 {adql}
 
 STILTS, with the token in TOKEN:
-stilts -Dauth.username=token -Dauth.password="$TOKEN" tapquery tapurl={quoted_tap} sync=false{maxrec} adql={quoted_adql}
+stilts -Dauth.username=token -Dauth.password="$TOKEN" tapquery tapurl={quoted_tap} sync=false{more} adql={quoted_adql}
 """
 
 
 def snippets(query: Mapping[str, Any], api_url: str, address: str) -> dict[str, str]:
-    """The texts by name: `python`, `pyvo`, `topcat`.
+    """The texts by name: `python`, `pyvo`, `topcat`; tables that go with the query are named in them.
 
     Parameters
     ----------
@@ -51,6 +51,7 @@ def snippets(query: Mapping[str, Any], api_url: str, address: str) -> dict[str, 
         By which the reader opens the query: its id or a link.
     """
     adql, max_rows = query["current"]["adql"], query["current"].get("max_rows")
+    sent = {each["name"]: each["uri"] for each in query["current"].get("uploads") or ()}
     tap, tokens = f"{api_url}/tap", f"{api_url.removesuffix('/api')}/hub/token"
     return {
         "python": _PYTHON.format(address=python_literal(address)),
@@ -59,6 +60,7 @@ def snippets(query: Mapping[str, Any], api_url: str, address: str) -> dict[str, 
             tap=python_literal(tap),
             tokens=tokens,
             maxrec="" if max_rows is None else f", maxrec={max_rows}",
+            **_for_pyvo(sent),
         ),
         "topcat": _TOPCAT.format(
             tap=tap,
@@ -66,9 +68,49 @@ def snippets(query: Mapping[str, Any], api_url: str, address: str) -> dict[str, 
             adql=adql,
             quoted_tap=shlex.quote(tap),
             quoted_adql=shlex.quote(adql),
-            maxrec="" if max_rows is None else f" maxrec={max_rows}",
+            more=_stilts_uploads(sent) + ("" if max_rows is None else f" maxrec={max_rows}"),
+            sent=_labels(sent) + _comment(sent, ""),
         ),
     }
+
+
+def _for_pyvo(sent: Mapping[str, str]) -> dict[str, str]:
+    """The argument `uploads`, and a word about files that are to be given."""
+    places = {name: python_literal(_place(name, uri)) for name, uri in sent.items()}
+    values = {
+        name: f'Table.read({place}, format="votable")' if _is_file(sent[name]) else place
+        for name, place in places.items()
+    }
+    given = ", ".join(f"{python_literal(name)}: {value}" for name, value in values.items())
+    table = "from astropy.table import Table\n" if any(map(_is_file, sent.values())) else ""
+    return {"uploads": f", uploads={{{given}}}" if sent else "", "sent": _comment(sent, "# "), "table": table}
+
+
+def _labels(sent: Mapping[str, str]) -> str:
+    """What is to be loaded in TOPCAT."""
+    return "".join(f"Load {_place(name, uri)} first, with the label {name}.\n" for name, uri in sent.items())
+
+
+def _stilts_uploads(sent: Mapping[str, str]) -> str:
+    """Parameters of `tapquery` (SUN/256)."""
+    numbered = enumerate(sent.items(), start=1)
+    words = (f" upload{n}={shlex.quote(_place(name, uri))} upname{n}={name}" for n, (name, uri) in numbered)
+    return f" nupload={len(sent)}{''.join(words)}" if sent else ""
+
+
+def _comment(sent: Mapping[str, str], mark: str) -> str:
+    files = [_place(name, uri) for name, uri in sent.items() if _is_file(uri)]
+    told = f"{mark}{', '.join(files)}: VOTables of yours; those that were sent with the query are not kept.\n"
+    return told if files else ""
+
+
+def _place(name: str, uri: str) -> str:
+    """Where a table is read; one that was sent as a file is given by whoever runs the text."""
+    return f"{name}.vot" if _is_file(uri) else uri
+
+
+def _is_file(uri: str) -> bool:
+    return uri.lower().startswith("param:")
 
 
 def python_literal(text: str) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 
-from pachon_client.errors import PachonClientError
 from pachon_client.models import Function, Table
 
+_LOG = logging.getLogger(__name__)
 _FRESH_S, _RETRY_S = 600.0, 30.0
 
 
@@ -60,8 +61,8 @@ class VocabularyShelf:
         try:
             self._held = self._fetch()
             wait_s = _FRESH_S
-        except PachonClientError:
-            return  # nobody asked for anything that failed: there are no words to offer yet
+        except Exception:  # noqa: BLE001 -- the edge of a thread: nobody asked for anything that failed
+            _LOG.debug("there are no words to offer yet", exc_info=True)
         finally:
             with self._lock:
                 self._next_s, self._thread = self._now() + wait_s, None

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from pachon_client.errors import PachonClientError, UnavailableError
+from pachon_client.errors import AnswerError, PachonClientError, UnavailableError, UnreachableError
 from pachon_client.transport import Transport
 
 OVER = frozenset({"COMPLETED", "ERROR", "ABORTED", "ARCHIVED"})
 """Phases in which a job stays."""
 
+PATIENCE_S = 60.0
+"""How long a platform may be away before who waits for a run is told."""
+
+_AWAY = (UnavailableError, UnreachableError, AnswerError)
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
 _UWS = "{http://www.ivoa.net/xml/UWS/v1.0}"
 _QUEUE = "{urn:pachon:queue}queue"
@@ -62,19 +67,22 @@ def read_standing(document: bytes, now: datetime) -> Standing:
 
 
 def wait(
-    phases: Iterable[str],
+    phase: str,
+    read: Callable[[], str],
+    *,
     tell: Callable[[str], None],
     stop: Callable[[], object],
-    *,
     what: str,
     timeout_s: float | None,
 ) -> None:
-    """Wait until a phase is one that stays.
+    """Wait until a phase is one that stays; a platform that does not answer is asked again for a minute.
 
     Parameters
     ----------
-    phases
-        Reads the phase again each time it is asked for one.
+    phase
+        As it was read last.
+    read
+        Reads it again.
     tell
         Called with each.
     stop
@@ -85,21 +93,47 @@ def wait(
     Raises
     ------
     UnavailableError
-        It still runs after `timeout_s`.
+        It still runs after `timeout_s`, or the platform does not answer any more.
     """
     started_s, pause_s = time.monotonic(), _FIRST_PAUSE_S
+    end_s = math.inf if timeout_s is None else started_s + timeout_s
     try:
-        for phase in phases:
+        while True:
             tell(phase)
             if phase in OVER or phase == "DRAFT":
                 return
-            if timeout_s is not None and time.monotonic() - started_s > timeout_s:
+            if time.monotonic() > end_s:
                 raise UnavailableError(f"{what} is still {phase} after {timeout_s:g} s.")
             time.sleep(pause_s)
             pause_s = min(_LONGEST_PAUSE_S, pause_s * 1.5)
+            phase = _outlasting(read, what=what, end_s=end_s)
     except KeyboardInterrupt:
-        stop()
+        _stop(stop, what=what)
         raise
+
+
+def _outlasting(read: Callable[[], str], *, what: str, end_s: float) -> str:
+    """Read, and again while the platform is away, but no longer than a minute and not after `end_s`."""
+    away_since_s, pause_s = math.inf, _FIRST_PAUSE_S
+    while True:
+        try:
+            return read()
+        except _AWAY as error:
+            now_s = time.monotonic()
+            away_since_s = min(away_since_s, now_s)
+            if now_s >= min(away_since_s + PATIENCE_S, end_s):
+                away = f"the platform has not answered for {now_s - away_since_s:.0f} s ({str(error).rstrip('.')})"
+                raise UnavailableError(f"{what} may still run, but {away}.") from None
+            asked_s = getattr(error, "retry_after_s", None) or 0
+            time.sleep(min(max(pause_s, asked_s), away_since_s + PATIENCE_S - now_s, end_s - now_s))
+            pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
+
+
+def _stop(stop: Callable[[], object], *, what: str) -> None:
+    try:
+        stop()
+    except PachonClientError as error:
+        raise UnavailableError(f"{what} could not be stopped and may still run: {error}") from None
 
 
 class Progress:

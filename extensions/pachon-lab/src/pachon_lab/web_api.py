@@ -13,7 +13,7 @@ import httpx
 from pachon_lab.errors import LabError
 
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
-_MAX_CONNECTIONS = 20
+_MAX_CONNECTIONS, _MAX_STREAMS = 20, 100
 _BAD_GATEWAY = 502
 
 Params = list[tuple[str, str]]
@@ -35,8 +35,8 @@ class WebApi:
     def __init__(self, url: str, token: str, *, agent: str) -> None:
         self.url = url.rstrip("/")
         headers = {"User-Agent": agent} | ({"Authorization": f"Bearer {token}"} if token else {})
-        limits = httpx.Limits(max_connections=_MAX_CONNECTIONS)
-        self._http = httpx.AsyncClient(headers=headers, timeout=_TIMEOUT, limits=limits)
+        self._http = _client(headers, _MAX_CONNECTIONS)
+        self._streams = _client(headers, _MAX_STREAMS)
 
     async def json(
         self,
@@ -61,9 +61,9 @@ class WebApi:
 
     @asynccontextmanager
     async def stream(self, path: str, headers: Mapping[str, str]) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The body of `GET <url>/<path>` as it comes."""
-        request = self._http.build_request("GET", self._address(path), headers=dict(headers))
-        response = await self._sent(request, stream=True)
+        """The body of `GET <url>/<path>` as it comes, by a connection that no other request waits for."""
+        request = self._streams.build_request("GET", self._address(path), headers=dict(headers))
+        response = await self._sent(self._streams, request, stream=True)
         try:
             if response.is_error:
                 await response.aread()
@@ -73,14 +73,14 @@ class WebApi:
             await response.aclose()
 
     async def _ask(self, method: str, path: str, **given: Any) -> httpx.Response:  # noqa: ANN401 -- what httpx takes
-        response = await self._sent(self._http.build_request(method, self._address(path), **given))
+        response = await self._sent(self._http, self._http.build_request(method, self._address(path), **given))
         if response.is_error:
             raise _refusal(response)
         return response
 
-    async def _sent(self, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
+    async def _sent(self, client: httpx.AsyncClient, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
         try:
-            return await self._http.send(request, stream=stream)
+            return await client.send(request, stream=stream)
         except httpx.TimeoutException:
             raise LabError(f"{request.url} did not answer in time; try again.", status=_BAD_GATEWAY) from None
         except httpx.HTTPError as error:
@@ -90,6 +90,10 @@ class WebApi:
         if not self.url:
             raise LabError("This lab belongs to no platform: PACHON_API_URL is not set.", status=503)
         return f"{self.url}/{path}"
+
+
+def _client(headers: Mapping[str, str], max_connections: int) -> httpx.AsyncClient:
+    return httpx.AsyncClient(headers=headers, timeout=_TIMEOUT, limits=httpx.Limits(max_connections=max_connections))
 
 
 def _refusal(response: httpx.Response) -> LabError:

@@ -390,6 +390,8 @@ class PortalPage:
         def restore() -> None:
             lost = ("its selection",) if viewed.is_chosen_elsewhere and not can_choose else ()
             self.saved.missing((*self.results.restore(viewed), *unshown, *lost))
+            if can_choose and current["result"]["reason"]:
+                self.saved.say(current["result"]["reason"])
             if viewed.is_chosen_elsewhere and can_choose:
                 self._choose_shown(query)
 

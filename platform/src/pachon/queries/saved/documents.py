@@ -107,7 +107,7 @@ class ResultDocument(_Told):
     """Whether there are rows for the reader, and why not."""
 
     available: bool
-    reason: str | None = None
+    reason: str | None = Field(None, description="Why there are none, or why they are those of `former_run`.")
     address: str | None = None
     size_bytes: int | None = None
 
@@ -142,7 +142,10 @@ class VersionDocument(_Told):
     max_rows: int | None = None
     uploads: list[UploadDocument] = []
     view: dict[str, Any] | None = None
-    run: RunDocument | None = None
+    run: RunDocument | None = Field(None, description="The last run.")
+    former_run: RunDocument | None = Field(
+        None, description="The run whose rows are the result, if the last run ended without rows."
+    )
     result: ResultDocument
     citation: str = Field(description="Id of this version, to be cited; `address` resolves it.")
     address: str

@@ -92,6 +92,8 @@ class QueryRun:
         Size on disk of the rows that are kept; None if they are not.
     error
         Why there are no rows, or why they are not kept; one sentence.
+    former_id
+        The run before it whose rows are kept, and shown if this one ends without rows.
     """
 
     id: str
@@ -111,6 +113,7 @@ class QueryRun:
     overflow: bool = False
     result_bytes: int | None = None
     error: str | None = None
+    former_id: str | None = None
 
     @property
     def is_over(self) -> bool:
@@ -130,6 +133,10 @@ class Version:
         Number of the version that its author had before them; less than `number` - 1 if others were quicker.
     note
         What its author says of the change.
+    run
+        Its last run.
+    former
+        The run that `run.former_id` names.
     """
 
     number: int
@@ -139,6 +146,14 @@ class Version:
     based_on: int = 0
     note: str = ""
     run: QueryRun | None = None
+    former: QueryRun | None = None
+
+    @property
+    def shown(self) -> QueryRun | None:
+        """The run whose rows are shown: the last, unless that ended without rows and those of the former are kept."""
+        run, former = self.run, self.former
+        falls_back = run is not None and run.is_over and run.result_bytes is None
+        return former if falls_back and former is not None and former.result_bytes is not None else run
 
 
 class Audience(StrEnum):

@@ -63,8 +63,9 @@ class ResultService:
             return f"This result was made for a member of {', '.join(sorted(missing))}; run the query yourself."
         return None
 
-    def absence(self, principal: Principal, run: QueryRun | None) -> str | None:
-        """Why there are no rows for this person; None if there are."""
+    def absence(self, principal: Principal, version: Version) -> str | None:
+        """Why there are no rows of a version for this person; None if there are."""
+        run = version.shown
         if run is None:
             return _NOT_RUN
         if (refusal := self.refusal(principal, run)) is not None:
@@ -114,10 +115,10 @@ class ResultService:
             first.close()
 
     def _readable(self, principal: Principal, version: Version) -> QueryRun:
-        run = version.run
+        run = version.shown
         if (refusal := self.refusal(principal, run)) is not None:
             raise ForbiddenError(refusal)
-        absence = self.absence(principal, run)
+        absence = self.absence(principal, version)
         if run is None or absence is not None:
             raise NotFoundError(f"Version {version.number} has no rows: {absence or _NOT_RUN}")
         return run

@@ -129,7 +129,7 @@ def count(
     version = saved.settled(version)
     rows = saved.results.rows(reader.principal, version, Window(condition=asked.condition(version)))
     try:
-        return {"rows": version.run.row_count if version.run else 0, "matching": rows.count()}
+        return {"rows": version.shown.row_count if version.shown else 0, "matching": rows.count()}
     finally:
         rows.close()
 

@@ -84,7 +84,7 @@ class RunService:
         self._now = now
 
     def run(self, principal: Principal, query: SavedQuery, *, client: str) -> QueryRun:
-        """Run the newest version as a job of this person; rows that no version points at any more are not kept.
+        """Run the newest version as a job of this person; the former rows are shown until there are new ones.
 
         Raises
         ------
@@ -109,10 +109,12 @@ class RunService:
             client=client,
             job_id=job.id,
         )
-        self._runs.add(run)
+        try:
+            self._runs.add(run)
+        except PachonError:
+            self._jobs.service.delete(principal, job.id)
+            raise
         self._jobs.service.run(principal, job.id)
-        if version.run is not None and not self._runs.has_version(version.run.id):
-            self.drop(version.run)
         return run
 
     def check(self, principal: Principal, content: Content) -> None:
@@ -213,10 +215,10 @@ class RunService:
             self.settled(run)
 
     def drop(self, run: QueryRun) -> None:
-        """Keep the rows of a run no longer; its figures stay."""
-        if run.result_bytes is not None:
-            self._runs.change(run.id, lambda old: replace(old, result_bytes=None, error="Its rows are not kept."))
+        """Keep the rows of a run no longer, nor those shown while it has none; its figures stay."""
+        self._runs.change(run.id, lambda old: replace(_without_rows(old), former_id=None))
         self._results.remove(run.id)
+        self._drop_former(run)
 
     def tidy(self) -> None:
         """Delete old files that no run knows."""
@@ -251,25 +253,45 @@ class RunService:
         )
         if job.phase is JobPhase.COMPLETED:
             figures = self._kept(figures, job)
-        return self._runs.change(run.id, lambda old: old if old.is_over else figures)
+        ended = self._runs.change(run.id, lambda old: old if old.is_over else figures)
+        if ended.result_bytes is not None:
+            self._drop_former(run)
+        return ended
+
+    def _drop_former(self, run: QueryRun) -> None:
+        """Keep the rows no longer that a run replaced, unless a version still shows them."""
+        if run.former_id is not None and not self._runs.has_version(run.former_id):
+            self._runs.change(run.former_id, _without_rows)
+            self._results.remove(run.former_id)
 
     def _kept(self, run: QueryRun, job: Job) -> QueryRun:
         owner = self._store.get(run.query_id).owner
         most = self._limits.max_result_bytes_per_person
-        if self._runs.used_bytes(owner) + job.size_bytes > most:
+        if self._runs.used_bytes(owner) - self._freed_bytes(run) + job.size_bytes > most:
             full = (
                 f"Its rows are not kept: with them, what is kept for {owner} would be more than the "
                 f"{most // _MEBIBYTE} MiB allowed; delete results or queries, then run it again."
             )
             return replace(run, error=full)
         try:
-            return replace(run, result_bytes=self._results.keep(run.id, self._jobs.spool.path(job)))
+            size_bytes = self._results.keep(run.id, self._jobs.spool.path(job))
         except PachonError as error:
             return replace(run, error=error.message)
+        return replace(run, result_bytes=size_bytes, former_id=None)
+
+    def _freed_bytes(self, run: QueryRun) -> int:
+        """Size of the former rows, if they go when those of this run are kept."""
+        if run.former_id is None or self._runs.has_version(run.former_id, besides=run.id):
+            return 0
+        return self._runs.get(run.former_id).result_bytes or 0
 
 
 def _moved(run: QueryRun, job: Job) -> QueryRun:
     return run if run.is_over else replace(run, phase=job.phase.value, started_at=job.started_at)
+
+
+def _without_rows(run: QueryRun) -> QueryRun:
+    return run if run.result_bytes is None else replace(run, result_bytes=None, error="Its rows are not kept.")
 
 
 def _ended(run: QueryRun, *, error: str) -> QueryRun:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Engine, exists, func, insert, select, update
+from sqlalchemy import Connection, Engine, exists, func, insert, or_, select, update
 
-from pachon.core.errors import NotFoundError
+from pachon.core.errors import ConflictError, NotFoundError
 from pachon.queries.saved import sql_search
 from pachon.queries.saved.models import QueryRun
 from pachon.queries.saved.sql_storage import announce, lock, next_place, read_query
@@ -22,10 +23,14 @@ class SqlQueryRunStore:
         self._engine = engine
 
     def add(self, run: QueryRun) -> None:
-        """Keep a run as the newest of its version."""
+        """Keep a run as the newest of its version; the query's row is locked meanwhile."""
         version = (VERSIONS.c.query_id == run.query_id, VERSIONS.c.number == run.version)
         with writing(self._engine) as connection:
             old_place = lock(connection, run.query_id)
+            before = _before(connection, run)
+            if before is not None and not before.is_over:
+                raise ConflictError(f"Version {run.version} of this query is running already.")
+            run = replace(run, former_id=None if before is None else _with_rows(before))
             connection.execute(insert(RUNS), run_row(run))
             if not connection.execute(update(VERSIONS).where(*version).values(run_id=run.id)).rowcount:
                 raise NotFoundError(f"This query has no version {run.version}.")
@@ -42,6 +47,11 @@ class SqlQueryRunStore:
                 connection.execute(update(RUNS).where(RUNS.c.id == run_id).values(run_row(new)))
                 _tell(connection, new, old_place)
         return new
+
+    def get(self, run_id: str) -> QueryRun:
+        """A run."""
+        with reading(self._engine) as connection:
+            return _one(connection, run_id)
 
     def of_job(self, job_id: str) -> tuple[QueryRun, ...]:
         """The runs that a job is for."""
@@ -72,15 +82,29 @@ class SqlQueryRunStore:
         with reading(self._engine) as connection:
             return int(connection.scalar(wanted) or 0)
 
-    def has_version(self, run_id: str) -> bool:
-        """Whether a version points at a run."""
+    def has_version(self, run_id: str, *, besides: str = "") -> bool:
+        """Whether a version points at a run, or at a later one that falls back on its rows."""
+        later = select(RUNS.c.id).where(RUNS.c.former_id == run_id, RUNS.c.id != besides)
+        points = or_(VERSIONS.c.run_id == run_id, VERSIONS.c.run_id.in_(later))
         with reading(self._engine) as connection:
-            return bool(connection.scalar(select(exists().where(VERSIONS.c.run_id == run_id))))
+            return bool(connection.scalar(select(exists().where(points))))
 
     def known(self, run_ids: Collection[str]) -> frozenset[str]:
         """Which of these runs there are."""
         with reading(self._engine) as connection:
             return frozenset(connection.scalars(select(RUNS.c.id).where(RUNS.c.id.in_(run_ids))))
+
+
+def _before(connection: Connection, run: QueryRun) -> QueryRun | None:
+    """The run that the version of a new one points at."""
+    version = (VERSIONS.c.query_id == run.query_id, VERSIONS.c.number == run.version)
+    wanted = select(RUNS).join(VERSIONS, VERSIONS.c.run_id == RUNS.c.id).where(*version)
+    row = connection.execute(wanted).mappings().one_or_none()
+    return None if row is None else run_from(row)
+
+
+def _with_rows(run: QueryRun) -> str | None:
+    return run.former_id if run.result_bytes is None else run.id
 
 
 def _one(connection: Connection, run_id: str) -> QueryRun:

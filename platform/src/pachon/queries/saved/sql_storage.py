@@ -13,7 +13,7 @@ from pachon.core.errors import LimitError, NotFoundError
 from pachon.core.ids import new_id
 from pachon.identity.models import Principal
 from pachon.queries.saved import sql_search
-from pachon.queries.saved.models import Audience, SavedQuery, Share, Summary, Version, Wanted
+from pachon.queries.saved.models import Audience, QueryRun, SavedQuery, Share, Summary, Version, Wanted
 from pachon.queries.saved.sql_listing import listed
 from pachon.queries.saved.sql_tables import (
     LABELS,
@@ -69,7 +69,7 @@ class SqlSavedQueryStore:
             connection.execute(delete(LABELS).where(LABELS.c.query_id == query_id))
             self._keep_version(connection, new, place, old_place=old_place)
             announce(connection, new, "edited")
-        return new
+            return read_query(connection, query_id)
 
     def version(self, query_id: str, number: int) -> Version:
         """One version."""
@@ -211,10 +211,16 @@ def _key(share: Share, query_id: str) -> str:
 
 def _versions(connection: Connection, rows: Iterable[RowMapping]) -> tuple[Version, ...]:
     found = list(rows)
-    ids = {row["run_id"] for row in found if row["run_id"] is not None}
-    runs = connection.execute(select(RUNS).where(RUNS.c.id.in_(ids))).mappings() if ids else ()
-    by_id = {row["id"]: run_from(row) for row in runs}
-    return tuple(version_from(row, by_id.get(row["run_id"])) for row in found)
+    runs = _runs(connection, {row["run_id"] for row in found})
+    former = _runs(connection, {run.former_id for run in runs.values()})
+    of_row = [(row, runs.get(row["run_id"])) for row in found]
+    return tuple(version_from(row, run, former.get((run and run.former_id) or "")) for row, run in of_row)
+
+
+def _runs(connection: Connection, ids: set[str | None]) -> dict[str, QueryRun]:
+    wanted = ids - {None}
+    rows = connection.execute(select(RUNS).where(RUNS.c.id.in_(wanted))).mappings() if wanted else ()
+    return {row["id"]: run_from(row) for row in rows}
 
 
 def _head(query: SavedQuery) -> dict[str, Any]:

@@ -72,9 +72,11 @@ RUNS = Table(
     Column("overflow", Boolean, nullable=False),
     Column("result_bytes", BigInteger),
     Column("error", Words),
+    Column("former_id", Words),
     Index(None, "query_id"),
     Index(None, "job_id"),
     Index(None, "execution_id"),
+    Index(None, "former_id"),
 )
 VERSIONS = Table(
     "query_versions",
@@ -130,13 +132,13 @@ def version_row(query_id: str, version: Version) -> dict[str, Any]:
     }
 
 
-def version_from(row: RowMapping, run: QueryRun | None) -> Version:
-    """A version from its row."""
+def version_from(row: RowMapping, run: QueryRun | None, former: QueryRun | None) -> Version:
+    """A version from its row and the runs that belong to it."""
     lists = {"tags": tuple(row["tags"]), "uploads": tuple(Upload(*pair) for pair in row["uploads"])}
     names = [each.name for each in dataclasses.fields(Content)]
     content = Content(**{**{name: row[name] for name in names}, **lists})
     own = ("number", "note", "author", "created_at", "based_on")
-    return Version(content=content, run=run, **{name: row[name] for name in own})
+    return Version(content=content, run=run, former=former, **{name: row[name] for name in own})
 
 
 def run_row(run: QueryRun) -> dict[str, Any]:

@@ -102,17 +102,23 @@ class QueryRunStore(Protocol):
     """Where runs of saved queries are kept; blocks, as `SavedQueryStore` does."""
 
     def add(self, run: QueryRun) -> None:
-        """Keep a run as the newest of its version.
+        """Keep a run as the newest of its version; the run before it whose rows are kept becomes its `former_id`.
 
         Raises
         ------
         NotFoundError
             If there is no such version.
+        ConflictError
+            If the version has a run that has not ended; nobody else starts one meanwhile.
         """
         ...
 
     def change(self, run_id: str, edit: Callable[[QueryRun], QueryRun]) -> QueryRun:
         """Replace a run by what `edit` makes of it; nobody else changes it meanwhile."""
+        ...
+
+    def get(self, run_id: str) -> QueryRun:
+        """A run."""
         ...
 
     def of_job(self, job_id: str) -> tuple[QueryRun, ...]:
@@ -127,8 +133,8 @@ class QueryRunStore(Protocol):
         """Size on disk of the results kept with the queries of this owner."""
         ...
 
-    def has_version(self, run_id: str) -> bool:
-        """Whether a version points at a run; several may share one."""
+    def has_version(self, run_id: str, *, besides: str = "") -> bool:
+        """Whether a version points at a run, or at one whose `former_id` it is, but for the run `besides`."""
         ...
 
     def known(self, run_ids: Collection[str]) -> frozenset[str]:

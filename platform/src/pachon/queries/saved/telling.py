@@ -103,16 +103,16 @@ class Saved:
             uploads=[UploadDocument(name=each.name, uri=each.uri) for each in content.uploads],
             view=dict(content.view) if content.view is not None else None,
             run=self._run(reader, version.run) if version.run else None,
+            former_run=self._run(reader, version.shown) if version.shown and version.shown != version.run else None,
             result=self._result(reader, query.id, version),
             citation=citation(query.id, version.number),
             address=address,
         )
 
     def _run(self, reader: Reader, run: QueryRun) -> RunDocument:
-        is_theirs = bool(reader.principal.name) and run.asked_by == reader.principal.name
+        is_theirs = _is_of(reader, run)
         may_know = self.results.refusal(reader.principal, run) is None
         has_figures = run.is_over and may_know and run.phase == "COMPLETED"
-        may_read_error = may_know and (bool(run.tables) or is_theirs)
         return RunDocument(
             id=run.id,
             version=run.version,
@@ -127,21 +127,35 @@ class Saved:
             execution=run.execution_id if is_theirs else None,
             row_count=run.row_count if has_figures else None,
             overflow=run.overflow if has_figures else None,
-            error=run.error if may_read_error else None,
+            error=self._error(reader, run),
         )
+
+    def _error(self, reader: Reader, run: QueryRun) -> str | None:
+        """What went wrong with a run, as far as this reader may know."""
+        may_know = self.results.refusal(reader.principal, run) is None
+        return run.error if may_know and (bool(run.tables) or _is_of(reader, run)) else None
 
     def _result(self, reader: Reader, query_id: str, version: Version) -> ResultDocument:
         run = version.run
-        absence = self.results.absence(reader.principal, run)
+        absence = self.results.absence(reader.principal, version)
         if absence is not None or run is None:
             is_foreign_fault = run is not None and not run.tables and run.asked_by != reader.principal.name
             told = f"The run ended with {run.phase}." if run and is_foreign_fault and run.is_over else absence
             return ResultDocument(available=False, reason=told)
         address = f"{self._address(query_id)}/result?version={version.number}"
-        return ResultDocument(available=True, address=address, size_bytes=run.result_bytes)
+        shown, reason = version.shown or run, None
+        if shown != run:
+            asked = f"{shown.asked_at:%Y-%m-%d %H:%M} UTC"
+            told = f"The rows are those of the run of {asked}: the last ended with {run.phase}."
+            reason = " ".join(part for part in (told, self._error(reader, run)) if part)
+        return ResultDocument(available=True, reason=reason, address=address, size_bytes=shown.result_bytes)
 
     def _address(self, query_id: str) -> str:
         return f"{self.base_url}/api/queries/{query_id}"
+
+
+def _is_of(reader: Reader, run: QueryRun) -> bool:
+    return bool(reader.principal.name) and run.asked_by == reader.principal.name
 
 
 def citation(query_id: str, number: int) -> str:

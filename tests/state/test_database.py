@@ -14,6 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, inspect, select, text
 
+from pachon.allocation.sql_storage import RESERVATIONS
 from pachon.core.errors import SetupError, UnavailableError
 from pachon.queries.jobs.sql_storage import JOBS
 from pachon.queries.saved.sql_tables import QUERIES
@@ -33,7 +34,7 @@ def test_two_processes_may_migrate_an_empty_database_at_once(empty_database_url:
 
 
 def test_the_migrations_make_exactly_the_tables_that_the_code_declares(database: Engine) -> None:
-    assert {EXECUTIONS.name, JOBS.name, OUTBOX.name, QUERIES.name} <= set(METADATA.tables)
+    assert {EXECUTIONS.name, JOBS.name, OUTBOX.name, QUERIES.name, RESERVATIONS.name} <= set(METADATA.tables)
     options = {"version_table": VERSION_TABLE, "compare_type": True, "include_name": _is_declared}
     with reading(database) as connection:
         context = MigrationContext.configure(connection, opts=options)

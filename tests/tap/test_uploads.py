@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import http.server
 import io
+import json
 import os
 import shutil
 import socket
@@ -40,6 +41,7 @@ from pachon.queries.estimate.service import Estimator
 from pachon.queries.jobs.models import JobPhase
 from pachon.queries.jobs.spool import StagedFiles
 from pachon.queries.uploads.models import UploadLimits, uploads_of
+from pachon.queries.uploads.staging import Staging
 from pachon.queries.uploads.storage import UploadFolder
 from support.app import AS_HOLDER, AS_VISITOR, Site, running_site
 from support.stilts import needs_stilts
@@ -195,6 +197,33 @@ def test_what_is_wrong_with_a_request_is_told_and_leaves_nothing(
 ) -> None:
     assert message in refusal(ask(site, LIST, **given))
     assert until(lambda: files_left(site) == [])
+
+
+def test_a_fault_of_the_converter_is_logged_and_never_tried_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer_of, tries = Staging._answer, []
+
+    def gone_astray(staging: Staging, process: subprocess.Popen[str], request: str) -> dict[str, Any]:
+        tries.append(process)
+        asked = json.loads(request)
+        asked["uploads"][0]["path"] = "nowhere"
+        return answer_of(staging, process, json.dumps(asked))
+
+    monkeypatch.setattr(Staging, "_answer", gone_astray)
+    answer = ask(site, LIST)
+    assert answer.status_code == 500
+    assert answer.headers["x-request-id"] in answer.text
+    assert len(tries) == 1
+    assert "FileNotFoundError" in caplog.text
+
+    form = {"LANG": "ADQL", "QUERY": LIST, "UPLOAD": "mine,param:file", "PHASE": "RUN"}
+    made = site.client.post("/api/tap/async", data=form, files={"file": PLACES}, headers=AS_HOLDER)
+    place = made.headers["location"]
+    assert until(lambda: site.client.get(f"{place}/phase", headers=AS_HOLDER).text == "ERROR")
+    told = site.client.get(f"{place}/error", headers=AS_HOLDER).text
+    assert "The server failed; the fault is logged." in told
+    assert len(tries) == 2
 
 
 def test_a_file_that_is_too_large_is_refused_while_it_comes(site: Site) -> None:

@@ -210,6 +210,11 @@ def test_what_is_wrong_with_a_request_is_told_and_leaves_nothing(
     assert until(lambda: files_left(site) == [])
 
 
+def test_a_body_that_is_no_form_is_refused_as_such(site: Site) -> None:
+    answer = site.client.post("/api/tap/sync", json={"LANG": "ADQL", "QUERY": "SELECT 1 AS x FROM sky.stars"})
+    assert "The body of this POST is application/json: send the parameters as a form" in refusal(answer)
+
+
 def test_a_fault_of_the_converter_is_logged_and_never_tried_again(
     site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

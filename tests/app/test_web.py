@@ -131,7 +131,9 @@ def test_a_wrong_method_says_what_is_possible(site: Site) -> None:
     answer = site.client.post("/api/releases")
 
     assert answer.status_code == 405
-    assert "GET" in answer.headers["allow"]
+    assert answer.headers["allow"] == "GET, HEAD"
+    assert site.client.put("/api/tap/sync").headers["allow"] == "GET, POST, HEAD"
+    assert site.client.put("/api/tap/async/none").headers["allow"] == "GET, POST, DELETE, HEAD"
     assert answer.json()["error"]["message"].startswith("POST is not possible at /api/releases")
 
 

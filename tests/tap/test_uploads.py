@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import http.server
 import io
+import json
 import os
 import shutil
 import socket
@@ -40,6 +41,7 @@ from pachon.queries.estimate.service import Estimator
 from pachon.queries.jobs.models import JobPhase
 from pachon.queries.jobs.spool import StagedFiles
 from pachon.queries.uploads.models import UploadLimits, uploads_of
+from pachon.queries.uploads.staging import Staging
 from pachon.queries.uploads.storage import UploadFolder
 from support.app import AS_HOLDER, AS_VISITOR, Site, running_site
 from support.stilts import needs_stilts
@@ -153,7 +155,18 @@ def test_rows_of_an_upload_without_position_are_in_no_pixel_and_match_nothing(si
     pairs = rows(ask(site, f"SELECT a.n FROM TAP_UPLOAD.mine a JOIN TAP_UPLOAD.mine b ON {same}", files=sent))
     assert sorted(row["n"] for row in pairs) == [1, 1, 3, 3]
     outside = "SELECT n FROM TAP_UPLOAD.mine WHERE 0 = CONTAINS(POINT(ra, dec), MOC('3/284')) ORDER BY n"
-    assert [row["n"] for row in rows(ask(site, outside, files=sent))][:2] == [1, 3]
+    assert [row["n"] for row in rows(ask(site, outside, files=sent))] == [1, 3]
+    near = [
+        "DISTANCE(POINT(ra, dec), POINT(20, 85)) < 180",
+        "DISTANCE(POINT(ra, dec), POINT(20, 85)) >= 0",
+        "1 = CONTAINS(POINT(ra, dec), CIRCLE(20, 85, 180))",
+        "0 = CONTAINS(POINT(ra, dec), CIRCLE(20, 85, 1))",
+        "0 = CONTAINS(POINT(ra, dec), BOX(20, 85, 1, 1))",
+        "0 = CONTAINS(POINT(ra, dec), POLYGON(20, 85, 21, 85, 20, 86))",
+    ]
+    for condition in near:
+        query = f"SELECT n FROM TAP_UPLOAD.mine WHERE {condition} ORDER BY n"
+        assert [row["n"] for row in rows(ask(site, query, files=sent))] == [1, 3], condition
 
 
 def test_an_upload_is_in_no_metadata_and_other_queries_do_not_see_it(site: Site) -> None:
@@ -195,6 +208,39 @@ def test_what_is_wrong_with_a_request_is_told_and_leaves_nothing(
 ) -> None:
     assert message in refusal(ask(site, LIST, **given))
     assert until(lambda: files_left(site) == [])
+
+
+def test_a_body_that_is_no_form_is_refused_as_such(site: Site) -> None:
+    answer = site.client.post("/api/tap/sync", json={"LANG": "ADQL", "QUERY": "SELECT 1 AS x FROM sky.stars"})
+    assert "The body of this POST is application/json: send the parameters as a form" in refusal(answer)
+
+
+def test_a_fault_of_the_converter_is_logged_and_never_tried_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer_of, tries = Staging._answer, []
+
+    def gone_astray(staging: Staging, process: subprocess.Popen[str], request: str) -> dict[str, Any]:
+        tries.append(process)
+        asked = json.loads(request)
+        asked["uploads"][0]["path"] = "nowhere"
+        return answer_of(staging, process, json.dumps(asked))
+
+    monkeypatch.setattr(Staging, "_answer", gone_astray)
+    answer = ask(site, LIST)
+    assert answer.status_code == 500
+    assert answer.headers["x-request-id"] in answer.text
+    assert len(tries) == 1
+    assert "FileNotFoundError" in caplog.text
+
+    form = {"LANG": "ADQL", "QUERY": LIST, "UPLOAD": "mine,param:file", "PHASE": "RUN"}
+    made = site.client.post("/api/tap/async", data=form, files={"file": PLACES}, headers=AS_HOLDER)
+    place = made.headers["location"]
+    assert until(lambda: site.client.get(f"{place}/phase", headers=AS_HOLDER).text == "ERROR", timeout_s=30)
+    told = site.client.get(f"{place}/error", headers=AS_HOLDER).text
+    assert "The server failed; the fault is logged." in told
+    assert len(tries) == 2
+    assert site.client.delete(place, headers=AS_HOLDER).status_code == 303
 
 
 def test_a_file_that_is_too_large_is_refused_while_it_comes(site: Site) -> None:

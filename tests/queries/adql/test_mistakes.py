@@ -51,6 +51,9 @@ MISTAKES = [
         "SELECT a.id FROM sky.stars AS a NATURAL JOIN »sky.stars AS b ON a.id = b.id",
         ["NATURAL JOIN takes neither ON nor USING"],
     ),
+    (f"SELECT ivo_healpix_index(3, »10, 95) {STARS}", ["a declination must be between -90 and +90 degrees, not 95"]),
+    (f"SELECT id AS »my-name {STARS}", ["a name with '-' stands in double quotes: write AS \"my-name\"."]),
+    (f"{WHERE} ra > CAST(»'1_000' AS DOUBLE PRECISION)", ["'1_000' is not a number, as CAST needs here"]),
     # words and signs of other languages
     (f"SELECT »* EXCLUDE (ra) {STARS}", ["no * EXCLUDE (...)", "name the columns", "TAP_SCHEMA.columns"]),
     (f"SELECT TOP 5 s.»* EXCEPT (ra, dec) {STARS} AS s", ["no * EXCEPT (...)", "name the columns"]),

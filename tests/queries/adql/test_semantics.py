@@ -145,6 +145,8 @@ def test_the_mean_of_whole_numbers_is_a_double_and_a_sum_of_them_is_exact(sky: S
         ("MAX(id * id)", "out of the range of BIGINT"),
         ("MAX(CAST(name AS INTEGER))", "cannot be converted to INTEGER"),
         ("MAX(CAST('1.5' || '' AS BIGINT))", "'1.5' cannot be converted to BIGINT"),
+        ("MAX(CAST('1_000' || '' AS DOUBLE PRECISION))", "'1_000' cannot be converted to DOUBLE PRECISION"),
+        ("MAX(CAST('1_000' || '' AS REAL))", "'1_000' cannot be converted to REAL"),
         ("MAX(CAST(name AS TIMESTAMP))", "is not a timestamp"),
         ("MAX(CAST('2026-01-31T10:00:00+02:00' || '' AS TIMESTAMP))", "+02:00' is not a timestamp"),
         ("MAX(CAST('0000-01-31' || '' AS TIMESTAMP))", "'0000-01-31' is not a timestamp"),

@@ -249,6 +249,14 @@ def test_units_follow_columns_and_in_unit_converts_them(sky: Sky) -> None:
     assert batch["m"][0].as_py() == pytest.approx(60 * batch["ra"][0].as_py())
 
 
+@pytest.mark.parametrize("condition", ["id IN (0.5, {id}, 1e300)", "id IN ({id}.0, 3)", "id = {id}.0"])
+def test_decimals_beside_large_ids_find_no_neighbour(sky: Sky, condition: str) -> None:
+    even = int(min(each for each in sky.column("id").tolist() if each > 2**53 and each % 2 == 0))
+    near = f"SELECT id FROM sky.stars WHERE {condition.format(id=even)}"
+    assert even + 1 in sky.column("id")
+    assert ids(sky.ask(near)) == {even}
+
+
 def test_types_arrive_as_they_are_stored(sky: Sky) -> None:
     found = sky.ask("SELECT * FROM sky.stars ORDER BY id")
     assert found.equals(sky.rows.sort_by("id"))

@@ -187,6 +187,13 @@ def test_shapes_from_columns_mean_what_constant_ones_mean(sky: Sky) -> None:
         ("INTERSECTS(CIRCLE(0, POWER(0 * ra - 1, 0.5), 1), BOX(0, 0, 2, 2))", None),
         ("INTERSECTS(CIRCLE(0, 0, 0 * ra - 1), BOX(0, 0, 2, 2))", None),
         ("DISTANCE(POINT(POWER(0 * ra - 1, 0.5), 0), POINT(0, 0))", None),
+        ("DISTANCE(POINT(ra, 0 * dec + 95), POINT(0, 85))", None),
+        ("DISTANCE(0, 85, ra, 0 * dec - 95)", None),
+        ("CONTAINS(POINT(ra, 0 * dec + 95), CIRCLE(0, 85, 180))", None),
+        ("CONTAINS(POINT(0, 85), CIRCLE(ra, 0 * dec + 95, 180))", None),
+        ("CONTAINS(POINT(ra, 0 * dec + 95), BOX(0, 85, 90, 90))", None),
+        ("CONTAINS(POINT(ra, 0 * dec + 95), POLYGON(0, 50, 90, 55, 180, 60, 270, 65))", None),
+        ("ivo_healpix_index(3, ra, 0 * dec + 95)", None),
     ],
 )
 def test_expressions_of_shapes_have_the_value_the_standard_gives(sky: Sky, expression: str, expected: object) -> None:

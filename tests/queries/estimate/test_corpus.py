@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,15 @@ def test_what_is_called_exact_is_exact(corpus: Estimator, truth: dict[str, Measu
     exact = {adql: each for adql in truth if (each := corpus.estimate(adql)).confidence.value == "exact"}
     assert exact
     assert {adql: each.rows for adql, each in exact.items()} == {adql: truth[adql].rows for adql in exact}
+
+
+def test_an_estimate_takes_less_than_a_tenth_of_a_second_of_one_core(corpus: Estimator) -> None:
+    taken_s = []
+    for question in SYNTHETIC:
+        began_s = time.process_time()
+        corpus.estimate(question.adql)
+        taken_s.append(time.process_time() - began_s)
+    assert np.median(taken_s) < 0.1
 
 
 def test_an_estimate_repeats_itself_also_after_a_restart(corpus: Estimator, tmp_path: Path) -> None:

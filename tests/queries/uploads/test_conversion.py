@@ -29,9 +29,10 @@ def converted(folder: Path, content: bytes, limits: UploadLimits = LIMITS) -> Up
     return convert("mine", raw, limits)
 
 
-def votable(
-    fields: str, rows: str, *, head: str = '<VOTABLE version="1.4"><RESOURCE><TABLE>', tail: str | None = None
-) -> bytes:
+HEAD = '<VOTABLE version="1.4"><RESOURCE><TABLE>'
+
+
+def votable(fields: str, rows: str, *, head: str = HEAD, tail: str | None = None) -> bytes:
     end = "</TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>" if tail is None else tail
     return f"{head}{fields}<DATA><TABLEDATA>{rows}{end}".encode()
 
@@ -78,6 +79,20 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "latin-1": ("n,s\n1,Köln\n".encode("latin-1"), "Upload 'mine': the file is damaged, or no CSV in UTF-8"),
     "names in latin-1": ("größe\n1\n".encode("latin-1"), "Upload 'mine': the file is damaged, or no CSV in UTF-8"),
     "a picture": (b"\x89PNG\r\n\x1a\n" + bytes(50), "Upload 'mine': the file is damaged, or no CSV in UTF-8"),
+    "JSON": (b'{"n": [1]}', "Upload 'mine': the file is JSON; allowed are VOTable, FITS, Parquet and CSV."),
+    "rows in JSON": (b'\n[ {"n": 1, "m": 2} ]\n', "Upload 'mine': the file is JSON; allowed are"),
+    "PDF": (b"%PDF-1.7\n%\xe2\xe3", "Upload 'mine': the file is a PDF document; allowed are VOTable, FITS,"),
+    "one line": (b"n,m", "Upload 'mine': the file is no CSV: a line of names and a line for each row are expected."),
+    "semicolons": (b"n;m\n1,5;2\n", "the names in the first line are separated by ';'; in CSV a comma is allowed."),
+    "tabs": (b"n\tm\n1\t2\n", "the names in the first line are separated by tabs; in CSV a comma is allowed."),
+    "an entity": (
+        votable(ID, "<TR><TD>&e;</TD></TR>", head=f'<!DOCTYPE VOTABLE [<!ENTITY e "1">]>{HEAD}'),
+        "Upload 'mine': the XML entity 'e' is not read: write what it stands for; &lt; &gt; &amp;",
+    ),
+    "an entity of a DTD": (
+        votable(ID, "<TR><TD>&e;</TD></TR>", head=f'<!DOCTYPE VOTABLE SYSTEM "v.dtd">{HEAD}'),
+        "Upload 'mine': the XML entity 'e' is not read",
+    ),
     "uneven": (b"a,b\n1,2\n1,2,3\n", "the row has 3 values, and there are 2 columns."),
     "bomb": (
         gzip.compress(b"n\n" + b"0" * 20_000_000),
@@ -127,6 +142,11 @@ def test_values_and_types_are_those_that_were_sent(tmp_path: Path, form: str) ->
     assert kinds == [DataType.LONG, DataType.DOUBLE, DataType.BOOLEAN, DataType.CHAR]
     assert pq.read_table(found.path).to_pylist() == sent.to_pylist()
     assert found.row_count == 3
+
+
+def test_names_in_brackets_are_no_json(tmp_path: Path) -> None:
+    found = converted(tmp_path, b"[Fe/H],[3.6]\n-0.5,12\n")
+    assert [field.name for field in found.fields] == ["[Fe/H]", "[3.6]"]
 
 
 def test_columns_of_a_csv_file_without_values_are_numbers_if_nan_stands_in_them(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pachon.core.errors import LimitError, NotFoundError, PachonError, UsageError
@@ -23,6 +24,7 @@ REQUEST_ID = "X-Request-ID"
 _STREAMS = re.compile(r"/api/(tap/sync|tap/async/|scs/|tiles/|releases/[^/]+/files|queries/[^/]+/result$)")
 _UPLOADS = re.compile(r"/api/tap/(sync|async|async/[^/]+/parameters)")
 _SMALLEST_BYTES = 1024
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _NOT_FOUND, _METHOD_NOT_ALLOWED, _TOO_LARGE = 404, 405, 413
 
 
@@ -188,7 +190,20 @@ async def explain_http(request: Request, error: Exception) -> Response:
     response = _explain(told, request)
     response.status_code = error.status_code
     response.headers.update(error.headers or {})
+    if error.status_code == _METHOD_NOT_ALLOWED:
+        response.headers["Allow"] = ", ".join(_allowed(request))
     return response
+
+
+def _allowed(request: Request) -> list[str]:
+    """All methods of an address, whose routes may be several (RFC 9110, section 10.2.1); HEAD goes where GET does."""
+    routes, scope = request.app.router.routes, request.scope
+    found = [
+        method
+        for method in _METHODS
+        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
+    return [*found, "HEAD"] if "GET" in found else found
 
 
 def _explain(error: PachonError, request: Request) -> Response:

@@ -21,12 +21,13 @@ from starlette.types import Receive, Scope, Send
 from pachon.core.errors import PachonError, UsageError
 from pachon.core.fields import Field
 from pachon.vo import errors
-from pachon.vo.dali import Parameters
+from pachon.vo.dali import Parameters, shown
 from pachon.vo.errors import Failure
 from pachon.vo.formats import Format
 from pachon.vo.models import Heading, Info, Rows, ServiceDescriptor
 
 _log = logging.getLogger(__name__)
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _THREADS = 2
 """Of one stream: one reads, one closes. How many streams there are is for the turns to say."""
 _PIECE_BYTES = 1 << 16
@@ -79,16 +80,25 @@ async def parameters(request: Request) -> Parameters:
     Raises
     ------
     UsageError
-        If the form cannot be read.
+        If the body is no form, or cannot be read.
     """
     pairs = list(request.query_params.multi_items())
     if request.method == "POST":
+        _check_form(request)
         try:
             form = await request.form()
         except HTTPException as error:
             raise UsageError(f"The form of this POST cannot be read: {error.detail}") from error
         pairs += [(name, value) for name, value in form.multi_items() if not isinstance(value, UploadFile)]
     return Parameters.from_pairs(pairs)
+
+
+def _check_form(request: Request) -> None:
+    """Refuse a body of another kind, whose parameters would go unseen."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type and media_type not in _FORMS and request.headers.get("content-length") != "0":
+        message = f"The body of this POST is {shown(media_type)}: send the parameters as a form, {' or '.join(_FORMS)}."
+        raise UsageError(message)
 
 
 def request_id(request: Request) -> str:

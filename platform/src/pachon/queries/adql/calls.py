@@ -12,6 +12,7 @@ from pachon.core.fields import DataType, Field
 from pachon.core.healpix import SPATIAL_INDEX_ORDER
 from pachon.queries.adql import constants, functions, limits, quantities, shapes
 from pachon.queries.adql.functions import Kind, Signature, is_number, kind_of
+from pachon.queries.adql.geometry import ShapeError, check_place
 from pachon.queries.adql.shapes import ShapeBinder
 from pachon.queries.adql.udfs import COMPOSITIONS, USER_FUNCTIONS
 from pachon.queries.adql.words import suggestion
@@ -118,6 +119,10 @@ class CallBinder:
         position = (
             self._point(given[0], name) if len(given) == 1 else [self.values.number(each, name) for each in given]
         )
+        try:
+            check_place(*position)
+        except ShapeError as error:
+            raise self.values.error(given[0], str(error)) from None
         return Call(Op.HEALPIX_INDEX, (bound, *position), Field(name=name, datatype=DataType.LONG, ucd="pos.healpix"))
 
     def _point(self, node: exp.Expr, name: str) -> list[Expression]:

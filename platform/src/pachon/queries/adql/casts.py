@@ -105,6 +105,8 @@ def _misfit(literal: Literal, datatype: DataType) -> str | None:
 
 def _number(text: str, *, whole: bool) -> int | float | None:
     try:
-        return (int(text) if _WHOLE.match(text) else None) if whole else float(text)
+        if whole:
+            return int(text) if _WHOLE.match(text) else None
+        return float(text) if text.isascii() and "_" not in text else None
     except ValueError:
         return None

@@ -70,6 +70,14 @@ def as_double(expression: Expression) -> Expression:
     return Call(Op.CAST, (expression,), field)
 
 
+def as_whole(side: Expression, other: Expression) -> Expression:
+    """A decimal without a fraction as a whole number beside one: as doubles, large ids would equal their neighbours."""
+    value = side.value if isinstance(side, Literal) else None
+    if not isinstance(value, float) or not value.is_integer() or not other.field.datatype.is_integer:
+        return side
+    return number(int(value)) or side
+
+
 def truncated(left: Literal, right: Literal) -> int | None:
     """The quotient of two whole numbers if it drops a fraction."""
     a, b = left.value, right.value

@@ -81,13 +81,20 @@ def make_shape(kind: str, numbers: tuple[Expression, ...]) -> Shape:
     """
     if kind == "polygon":
         return _polygon(numbers)
-    _check_place(numbers[0], numbers[1])
+    check_place(numbers[0], numbers[1])
     for size in numbers[2:]:
         _check_size(kind, size)
     return Shape(kind, numbers)
 
 
-def _check_place(longitude: Expression, latitude: Expression) -> None:
+def check_place(longitude: Expression, latitude: Expression) -> None:
+    """Check the constants of a position.
+
+    Raises
+    ------
+    ShapeError
+        For a longitude outside [-360, 360] or a latitude outside [-90, 90].
+    """
     value = numeric_value(longitude)
     if value is not None and abs(value) > 360:  # noqa: PLR2004 -- a whole turn
         raise ShapeError(f"a right ascension must be between -360 and +360 degrees, not {value:g}.")
@@ -110,7 +117,7 @@ def _polygon(numbers: tuple[Expression, ...]) -> Shape:
     if len(numbers) > 2 * _MAX_VERTICES:
         raise ShapeError(f"a polygon may have at most {_MAX_VERTICES} vertices.")
     for longitude, latitude in zip(numbers[0::2], numbers[1::2], strict=True):
-        _check_place(longitude, latitude)
+        check_place(longitude, latitude)
     shape = Shape("polygon", numbers)
     if not shape.is_constant:
         return shape

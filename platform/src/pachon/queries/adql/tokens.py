@@ -53,6 +53,7 @@ _TEXT_TYPES = frozenset({TokenType.CHAR, TokenType.VARCHAR})
 _TYPES = _TEXT_TYPES | {
     TokenType.SMALLINT, TokenType.INT, TokenType.BIGINT, TokenType.FLOAT, TokenType.DOUBLE, TokenType.TIMESTAMP,
 }  # fmt: skip
+_IN_NAME = frozenset({TokenType.VAR, TokenType.NUMBER, TokenType.DASH})
 _LENGTH = [TokenType.L_PAREN, TokenType.NUMBER, TokenType.R_PAREN]
 _AFTER_AS = frozenset(
     {
@@ -82,6 +83,7 @@ def tokenize(text: str) -> list[Token]:
     foreign.check(text, tokens)
     _check_casts(text, tokens)
     _check_typed_strings(text, tokens)
+    _check_aliases(text, tokens)
     for token in tokens:
         _check_token(text, token)
     for left, right in pairwise(tokens):
@@ -222,6 +224,22 @@ def _check_typed_strings(text: str, tokens: list[Token]) -> None:
             written = text[token.start : following[0].start].strip()
             value = text[following[0].start : following[0].end + 1]
             raise error_at(text, token.start, f"ADQL has no typed strings: write CAST({value} AS {written}).")
+
+
+def _check_aliases(text: str, tokens: list[Token]) -> None:
+    """A name after AS with '-' in it, as in id AS my-name: such names are quoted."""
+    for number, token in enumerate(tokens):
+        if token.token_type is not TokenType.ALIAS:
+            continue
+        parts = tokens[number + 1 : number + 2]
+        for part in tokens[number + 2 :]:
+            if part.token_type not in _IN_NAME or part.start != parts[-1].end + 1:
+                break
+            parts.append(part)
+        if len(parts) > 1 and parts[0].token_type is TokenType.VAR and parts[1].token_type is TokenType.DASH:
+            name = text[parts[0].start : parts[-1].end + 1]
+            message = f"a name with '-' stands in double quotes: write AS \"{name}\"."
+            raise error_at(text, parts[0].start, message)
 
 
 def _check_pair(text: str, left: Token, right: Token) -> None:

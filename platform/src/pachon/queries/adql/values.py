@@ -180,6 +180,7 @@ class ValueBinder:
             words = "IS NOT NULL" if op is Op.NE else "IS NULL"
             self.notes.add(node, f"a comparison with NULL is never true: write {words}.")
         left, right = self.pair(node, self.value(node.this), self.value(node.expression))
+        left, right = constants.as_whole(left, right), constants.as_whole(right, left)
         return _simplified(op, left, right) or Call(op, (left, right), BOOLEAN)
 
     def pair(self, node: exp.Expr, left: Expression, right: Expression) -> tuple[Expression, Expression]:
@@ -216,7 +217,7 @@ class ValueBinder:
         if not node.expressions:
             raise self.error(node, "IN needs a list of values or a query in parentheses.")
         items = [self.pair(item, operand, self.value(item)) for item in node.expressions]
-        return Call(Op.IN, (items[0][0], *(right for _, right in items)), BOOLEAN)
+        return Call(Op.IN, (items[0][0], *(constants.as_whole(right, operand) for _, right in items)), BOOLEAN)
 
     def _like(self, node: exp.Like | exp.ILike) -> Expression:
         word, op = ("LIKE", Op.LIKE) if isinstance(node, exp.Like) else ("ILIKE", Op.ILIKE)

@@ -149,8 +149,10 @@ def _cast(call: Call, args: list[str]) -> str:
         no_number = f"error('not {name}: ' || {value})"
         whole = f"regexp_full_match(trim({value}), '[+-]?[0-9]+')"
         return f"CASE WHEN {whole} THEN CAST(trim({value}) AS {name}) WHEN {value} IS NOT NULL THEN {no_number} END"
-    if source.datatype is DataType.CHAR and target.datatype is DataType.FLOAT:
-        return f"CAST(CAST({value} AS DOUBLE) AS FLOAT)"  # directly, what is too large would become infinite
+    if source.datatype is DataType.CHAR and target.datatype in {DataType.FLOAT, DataType.DOUBLE}:
+        no_number = f"error('not {name}: ' || {value})"  # the engine reads 1_000
+        number = f"CASE WHEN contains({value}, '_') THEN {no_number} ELSE CAST({value} AS DOUBLE) END"
+        return f"CAST({number} AS {name})"  # to FLOAT directly, what is too large would become infinite
     if source.datatype is DataType.CHAR and target.datatype is DataType.TIMESTAMP:
         moment, no_moment = f"CAST({value} AS TIMESTAMP)", f"error('not TIMESTAMP: ' || {value})"
         is_moment = f"regexp_full_match({value}, '{_MOMENT}') AND {moment} >= TIMESTAMP '0001-01-01'"
@@ -167,6 +169,14 @@ def _cast_to_text(source: Field, target: Field, value: str) -> str:
     if size == "*":
         return text
     return f"left({text}, {size[:-1]})" if size.endswith("*") else f"rpad({text}, {size}, ' ')"
+
+
+def _in(call: Call, args: list[str]) -> str:
+    """One list for whole numbers and one for others, where the engine would compare all as doubles."""
+    operand, *items = call.arguments
+    is_whole = [operand.field.datatype.is_integer and item.field.datatype.is_integer for item in items]
+    lists = [[arg for arg, each in zip(args[1:], is_whole, strict=True) if each is kind] for kind in (True, False)]
+    return "(" + " OR ".join(f"{args[0]} IN ({', '.join(found)})" for found in lists if found) + ")"
 
 
 def _negate(call: Call, args: list[str]) -> str:
@@ -191,7 +201,7 @@ def _mjd(_call: Call, args: list[str]) -> str:
 _SPECIAL: dict[Op, Callable[[Call, list[str]], str]] = {
     Op.NOT: lambda _call, args: f"(NOT {args[0]})",
     Op.IS_NULL: lambda _call, args: f"({args[0]} IS NULL)",
-    Op.IN: lambda _call, args: f"({args[0]} IN ({', '.join(args[1:])}))",
+    Op.IN: _in,
     Op.BETWEEN: lambda _call, args: f"({args[0]} BETWEEN {args[1]} AND {args[2]})",
     Op.ADD: _arithmetic("+"),
     Op.SUBTRACT: _arithmetic("-"),

@@ -1,6 +1,7 @@
 """How DuckDB spells the geometry of a plan: plain arithmetic where a row is a position, functions of ours elsewhere.
 
-A coordinate that is no number gives NULL, as a missing one does: `nullif` says so where a comparison would not.
+A coordinate that is no number, and a declination beyond a pole, give NULL as a missing one does: `nullif` and CASE say
+so where a comparison would not.
 """
 
 from __future__ import annotations
@@ -29,11 +30,36 @@ def _haversine(ra: str, dec: str, ra0: str, dec0: str) -> str:
     return f"({half_dec} * {half_dec} + cos(radians({dec})) * cos(radians({dec0})) * {half_ra} * {half_ra})"
 
 
-def _separation(_call: Call, args: list[str]) -> str:
-    return _known(separation_or_nan(args))
+def _on_sky(positions: Sequence[tuple[Expression, str]]) -> str:
+    """That computed or stored declinations are not beyond a pole; constant ones are checked as they are bound."""
+    return " AND ".join(
+        f"{dec} BETWEEN -90.0::DOUBLE AND 90.0::DOUBLE"
+        for expression, dec in positions
+        if not isinstance(expression, Literal)
+    )
 
 
-def separation_or_nan(args: list[str]) -> str:
+def _where_on_sky(call: Call, args: list[str], value: str, *, decs: tuple[int, ...]) -> str:
+    """NULL for a declination beyond a pole."""
+    on_sky = _on_sky([(call.arguments[place], args[place]) for place in decs])
+    return f"CASE WHEN {on_sky} THEN {value} END" if on_sky else value
+
+
+def _separation(call: Call, args: list[str]) -> str:
+    return _where_on_sky(call, args, _known(_separation_or_nan(args)), decs=(1, 3))
+
+
+def near_filter(call: Call, args: list[str], limit: str) -> str:
+    """A separation below a limit (`< 1.5`) where NULL and false are one, as for a term of WHERE."""
+    return _and_on_sky(call, args, f"{_separation_or_nan(args)} {limit}")
+
+
+def _and_on_sky(call: Call, args: list[str], condition: str) -> str:
+    on_sky = _on_sky([(call.arguments[place], args[place]) for place in (1, 3)])
+    return f"({condition} AND {on_sky})" if on_sky else f"({condition})"
+
+
+def _separation_or_nan(args: list[str]) -> str:
     """Half the angle from its sine and cosine; `least` would turn NULL into a number."""
     squared_sine = _haversine(*args)
     return f"degrees(2 * atan2(sqrt({squared_sine}), sqrt(abs(1.0::DOUBLE - {squared_sine}))))"
@@ -43,7 +69,8 @@ def _in_circle(call: Call, args: list[str]) -> str:
     constant = constant_of(call.arguments[4])
     if constant is None:
         return f"({_separation(call, args[:4])} <= {args[4]})"
-    return f"({_known(_haversine(*args[:4]))} <= {_squared_sine(constant)!r}::DOUBLE)"
+    near = f"({_known(_haversine(*args[:4]))} <= {_squared_sine(constant)!r}::DOUBLE)"
+    return _where_on_sky(call, args, near, decs=(1, 3))
 
 
 def circle_filter(call: Call, args: list[str]) -> str:
@@ -51,7 +78,7 @@ def circle_filter(call: Call, args: list[str]) -> str:
     constant = constant_of(call.arguments[4])
     if constant is None:
         return _in_circle(call, args)
-    return f"({_haversine(*args[:4])} <= {_squared_sine(constant)!r}::DOUBLE)"
+    return _and_on_sky(call, args, f"{_haversine(*args[:4])} <= {_squared_sine(constant)!r}::DOUBLE")
 
 
 def _squared_sine(radius_deg: float) -> float:
@@ -59,16 +86,17 @@ def _squared_sine(radius_deg: float) -> float:
     return math.sin(math.radians(radius_deg) / 2) ** 2 if radius_deg < _HALF_TURN_DEG else _MORE_THAN_ANY_SINE
 
 
-def _in_box(_call: Call, args: list[str]) -> str:
+def _in_box(call: Call, args: list[str]) -> str:
     ra, dec, ra0, dec0, width, height = args
     d_ra, d, d0 = f"radians({ra} - {ra0})", f"radians({dec})", f"radians({dec0})"
     ahead = _known(f"(sin({d0}) * sin({d}) + cos({d0}) * cos({d}) * cos({d_ra}))")
     east = f"(cos({d}) * sin({d_ra}))"
     north = f"(cos({d0}) * sin({d}) - sin({d0}) * cos({d}) * cos({d_ra}))"
-    return (
+    inside = (
         f"({ahead} > 0 AND abs({east}) <= {ahead} * tan(radians({width}) / 2)"
         f" AND abs({north}) <= {ahead} * tan(radians({height}) / 2))"
     )
+    return _where_on_sky(call, args, inside, decs=(1, 3))
 
 
 def _in_polygon(call: Call, args: list[str]) -> str:
@@ -78,7 +106,8 @@ def _in_polygon(call: Call, args: list[str]) -> str:
     ahead, x, y = (_dot(axis, args[0], args[1]) for axis in (frame.centre, frame.east, frame.north))
     crossings = " + ".join(_crossing(edge, ahead, x, y) for edge in _edges(frame)) or "0"  # no area: nothing inside
     inside = f"({crossings}) % 2 = 1 OR {_on_edge(frame, ahead, x, y)}"
-    return f"CASE WHEN {_known(ahead)} IS NULL THEN NULL WHEN {ahead} <= 0 THEN false ELSE {inside} END"
+    value = f"CASE WHEN {_known(ahead)} IS NULL THEN NULL WHEN {ahead} <= 0 THEN false ELSE {inside} END"
+    return _where_on_sky(call, args, value, decs=(1,))
 
 
 def _on_edge(frame: GnomonicFrame, ahead: str, x: str, y: str) -> str:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pachon.core.fields import DataType, Field
 from pachon.queries.engines.duckdb_files import as_far_as_needed, index_filter, paths_of, read_sql
 from pachon.queries.engines.duckdb_functions import call_sql, coarser, string_literal, type_sql
-from pachon.queries.engines.duckdb_geometry import circle_filter, separation_or_nan
+from pachon.queries.engines.duckdb_geometry import circle_filter, near_filter
 from pachon.queries.engines.duckdb_near import (
     INDEX_COLUMN,
     PIXEL,
@@ -184,8 +184,8 @@ class _Writer:
             case Call(op=Op.IN_CIRCLE):
                 return circle_filter(term, [self._value(argument) for argument in term.arguments])
             case Call(op=Op.LT | Op.LE, arguments=(Call(op=Op.SEPARATION) as apart, Literal() as radius)):
-                separation = separation_or_nan([self._value(argument) for argument in apart.arguments])
-                return f"({separation} {term.op.value} {self._value(radius)})"
+                places = [self._value(argument) for argument in apart.arguments]
+                return near_filter(apart, places, f"{term.op.value} {self._value(radius)}")
             case _:
                 return self._value(term)
 

@@ -12,6 +12,7 @@ import queue
 import resource
 import sys
 import threading
+import traceback
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -27,6 +28,8 @@ from pachon.queries.uploads.fetching import fetch
 from pachon.queries.uploads.models import Upload, UploadedTable, UploadLimits
 from pachon.queries.uploads.storage import ReceivedPart
 
+FAULT = "Fault"
+"""The kind of an answer whose message is for the log alone."""
 _KINDS = (LimitError, UnavailableError, UsageError)
 
 
@@ -58,11 +61,13 @@ def _answer(request: dict[str, Any], limits: UploadLimits) -> dict[str, Any]:
             name = each["name"]
             tables.append(_told(_converted(each, Path(request["folder"]), limits)))
     except PachonError as error:
-        kind = next(kind for kind in _KINDS if isinstance(error, kind))
-        return {"kind": kind.__name__, "message": error.message}
+        kind = next((kind.__name__ for kind in _KINDS if isinstance(error, kind)), FAULT)
+        return {"kind": kind, "message": error.message}
     except (MemoryError, pa.ArrowMemoryError):
         allowed = f"the {limits.memory_bytes:,} bytes of memory allowed"
         return {"kind": "LimitError", "message": f"Upload '{name}': reading the table takes more than {allowed}."}
+    except Exception:  # noqa: BLE001 -- the edge of the process: told to its owner, who logs it
+        return {"kind": FAULT, "message": traceback.format_exc()}
     return {"tables": tables}
 
 

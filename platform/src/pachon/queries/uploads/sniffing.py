@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -28,6 +29,12 @@ _FIRST_BYTES: tuple[tuple[bytes, Callable[[Path], Source]], ...] = (
     (b"SIMPLE  =", FitsSource),
     (b"<", open_votable),
 )
+_FOREIGN = (
+    (re.compile(rb"%PDF"), "a PDF document"),
+    (re.compile(rb"\{\s*[\"}]|\[\s*[{\[\"]"), "JSON"),
+    (re.compile(rb"PK\x03\x04"), "a ZIP archive, as spreadsheets are"),
+)
+"""What is often sent and not read; `[Fe/H]` begins a line of names."""
 _MISSING = pa.array(["", "null", "nan", "na", "n/a", "none"])
 _NANS = pa.array(["nan", "+nan", "-nan"])
 _ORDER = (DataType.LONG, DataType.DOUBLE, DataType.BOOLEAN, DataType.TIMESTAMP)
@@ -89,6 +96,8 @@ def open_file(path: Path) -> Source:
         head = file.read(_HEAD_BYTES).removeprefix(_BYTE_ORDER_MARK).lstrip()
     if not head:
         raise UnreadableFileError("the file is empty; allowed are VOTable, FITS, Parquet and CSV.")
+    if found := next((kind for start, kind in _FOREIGN if start.match(head)), None):
+        raise UnreadableFileError(f"the file is {found}; allowed are VOTable, FITS, Parquet and CSV.")
     opener = next((opener for start, opener in _FIRST_BYTES if head.startswith(start)), CsvSource)
     return opener(path)
 

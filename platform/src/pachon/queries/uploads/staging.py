@@ -28,6 +28,11 @@ _KINDS: dict[str, Callable[[str], PachonError]] = {
     "UnavailableError": UnavailableError,
 }
 
+
+class ConversionFaultError(RuntimeError):
+    """The converter failed on what it should have read or refused: a fault of ours, which no second try mends."""
+
+
 Found = Callable[[str], Path]
 """The file of a part of a request; raises UsageError if there is none."""
 
@@ -65,6 +70,8 @@ class Staging:
             If it takes too long for its class.
         UnavailableError
             If it was stopped, or the process ended.
+        ConversionFaultError
+            If the converter has a fault; its message is for the log.
         """
         places = [None if upload.part is None else str(find(upload.part).resolve()) for upload in uploads]
         asked = [{**asdict(each), "path": place} for each, place in zip(uploads, places, strict=True)]
@@ -79,7 +86,7 @@ class Staging:
         try:
             answer = self._answer(process, request)
             if "tables" not in answer:
-                raise _KINDS[answer["kind"]](answer["message"])
+                raise _KINDS.get(answer["kind"], ConversionFaultError)(answer["message"])
             tables = tuple(_table(told) for told in answer["tables"])
         finally:
             self._let_go(process, is_as_new=bool(tables) and sum(each.row_count for each in tables) <= _FEW_ROWS)

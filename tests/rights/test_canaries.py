@@ -64,7 +64,8 @@ def test_a_query_that_is_shared_with_everybody_shows_its_rows_to_whoever_may_rea
     """What people wrote is told, whatever it names; what a run found is not. The archived release has no rows."""
     saved, findings, statuses = ground.real.services.saved, Findings(), dict[tuple[str, str], int]()
     shares = {
-        query_id: saved.queries.share(KEEPER, query_id, Audience.PUBLIC)[0].id for query_id in ground.saved.values()
+        query_id: saved.queries.share(Reader(KEEPER), query_id, Audience.PUBLIC)[0].id
+        for query_id in ground.saved.values()
     }
     for situation in situations(DAY_BEFORE)[1:]:
         enter(ground, situation)
@@ -80,7 +81,7 @@ def test_a_query_that_is_shared_with_everybody_shows_its_rows_to_whoever_may_rea
                 visit.judge(request, answer)
                 statuses[str(situation), release_id] = answer.status
     for query_id, share_id in shares.items():
-        saved.queries.unshare(KEEPER, query_id, share_id)
+        saved.queries.unshare(Reader(KEEPER), query_id, share_id)
     assert findings.leaks == []
     asking = [each for each in situations(DAY_BEFORE)[1:] if not each.person or Scope.QUERY in each.scopes]
     found = [name for name in ground.saved if name != "hist_dr1"]

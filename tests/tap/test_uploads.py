@@ -409,7 +409,7 @@ def test_a_job_with_uploads_runs_in_the_class_that_its_rows_ask_for(
     query = "SELECT COUNT(*) AS n FROM TAP_UPLOAD.mine AS m JOIN TAP_UPLOAD.mine AS o ON m.n = o.n"
     if what == "a large file":
         monkeypatch.setattr("pachon.tap.uploads._SMALL_BYTES", len(PLACES) - 1)
-    monkeypatch.setattr("pachon.tap.uploads._SMALL_S", 0.001 if what == "a long conversion" else 60)
+    monkeypatch.setattr("pachon.tap.uploads._SMALL_S", 1e-6 if what == "a long conversion" else 60)
     if what == "many pairs":
         query = "SELECT COUNT(*) AS n FROM sky.stars AS a, TAP_UPLOAD.mine AS m WHERE SIN(a.ra) + SIN(m.ra) > 3"
     content = PLACES if what != "many pairs" else b"n,ra,dec\n" + b"1,2,3\n" * 3_000

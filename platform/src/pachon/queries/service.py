@@ -401,7 +401,8 @@ class QueryService:
             self._keep(record, overflow=answer.overflow)
 
     def _keep_failed(self, record: _Record, error: Exception) -> None:
-        record.phase, record.error = Phase.ERROR, _told(error)
+        told = _told(error)
+        record.phase, record.error = Phase.ERROR, told if record.tables else _without_hints(told)
         self._keep(record, overflow=False)
 
     def _keep(self, record: _Record, *, overflow: bool) -> None:
@@ -434,6 +435,11 @@ class QueryService:
 
 def _told(error: Exception) -> str:
     return error.message if isinstance(error, PachonError) else "internal error"
+
+
+def _without_hints(told: str) -> str:
+    """What was wrong, without the names that would have been right: the record may outlive the right to know them."""
+    return told.partition("; ")[0]
 
 
 def cone_plan(snapshot: Snapshot, cone: Cone, *, columns: tuple[str, ...] | None, max_rows: int) -> Plan:

@@ -241,7 +241,11 @@ class RowStream(Response):
     async def _close(self) -> None:
         await self._close_rows()
         self._turn.end()
-        if self._watcher is not None:
+        if self._watcher is None:
+            return
+        if self._is_given_up:  # it closes the rows: when this ends, the run is recorded
+            await asyncio.wait((self._watcher,))
+        else:
             self._watcher.cancel()
 
     async def _close_rows(self) -> None:
